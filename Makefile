@@ -1,0 +1,119 @@
+# porthost: see README.md. Everything that is built goes to build/, or build-SANITIZER/ with SANITIZER=address|undefined|thread.
+VERSION := 0.1.0
+SHELL := /bin/bash
+Q := $(if $(V),,@)
+.DELETE_ON_ERROR:
+
+SANITIZER ?=
+BUILD := build$(if $(SANITIZER),-$(SANITIZER))
+
+ERL_ROOT ?= /usr/lib/erlang
+ERL_INCLUDE := $(ERL_ROOT)/usr/include
+ERL_LIB := $(ERL_ROOT)/usr/lib
+# "13.1.5 25": the run-time system that drivers are told they run in
+ERTS_VERSION = $(word 1,$(shell cat $(ERL_ROOT)/releases/start_erl.data 2>/dev/null))
+OTP_RELEASE = $(word 2,$(shell cat $(ERL_ROOT)/releases/start_erl.data 2>/dev/null))
+
+CC := gcc
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
+SANFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
+HARDEN := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
+CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Idaemon -isystem $(ERL_INCLUDE) $(CPPFLAGS)
+CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -pthread -MMD -MP $(CFLAGS)
+LDFLAGS_ALL := $(SANFLAGS) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+
+DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
+PROTO_SRC := $(wildcard proto/*.c)
+CLI_SRC := $(wildcard proto/cli/*.c)
+UNIT_SRC := $(wildcard tests/unit/check_*.c)
+DRIVERS := $(patsubst drivers/%.c,$(BUILD)/drivers/%.so,$(wildcard drivers/*_drv.c))
+TEST_DRIVERS := $(patsubst tests/drivers/%.c,$(BUILD)/tests/drivers/%.so,$(wildcard tests/drivers/*_drv.c))
+ERL_SRC := $(wildcard proto/erlang/src/*.erl)
+EBIN := $(BUILD)/erlang/porthost/ebin
+TEST_EBIN := $(BUILD)/tests/ebin
+TEST_ERL := $(wildcard tests/e2e/*.erl tests/parity/*.erl)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)) $(PROTO_SRC))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
+
+DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_pthreads -lz -ldl
+CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lm
+
+.PHONY: all daemon ctl drivers erlang test-programs deps demo test check-unit check-e2e check-parity clean
+
+all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
+
+# --- from nothing: packages first, then a make of its own that sees what they brought ---
+
+deps:
+	@scripts/install-deps
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@scripts/demo $(BUILD)
+
+test: deps
+	@$(MAKE) --no-print-directory all test-programs
+	@scripts/test $(BUILD)
+
+# --- C ---
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_VERSION='"$(VERSION)"' -DPH_ERTS_VERSION='"$(ERTS_VERSION)"' -DPH_OTP_RELEASE='"$(OTP_RELEASE)"' $(CFLAGS_ALL) -fPIE -c -o $@ $<
+
+$(BUILD)/libporthost.a: $(LIB_OBJ)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/porthostd: $(call obj,$(DAEMON_SRC) $(PROTO_SRC)) daemon/exports.list
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -Wl,--dynamic-list=daemon/exports.list -o $@ $(filter %.o,$^) $(DAEMON_LIBS)
+
+$(BUILD)/porthostctl: $(call obj,$(CLI_SRC) $(PROTO_SRC))
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(CLI_LIBS)
+
+$(BUILD)/tests/unit/check_term: tests/unit/check_term.c $(call obj,$(filter-out proto/cli/main.c,$(CLI_SRC)) $(PROTO_SRC))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -Iproto/cli -DPH_VERSION='"$(VERSION)"' $(CFLAGS_ALL) -fPIE -o $@ $(filter %.c %.o,$^) $(LDFLAGS_ALL) -pie $(CLI_LIBS) -lcheck_pic -lrt -lm -lsubunit
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libporthost.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_ERTS_VERSION='"$(ERTS_VERSION)"' -DPH_OTP_RELEASE='"$(OTP_RELEASE)"' $(CFLAGS_ALL) -fPIE -o $@ $(filter %.c %.a,$^) $(LDFLAGS_ALL) -pie -lcheck_pic -lrt -lm -lsubunit $(DAEMON_LIBS)
+
+# Drivers see nothing but erl_driver.h (and ei); they are also what the VM loads, so no sanitizer.
+DRIVER_CFLAGS := -std=c11 -O2 -g $(WARN) -D_GNU_SOURCE -fPIC -isystem $(ERL_INCLUDE) -pthread -MMD -MP
+
+$(BUILD)/drivers/%.so: drivers/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(DRIVER_CFLAGS) -shared -o $@ $< -L$(ERL_LIB) -Wl,--exclude-libs,ALL -lei
+
+$(BUILD)/tests/drivers/%.so: tests/drivers/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(DRIVER_CFLAGS) -shared -o $@ $< -L$(ERL_LIB) -Wl,--exclude-libs,ALL -lei
+
+drivers: $(DRIVERS)
+daemon: $(BUILD)/porthostd
+ctl: $(BUILD)/porthostctl
+
+test-programs: $(UNIT_TESTS) $(TEST_DRIVERS) $(TEST_EBIN)/.built
+
+# --- Erlang ---
+
+erlang: $(EBIN)/.built
+
+$(EBIN)/.built: $(ERL_SRC) $(wildcard proto/erlang/src/*.hrl) proto/erlang/src/porthost.app.src Makefile
+	@mkdir -p $(@D)
+	erlc +debug_info +warnings_as_errors -o $(@D) $(ERL_SRC)
+	@sed 's/{vsn, *"[^"]*"}/{vsn, "$(VERSION)"}/' proto/erlang/src/porthost.app.src > $(@D)/porthost.app
+	@touch $@
+
+$(TEST_EBIN)/.built: $(TEST_ERL) $(wildcard tests/parity/*.hrl) $(EBIN)/.built
+	@mkdir -p $(@D)
+	erlc +debug_info -pa $(EBIN) -I tests/parity -o $(@D) $(TEST_ERL)
+	@touch $@
+
+clean:
+	rm -rf build build-address build-undefined build-thread
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Driver API: memory and binaries, and flattening a vector. Thin over base/mem and base/bin; any thread. */
+#include <erl_driver.h>
+#include <string.h>
+
+#include "base/bin.h"
+#include "base/mem.h"
+
+/* erl_driver(3), driver_alloc. Size 0 gives memory too; NULL: out of memory. */
+void *driver_alloc(ErlDrvSizeT size)
+{
+    return ph_alloc_try(size);
+}
+
+/* erl_driver(3), driver_realloc. NULL: out of memory, ptr stays. */
+void *driver_realloc(void *ptr, ErlDrvSizeT size)
+{
+    return ph_realloc_try(ptr, size);
+}
+
+/* erl_driver(3), driver_free */
+void driver_free(void *ptr)
+{
+    ph_free(ptr);
+}
+
+/* erl_driver(3), driver_alloc_binary */
+ErlDrvBinary *driver_alloc_binary(ErlDrvSizeT size)
+{
+    return ph_bin_new(size);
+}
+
+/* erl_driver(3), driver_realloc_binary */
+ErlDrvBinary *driver_realloc_binary(ErlDrvBinary *bin, ErlDrvSizeT size)
+{
+    return ph_bin_realloc(bin, size);
+}
+
+/* erl_driver(3), driver_free_binary */
+void driver_free_binary(ErlDrvBinary *bin)
+{
+    ph_bin_unref(bin);
+}
+
+/* erl_driver(3), driver_binary_get_refc */
+ErlDrvSInt driver_binary_get_refc(ErlDrvBinary *dbp)
+{
+    return ph_bin_refc(dbp);
+}
+
+/* erl_driver(3), driver_binary_inc_refc */
+ErlDrvSInt driver_binary_inc_refc(ErlDrvBinary *dbp)
+{
+    return ph_bin_inc(dbp);
+}
+
+/* erl_driver(3), driver_binary_dec_refc. A binary that gets to 0 this way is not freed. */
+ErlDrvSInt driver_binary_dec_refc(ErlDrvBinary *dbp)
+{
+    return ph_bin_dec(dbp);
+}
+
+/* erl_driver(3), driver_vec_to_buf. Returns the bytes copied, whatever the manual says; ev->size is not looked at. */
+ErlDrvSizeT driver_vec_to_buf(ErlIOVec *ev, char *buf, ErlDrvSizeT len)
+{
+    size_t done = 0;
+    for (int i = 0; i < ev->vsize && done < len; i++) {
+        size_t n = ev->iov[i].iov_len < len - done ? ev->iov[i].iov_len : len - done;
+        if (n > 0) {
+            memcpy(buf + done, ev->iov[i].iov_base, n);
+            done += n;
+        }
+    }
+    return done;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Driver API: the driver queue. From callbacks of the port's lock, or from any thread that holds the port data lock. */
+#include <erl_driver.h>
+
+#include "port/pdl.h"
+
+#define INVALID ((ErlDrvSizeT)-1)
+
+/* erl_driver(3), driver_enq */
+int driver_enq(ErlDrvPort port, char *buf, ErlDrvSizeT len)
+{
+    if (len == 0)
+        return 0;
+    struct ph_queue_access a = ph_queue_enter(port);
+    int result = a.port ? ph_ioq_enq(&a.port->ioq, buf, len) : -1;
+    ph_queue_leave(a);
+    return result;
+}
+
+/* erl_driver(3), driver_pushq */
+int driver_pushq(ErlDrvPort port, char *buf, ErlDrvSizeT len)
+{
+    if (len == 0)
+        return 0;
+    struct ph_queue_access a = ph_queue_enter(port);
+    int result = a.port ? ph_ioq_pushq(&a.port->ioq, buf, len) : -1;
+    ph_queue_leave(a);
+    return result;
+}
+
+/* erl_driver(3), driver_enq_bin */
+int driver_enq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, ErlDrvSizeT len)
+{
+    if (len == 0)
+        return 0;
+    struct ph_queue_access a = ph_queue_enter(port);
+    int result = a.port ? ph_ioq_enq_bin(&a.port->ioq, bin, offset, len) : -1;
+    ph_queue_leave(a);
+    return result;
+}
+
+/* erl_driver(3), driver_pushq_bin */
+int driver_pushq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, ErlDrvSizeT len)
+{
+    if (len == 0)
+        return 0;
+    struct ph_queue_access a = ph_queue_enter(port);
+    int result = a.port ? ph_ioq_pushq_bin(&a.port->ioq, bin, offset, len) : -1;
+    ph_queue_leave(a);
+    return result;
+}
+
+/* erl_driver(3), driver_enqv */
+int driver_enqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
+{
+    struct ph_queue_access a = ph_queue_enter(port);
+    int result = a.port ? ph_ioq_enqv(&a.port->ioq, ev, skip) : -1;
+    ph_queue_leave(a);
+    return result;
+}
+
+/* erl_driver(3), driver_pushqv */
+int driver_pushqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
+{
+    struct ph_queue_access a = ph_queue_enter(port);
+    int result = a.port ? ph_ioq_pushqv(&a.port->ioq, ev, skip) : -1;
+    ph_queue_leave(a);
+    return result;
+}
+
+/* erl_driver(3), driver_deq */
+ErlDrvSizeT driver_deq(ErlDrvPort port, ErlDrvSizeT size)
+{
+    struct ph_queue_access a = ph_queue_enter(port);
+    ErlDrvSizeT left = a.port ? ph_ioq_deq(&a.port->ioq, size) : INVALID;
+    ph_queue_leave(a);
+    return left;
+}
+
+/* erl_driver(3), driver_sizeq */
+ErlDrvSizeT driver_sizeq(ErlDrvPort port)
+{
+    struct ph_queue_access a = ph_queue_enter(port);
+    ErlDrvSizeT size = a.port ? a.port->ioq.size : INVALID;
+    ph_queue_leave(a);
+    return size;
+}
+
+/* erl_driver(3), driver_peekq */
+SysIOVec *driver_peekq(ErlDrvPort port, int *vlen)
+{
+    struct ph_queue_access a = ph_queue_enter(port);
+    SysIOVec *v = a.port ? ph_ioq_peek(&a.port->ioq, vlen) : NULL;
+    if (!a.port)
+        *vlen = -1;
+    ph_queue_leave(a);
+    return v;
+}
+
+/* erl_driver(3), driver_peekqv */
+ErlDrvSizeT driver_peekqv(ErlDrvPort port, ErlIOVec *ev)
+{
+    struct ph_queue_access a = ph_queue_enter(port);
+    ErlDrvSizeT size = a.port ? ph_ioq_peekv(&a.port->ioq, ev) : INVALID;
+    ph_queue_leave(a);
+    return size;
+}

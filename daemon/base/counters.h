@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters: each thread adds to its own, whoever asks gets the sum, so counting touches no shared cache line. They only grow. */
+#ifndef PH_COUNTERS_H
+#define PH_COUNTERS_H
+
+#include <stdint.h>
+
+/* X(NAME, atom) */
+#define PH_COUNTERS(X)                   \
+    X(CONNECTIONS, "connections_total")  \
+    X(FRAMES_IN, "frames_in")            \
+    X(BYTES_IN, "bytes_in")              \
+    X(OPENS, "opens")                    \
+    X(COMMANDS, "commands")              \
+    X(CONTROLS, "controls")              \
+    X(CALLS, "calls")                    \
+    X(REFUSED, "refused_connections")    \
+    X(FAULTS, "faults")
+
+enum ph_counter {
+#define X(name, atom) PH_COUNT_##name,
+    PH_COUNTERS(X)
+#undef X
+    PH_COUNTER_COUNT
+};
+
+void ph_count(enum ph_counter counter, uint64_t n); /* any thread */
+uint64_t ph_counter_sum(enum ph_counter counter);   /* any thread; of this moment, roughly */
+
+#endif

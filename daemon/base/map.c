@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Linear probing with deletion by moving back, so that there are no tombstones and a map that served millions of keys stays small. */
+#include "base/map.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define MIN_CAP 8u
+
+static size_t home(const struct ph_map *m, uint64_t key)
+{
+    uint64_t h = key * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(h >> 32) & (m->cap - 1);
+}
+
+static size_t find(const struct ph_map *m, uint64_t key)
+{
+    size_t i = home(m, key);
+    while (m->entries[i].value && m->entries[i].key != key)
+        i = (i + 1) & (m->cap - 1);
+    return i;
+}
+
+static void resize(struct ph_map *m, size_t cap)
+{
+    struct ph_map old = *m;
+    m->entries = ph_calloc(cap, sizeof *m->entries);
+    m->cap = cap;
+    for (size_t i = 0; i < old.cap; i++)
+        if (old.entries[i].value)
+            m->entries[find(m, old.entries[i].key)] = old.entries[i];
+    ph_free(old.entries);
+}
+
+void *ph_map_get(const struct ph_map *m, uint64_t key)
+{
+    return m->cap ? m->entries[find(m, key)].value : NULL;
+}
+
+void ph_map_put(struct ph_map *m, uint64_t key, void *value)
+{
+    if ((m->n + 1) * 4 > m->cap * 3)
+        resize(m, m->cap ? m->cap * 2 : MIN_CAP);
+    m->entries[find(m, key)] = (struct ph_map_entry){key, value};
+    m->n++;
+}
+
+void *ph_map_del(struct ph_map *m, uint64_t key)
+{
+    if (!m->cap)
+        return NULL;
+    size_t hole = find(m, key), mask = m->cap - 1;
+    void *value = m->entries[hole].value;
+    if (!value)
+        return NULL;
+    for (size_t i = (hole + 1) & mask; m->entries[i].value; i = (i + 1) & mask) {
+        size_t h = home(m, m->entries[i].key);
+        if (((i - h) & mask) >= ((i - hole) & mask)) {
+            m->entries[hole] = m->entries[i];
+            hole = i;
+        }
+    }
+    m->entries[hole].value = NULL;
+    if (--m->n == 0)
+        ph_map_clear(m);
+    else if (m->cap > MIN_CAP && m->n * 8 < m->cap)
+        resize(m, m->cap / 2);
+    return value;
+}
+
+void ph_map_each(const struct ph_map *m, void (*fn)(void *value, void *arg), void *arg)
+{
+    for (size_t i = 0; i < m->cap; i++)
+        if (m->entries[i].value)
+            fn(m->entries[i].value, arg);
+}
+
+void ph_map_clear(struct ph_map *m)
+{
+    ph_free(m->entries);
+    memset(m, 0, sizeof *m);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns the thread-local ph_self and the way threads of the host, and those of erl_drv_thread_create, come into being.
+ * ph_thread_start may be called from any thread. Setting up ph_self is up to the function that runs in the thread. */
+#include "base/thread.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define NAME_MAX_BYTES 15 /* what Linux keeps */
+
+_Thread_local struct ph_thread ph_self;
+
+/* Allocated by the starter, freed by the new thread. */
+struct start {
+    void *(*run)(void *);
+    void *arg;
+    char name[NAME_MAX_BYTES + 1];
+};
+
+static void *thread_main(void *p)
+{
+    struct start s = *(struct start *)p;
+    ph_free(p);
+    pthread_setname_np(pthread_self(), s.name);
+    return s.run(s.arg);
+}
+
+/* Signals are the main thread's business. Those a fault raises stay open: a blocked one would kill the process without
+ * the handler that writes the crash log. */
+static void blocked_signals(sigset_t *set)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        sigdelset(set, faults[i]);
+    }
+}
+
+/* A size is a suggestion: what is too small for the system is raised. */
+static int set_stack(pthread_attr_t *attr, size_t stack)
+{
+    if (stack == 0) {
+        return 0;
+    }
+    size_t least = (size_t)sysconf(_SC_THREAD_STACK_MIN);
+    return pthread_attr_setstacksize(attr, stack < least ? least : stack);
+}
+
+int ph_thread_start(pthread_t *tid, const char *name, size_t stack, void *(*run)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    int err = pthread_attr_init(&attr);
+    if (err != 0) {
+        return err;
+    }
+    sigset_t blocked;
+    blocked_signals(&blocked);
+    err = pthread_attr_setsigmask_np(&attr, &blocked);
+    if (err == 0) {
+        err = set_stack(&attr, stack);
+    }
+    if (err == 0) {
+        struct start *s = ph_alloc(sizeof *s);
+        s->run = run;
+        s->arg = arg;
+        memset(s->name, 0, sizeof s->name);
+        memcpy(s->name, name, strnlen(name, NAME_MAX_BYTES));
+        err = pthread_create(tid, &attr, thread_main, s);
+        if (err != 0) {
+            ph_free(s);
+        }
+    }
+    pthread_attr_destroy(&attr);
+    return err;
+}

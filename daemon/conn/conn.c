@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The incoming half of a connection. Small frames are read into the reactor's buffer and handled there; one that is not complete goes to
+ * a driver binary of its own, into which the rest is read directly, so that large data is never copied.
+ *
+ * Life: OPEN (reading) -> ENDING (its ports exit; what they still send is written) -> freed. */
+#include "conn/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/bin.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "etf.h"
+#include "port/port.h"
+
+#define FRAME_AT_ONCE (1u << 20) /* bytes: a larger frame's memory grows as its bytes arrive */
+#define READS_PER_TURN 8
+#define END_POLL_US 5000
+#define END_WRITE_NS UINT64_C(5000000000) /* how long an ending connection waits for its client to read */
+
+enum state { OPEN, ENDING };
+
+struct ph_conn {
+    LIST_ENTRY(ph_conn) link; /* guarded by list_mu */
+    struct ph_task start;
+    struct ph_task shutdown;
+    enum ph_conn_kind kind;
+    enum state state;
+    bool hello;
+    bool no_input; /* regular file or closed: nothing to wait for */
+    enum ph_fault goodbye; /* to say when all ports are gone */
+    const char *goodbye_detail; /* static, or NULL */
+    uint64_t ports_gone_ns;
+    int fd_in, fd_out;
+    struct ph_reactor *reactor;
+    struct ph_peer *peer; /* reference */
+    struct event *readable;
+    struct event *end_timer;
+    uint8_t header[PH_FRAME_HEADER];
+    size_t header_got;
+    ErlDrvBinary *frame; /* the incomplete frame, or NULL */
+    size_t frame_got, frame_need;
+    char where[64];
+};
+
+static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list and counts; taken before a reactor's inbox */
+static LIST_HEAD(, ph_conn) conns = LIST_HEAD_INITIALIZER(conns);
+static unsigned conn_count;
+static uint64_t last_id;
+static bool shutting_down;
+static void (*on_stdio_end)(void);
+
+static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *detail);
+
+struct ph_peer *ph_conn_peer(struct ph_conn *c)
+{
+    return c->peer;
+}
+
+bool ph_conn_is_trusted(const struct ph_conn *c)
+{
+    return c->kind == PH_CONN_STDIO;
+}
+
+bool ph_conn_said_hello(const struct ph_conn *c)
+{
+    return c->hello;
+}
+
+const char *ph_conn_where(const struct ph_conn *c)
+{
+    return c->where;
+}
+
+void ph_conn_set_hello(struct ph_conn *c, const char *name)
+{
+    c->hello = true;
+    if (name)
+        snprintf(c->where, sizeof c->where, "conn %llu %s", (unsigned long long)ph_peer_id(c->peer), name);
+    ph_log(PH_LOG_INFO, c->where, "hello");
+}
+
+void ph_conn_on_stdio_end(void (*fn)(void))
+{
+    on_stdio_end = fn;
+}
+
+unsigned ph_conns_count(void)
+{
+    pthread_mutex_lock(&list_mu);
+    unsigned n = conn_count;
+    pthread_mutex_unlock(&list_mu);
+    return n;
+}
+
+/* --- frames --- */
+
+static enum ph_fault handle_frame(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrvBinary *frame)
+{
+    struct ph_cur cur = {p, p + len}, whole;
+    ph_count(PH_COUNT_FRAMES_IN, 1);
+    ph_count(PH_COUNT_BYTES_IN, len + PH_FRAME_HEADER);
+    if (ph_etf_version(&cur))
+        return PH_FAULT_BAD_TERM;
+    whole = cur;
+    if (ph_etf_skip(&whole, PH_MAX_DEPTH) || whole.p != whole.end)
+        return PH_FAULT_BAD_TERM;
+    return ph_request(c, cur.p, (size_t)(cur.end - cur.p), frame);
+}
+
+static enum ph_fault check_length(size_t need)
+{
+    if (need == 0)
+        return PH_FAULT_FRAME_EMPTY;
+    return need > PH_MAX_FRAME_DEFAULT ? PH_FAULT_FRAME_TOO_LARGE : PH_FAULT_NONE;
+}
+
+/* The header says need bytes; at least one spare byte stays behind them, for drivers (see op.h). */
+static enum ph_fault begin_frame(struct ph_conn *c, size_t need)
+{
+    c->frame = ph_bin_new((need < FRAME_AT_ONCE ? need : FRAME_AT_ONCE) + 1);
+    c->frame_need = need;
+    c->frame_got = 0;
+    return c->frame ? PH_FAULT_NONE : PH_FAULT_FRAME_TOO_LARGE;
+}
+
+static size_t frame_room(const struct ph_conn *c)
+{
+    size_t room = (size_t)c->frame->orig_size - 1;
+    return (room < c->frame_need ? room : c->frame_need) - c->frame_got;
+}
+
+/* n more bytes lie in the frame. */
+static enum ph_fault frame_grew(struct ph_conn *c, size_t n)
+{
+    c->frame_got += n;
+    if (c->frame_got == c->frame_need) {
+        ErlDrvBinary *frame = c->frame;
+        c->frame = NULL;
+        enum ph_fault fault = handle_frame(c, (const uint8_t *)frame->orig_bytes, c->frame_need, frame);
+        ph_bin_unref(frame);
+        return fault;
+    }
+    if (frame_room(c) == 0) {
+        size_t size = c->frame_got * 2 < c->frame_need ? c->frame_got * 2 : c->frame_need;
+        ErlDrvBinary *larger = ph_bin_realloc(c->frame, size + 1);
+        if (!larger)
+            return PH_FAULT_FRAME_TOO_LARGE;
+        c->frame = larger;
+    }
+    return PH_FAULT_NONE;
+}
+
+static enum ph_fault fill_frame(struct ph_conn *c, const uint8_t **p, size_t *len)
+{
+    size_t room = frame_room(c), n = *len < room ? *len : room;
+    memcpy(c->frame->orig_bytes + c->frame_got, *p, n);
+    *p += n;
+    *len -= n;
+    return frame_grew(c, n);
+}
+
+static enum ph_fault take_header(struct ph_conn *c, const uint8_t **p, size_t *len)
+{
+    while (c->header_got < PH_FRAME_HEADER && *len > 0) {
+        c->header[c->header_got++] = *(*p)++;
+        (*len)--;
+    }
+    if (c->header_got < PH_FRAME_HEADER)
+        return PH_FAULT_NONE;
+    uint32_t be;
+    memcpy(&be, c->header, sizeof be);
+    size_t need = ntohl(be);
+    c->header_got = 0;
+    enum ph_fault fault = check_length(need);
+    if (fault)
+        return fault;
+    if (*len >= need) {
+        const uint8_t *frame = *p;
+        *p += need;
+        *len -= need;
+        return handle_frame(c, frame, need, NULL);
+    }
+    return begin_frame(c, need);
+}
+
+/* Bytes from the stream. */
+static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
+{
+    enum ph_fault fault = PH_FAULT_NONE;
+    while (len > 0 && c->state == OPEN && !fault)
+        fault = c->frame ? fill_frame(c, &p, &len) : take_header(c, &p, &len);
+    if (fault)
+        begin_end(c, fault, NULL);
+}
+
+/* --- reading --- */
+
+static void end_of_stream(struct ph_conn *c)
+{
+    if (c->frame || c->header_got)
+        ph_log(PH_LOG_WARNING, c->where, "the stream ends inside a frame");
+    else
+        ph_log(PH_LOG_INFO, c->where, "the client has closed the connection");
+    begin_end(c, PH_FAULT_NONE, NULL);
+}
+
+/* One read, straight into the frame that is being filled and what follows into the reactor's buffer. False: no more now. */
+static bool read_once(struct ph_conn *c)
+{
+    size_t size;
+    uint8_t *buf = ph_reactor_buffer(c->reactor, &size);
+    size_t direct = c->frame ? frame_room(c) : 0;
+    struct iovec iov[2] = {{c->frame ? c->frame->orig_bytes + c->frame_got : NULL, direct}, {buf, size}};
+    ssize_t n = c->frame ? readv(c->fd_in, iov, 2) : read(c->fd_in, buf, size);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
+        return errno == EINTR;
+    if (n <= 0) {
+        end_of_stream(c);
+        return false;
+    }
+    size_t got = (size_t)n, first = got < direct ? got : direct;
+    enum ph_fault fault = first ? frame_grew(c, first) : PH_FAULT_NONE;
+    if (fault)
+        begin_end(c, fault, NULL);
+    else if (c->state == OPEN)
+        consume(c, buf, got - first);
+    return c->state == OPEN && got == direct + size;
+}
+
+static void rearm(struct ph_conn *c)
+{
+    if (event_add(c->readable, NULL) == 0)
+        return;
+    c->no_input = true; /* a regular file: always readable, and epoll refuses it */
+    event_active(c->readable, EV_READ, 0);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct ph_conn *c = arg;
+    (void)fd;
+    (void)what;
+    for (int i = 0; c->state == OPEN; i++) {
+        if (!ph_peer_may_read(c->peer)) {
+            if (!c->no_input)
+                event_del(c->readable);
+            return; /* until drained() */
+        }
+        if (i == READS_PER_TURN || !read_once(c))
+            break;
+    }
+    if (c->state == OPEN && c->no_input)
+        event_active(c->readable, EV_READ, 0);
+}
+
+static void drained(void *arg)
+{
+    struct ph_conn *c = arg;
+    if (c->state == OPEN)
+        rearm(c);
+}
+
+/* --- ending --- */
+
+static void end_port(void *port, void *arg)
+{
+    static const uint8_t reason[] = "\x77\x11" "connection_closed";
+    (void)arg;
+    ph_exit_later(port, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_NORMALLY);
+}
+
+static void finish(struct ph_conn *c)
+{
+    ph_log(PH_LOG_INFO, c->where, "the connection has ended");
+    ph_peer_close(c->peer);
+    event_free(c->readable);
+    event_free(c->end_timer);
+    close(c->fd_in);
+    if (c->fd_out != c->fd_in)
+        close(c->fd_out);
+    ph_bin_unref(c->frame);
+    ph_peer_unref(c->peer);
+    pthread_mutex_lock(&list_mu);
+    LIST_REMOVE(c, link);
+    conn_count--;
+    pthread_mutex_unlock(&list_mu);
+    if (c->kind == PH_CONN_STDIO && on_stdio_end)
+        on_stdio_end();
+    ph_free(c);
+}
+
+/* Ports first, then goodbye, then what is unsent; a client that does not read is not waited for long. */
+static void on_end_timer(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval poll = {.tv_usec = END_POLL_US};
+    struct ph_conn *c = arg;
+    (void)fd;
+    (void)what;
+    if (ph_peer_port_count(c->peer) == 0) {
+        if (!c->ports_gone_ns) {
+            c->ports_gone_ns = ph_now_ns();
+            if (c->goodbye)
+                ph_peer_say_goodbye(c->peer, c->goodbye, c->goodbye_detail);
+        }
+        if (ph_peer_flush(c->peer) || ph_now_ns() - c->ports_gone_ns > END_WRITE_NS) {
+            finish(c);
+            return;
+        }
+    }
+    event_add(c->end_timer, &poll);
+}
+
+static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *detail)
+{
+    static const char *const texts[] = {
+#define X(name, atom, ends, text) [PH_FAULT_##name] = text,
+        PH_FAULTS(X)
+#undef X
+    };
+    if (c->state != OPEN)
+        return;
+    c->state = ENDING;
+    c->goodbye = goodbye;
+    c->goodbye_detail = detail;
+    if (goodbye) {
+        ph_log(goodbye == PH_FAULT_SHUTDOWN ? PH_LOG_INFO : PH_LOG_WARNING, c->where, "ending the connection: %s", detail ? detail : texts[goodbye]);
+        ph_count(PH_COUNT_FAULTS, 1);
+    }
+    event_del(c->readable);
+    ph_peer_each_port(c->peer, end_port, NULL);
+    event_active(c->end_timer, EV_TIMEOUT, 0);
+}
+
+/* Nothing more can be written: what is unsent is lost. */
+static void broken(void *arg, const char *why)
+{
+    struct ph_conn *c = arg;
+    ph_log(PH_LOG_WARNING, c->where, "cannot write: %s", why);
+    begin_end(c, PH_FAULT_NONE, NULL);
+    ph_peer_drop_output(c->peer);
+}
+
+static void shutdown_task(struct ph_task *task)
+{
+    struct ph_conn *c = (struct ph_conn *)((char *)task - offsetof(struct ph_conn, shutdown));
+    begin_end(c, PH_FAULT_SHUTDOWN, NULL);
+}
+
+void ph_conns_shutdown(void)
+{
+    struct ph_conn *c;
+    pthread_mutex_lock(&list_mu);
+    if (!shutting_down)
+        LIST_FOREACH(c, &conns, link)
+            ph_reactor_post(c->reactor, &c->shutdown);
+    shutting_down = true;
+    pthread_mutex_unlock(&list_mu);
+}
+
+/* --- starting --- */
+
+static void start_task(struct ph_task *task)
+{
+    struct ph_conn *c = (struct ph_conn *)((char *)task - offsetof(struct ph_conn, start));
+    struct ph_peer_owner owner = {.drained = drained, .broken = broken, .conn = c};
+    struct event_base *base = ph_reactor_base(c->reactor);
+    pthread_mutex_lock(&list_mu);
+    uint64_t id = ++last_id;
+    pthread_mutex_unlock(&list_mu);
+    c->peer = ph_peer_new(c->reactor, c->fd_out, id, &owner);
+    c->readable = event_new(base, c->fd_in, EV_READ | EV_PERSIST, on_readable, c);
+    c->end_timer = event_new(base, -1, 0, on_end_timer, c);
+    if (!c->readable || !c->end_timer)
+        ph_fatal("out of memory for a connection");
+    snprintf(c->where, sizeof c->where, "conn %llu", (unsigned long long)id);
+    ph_count(PH_COUNT_CONNECTIONS, 1);
+    pthread_mutex_lock(&list_mu);
+    LIST_INSERT_HEAD(&conns, c, link);
+    bool too_late = shutting_down;
+    pthread_mutex_unlock(&list_mu);
+    rearm(c);
+    if (too_late)
+        begin_end(c, PH_FAULT_SHUTDOWN, NULL);
+}
+
+void ph_conn_start(enum ph_conn_kind kind, int fd_in, int fd_out)
+{
+    struct ph_conn *c = ph_calloc(1, sizeof *c);
+    c->kind = kind;
+    c->fd_in = fd_in;
+    c->fd_out = fd_out;
+    c->reactor = ph_reactor_next();
+    c->start.run = start_task;
+    c->shutdown.run = shutdown_task;
+    pthread_mutex_lock(&list_mu);
+    conn_count++;
+    pthread_mutex_unlock(&list_mu);
+    ph_reactor_post(c->reactor, &c->start);
+}

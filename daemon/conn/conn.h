@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections: reading frames and turning them into operations. A connection lives on one reactor; all of it is touched only there. */
+#ifndef PH_CONN_H
+#define PH_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "peer/peer.h"
+
+struct ph_conn;
+
+enum ph_conn_kind { PH_CONN_STDIO, PH_CONN_UNIX, PH_CONN_TCP };
+
+/* Takes the descriptors (non-blocking; the same one twice for a socket). Any thread: the connection starts on its reactor. */
+void ph_conn_start(enum ph_conn_kind kind, int fd_in, int fd_out);
+/* Ends every connection: ports exit, then goodbye. Any thread; ph_conns_count tells when they are gone. */
+void ph_conns_shutdown(void);
+unsigned ph_conns_count(void);
+void ph_conn_on_stdio_end(void (*fn)(void)); /* called once when the stdio connection has ended; set at start */
+
+/* --- for request.c, on the connection's reactor --- */
+struct ph_peer *ph_conn_peer(struct ph_conn *c);
+bool ph_conn_is_trusted(const struct ph_conn *c); /* may load drivers from anywhere */
+bool ph_conn_said_hello(const struct ph_conn *c);
+void ph_conn_set_hello(struct ph_conn *c, const char *name); /* name: for logs, or NULL */
+const char *ph_conn_where(const struct ph_conn *c);          /* "conn 3 name" */
+
+/* One frame's term, well-formed, without the version byte; frame: the driver binary it lies in, or NULL. PH_FAULT_NONE, or why the connection must end. */
+enum ph_fault ph_request(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrvBinary *frame);
+
+#endif

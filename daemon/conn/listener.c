@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conn/listener.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "conn/conn.h"
+
+#define MAX_CONNECTIONS 20000u
+#define PIPE_SIZE (1 << 20)
+
+struct listener {
+    SLIST_ENTRY(listener) link;
+    enum ph_conn_kind kind;
+    struct evconnlistener *evl;
+    struct event *retry; /* accepts again after descriptors ran out */
+    char *path;          /* unix: to be removed at the end, or NULL */
+};
+
+static SLIST_HEAD(, listener) listeners = SLIST_HEAD_INITIALIZER(listeners);
+static int stdio_fds[2] = {-1, -1}, stdio_flags[2];
+
+static bool peer_is_allowed(int fd)
+{
+    struct ucred cred;
+    socklen_t len = sizeof cred;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && (cred.uid == geteuid() || cred.uid == 0);
+}
+
+static const char *refused(const struct listener *l, int fd)
+{
+    if (ph_conns_count() >= MAX_CONNECTIONS)
+        return "too many connections";
+    if (l->kind == PH_CONN_UNIX && !peer_is_allowed(fd))
+        return "the client runs as another user";
+    return NULL;
+}
+
+static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct sockaddr *addr, int len, void *arg)
+{
+    struct listener *l = arg;
+    const char *why = refused(l, fd);
+    int on = 1;
+    (void)evl;
+    (void)addr;
+    (void)len;
+    if (why) {
+        ph_log(PH_LOG_WARNING, NULL, "a connection is refused: %s", why);
+        ph_count(PH_COUNT_REFUSED, 1);
+        close(fd);
+        return;
+    }
+    if (l->kind == PH_CONN_TCP)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ph_conn_start(l->kind, fd, fd);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    evconnlistener_enable(((struct listener *)arg)->evl);
+}
+
+static void on_accept_error(struct evconnlistener *evl, void *arg)
+{
+    static const struct timeval pause = {.tv_usec = 200000};
+    struct listener *l = arg;
+    ph_log(PH_LOG_ERROR, NULL, "cannot accept: %s; trying again in a moment", strerror(errno));
+    evconnlistener_disable(evl);
+    event_add(l->retry, &pause);
+}
+
+static int add_listener(enum ph_conn_kind kind, const struct sockaddr *addr, socklen_t len, const char *path)
+{
+    struct event_base *base = ph_reactor_base(ph_reactor_first());
+    struct listener *l = ph_calloc(1, sizeof *l);
+    unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+    l->kind = kind;
+    l->evl = evconnlistener_new_bind(base, on_accept, l, flags, 1024, addr, (int)len);
+    if (!l->evl) {
+        ph_free(l);
+        return -1;
+    }
+    l->retry = event_new(base, -1, 0, on_retry, l);
+    l->path = path ? ph_strdup(path) : NULL;
+    evconnlistener_set_error_cb(l->evl, on_accept_error);
+    SLIST_INSERT_HEAD(&listeners, l, link);
+    return 0;
+}
+
+/* A socket that nobody listens on any more is removed; -1 if somebody does, or if it is no socket. */
+static int make_way(const char *path, const struct sockaddr_un *addr)
+{
+    struct stat st;
+    if (lstat(path, &st))
+        return 0;
+    if (!S_ISSOCK(st.st_mode)) {
+        ph_log(PH_LOG_ERROR, NULL, "--unix %s: the file exists and is not a socket", path);
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool alive = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof *addr) == 0 || errno == EAGAIN);
+    if (fd >= 0)
+        close(fd);
+    if (alive) {
+        ph_log(PH_LOG_ERROR, NULL, "--unix %s: another daemon listens there", path);
+        return -1;
+    }
+    return unlink(path);
+}
+
+int ph_listen_unix(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof addr.sun_path || !path[0]) {
+        ph_log(PH_LOG_ERROR, NULL, "--unix %s: the path must have 1 to %zu bytes", path, sizeof addr.sun_path - 1);
+        return -1;
+    }
+    strcpy(addr.sun_path, path);
+    if (make_way(path, &addr))
+        return -1;
+    mode_t old = umask(0177); /* the socket is the user's own from the first moment */
+    int result = add_listener(PH_CONN_UNIX, (struct sockaddr *)&addr, sizeof addr, path);
+    int err = errno;
+    umask(old);
+    if (result)
+        ph_log(PH_LOG_ERROR, NULL, "--unix %s: %s", path, strerror(err));
+    else
+        ph_log(PH_LOG_NOTICE, NULL, "listening on unix socket %s", path);
+    return result;
+}
+
+static bool is_loopback(const struct sockaddr *addr)
+{
+    if (addr->sa_family == AF_INET)
+        return (ntohl(((const struct sockaddr_in *)(const void *)addr)->sin_addr.s_addr) >> 24) == 127;
+    return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
+}
+
+/* Splits a copy of "HOST:PORT"; NULL if it is not that. */
+static char *split(const char *host_port, char **host, char **port)
+{
+    char *copy = ph_strdup(host_port), *colon = strrchr(copy, ':');
+    *host = copy;
+    if (colon && colon != copy && colon[1]) {
+        *colon = '\0';
+        *port = colon + 1;
+        if (copy[0] == '[' && colon[-1] == ']') {
+            colon[-1] = '\0';
+            (*host)++;
+        }
+        return copy;
+    }
+    ph_free(copy);
+    return NULL;
+}
+
+static int listen_tcp(const char *host_port, const char *host, const char *port)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found, *a;
+    int err = getaddrinfo(host, port, &hints, &found);
+    if (err) {
+        ph_log(PH_LOG_ERROR, NULL, "--tcp %s: %s", host_port, gai_strerror(err));
+        return -1;
+    }
+    int listening = 0;
+    for (a = found; a; a = a->ai_next) {
+        if (!is_loopback(a->ai_addr))
+            ph_log(PH_LOG_ERROR, NULL, "--tcp %s: not a loopback address", host_port);
+        else if (add_listener(PH_CONN_TCP, a->ai_addr, a->ai_addrlen, NULL))
+            ph_log(PH_LOG_ERROR, NULL, "--tcp %s: %s", host_port, strerror(errno));
+        else
+            listening++;
+    }
+    freeaddrinfo(found);
+    return listening ? 0 : -1;
+}
+
+int ph_listen_tcp(const char *host_port)
+{
+    char *host, *port, *copy = split(host_port, &host, &port);
+    if (!copy) {
+        ph_log(PH_LOG_ERROR, NULL, "--tcp %s: expected HOST:PORT", host_port);
+        return -1;
+    }
+    int result = listen_tcp(host_port, host, port);
+    if (result == 0)
+        ph_log(PH_LOG_NOTICE, NULL, "listening on tcp %s", host_port);
+    ph_free(copy);
+    return result;
+}
+
+void ph_listeners_close(void)
+{
+    struct listener *l;
+    while ((l = SLIST_FIRST(&listeners))) {
+        SLIST_REMOVE_HEAD(&listeners, link);
+        evconnlistener_free(l->evl);
+        event_free(l->retry);
+        if (l->path)
+            unlink(l->path);
+        ph_free(l->path);
+        ph_free(l);
+    }
+}
+
+/* --- stdio --- */
+
+static int claim(int fd, int i)
+{
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 5);
+    int flags = own < 0 ? -1 : fcntl(own, F_GETFL);
+    if (flags < 0 || fcntl(own, F_SETFL, flags | O_NONBLOCK)) {
+        ph_log(PH_LOG_ERROR, NULL, "descriptor %d cannot be used as a connection: %s", fd, strerror(errno));
+        return -1;
+    }
+    fcntl(own, F_SETPIPE_SZ, PIPE_SIZE); /* more data per turn; fails on what is no pipe, and above the system's limit */
+    stdio_fds[i] = own;
+    stdio_flags[i] = flags;
+    return 0;
+}
+
+static void replace(int fd, int by)
+{
+    if (by >= 0 && by != fd)
+        dup2(by, fd);
+}
+
+int ph_use_stdio(int in, int out)
+{
+    if (claim(in, 0) || claim(out, 1))
+        return -1;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    replace(in, null);
+    replace(out, in == 0 ? STDERR_FILENO : null);
+    if (null > 2)
+        close(null);
+    ph_conn_start(PH_CONN_STDIO, stdio_fds[0], stdio_fds[1]);
+    return 0;
+}
+
+void ph_restore_stdio(void)
+{
+    for (int i = 0; i < 2; i++)
+        if (stdio_fds[i] >= 0)
+            fcntl(stdio_fds[i], F_SETFL, stdio_flags[i]);
+}

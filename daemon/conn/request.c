@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests: decoding one frame's term into an operation on a port, or answering it. PROTOCOL.md is the contract. On the connection's reactor. */
+#include "conn/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/counters.h"
+#include "base/log.h"
+#include "peer/reply.h"
+#include "port/op.h"
+#include "port/open.h"
+#include "term/words.h"
+
+static const struct known {
+    const char *name;
+    size_t len;
+    uint32_t arity;
+    bool tagged;
+    enum ph_request what;
+} known[] = {
+#define X(name, atom, arity, tagged) {atom, sizeof atom - 1, arity, tagged, PH_REQ_##name},
+    PH_REQUESTS(X)
+#undef X
+};
+
+/* --- answers to what is wrong --- */
+
+static enum ph_fault fault(struct ph_req *r, const char *reason, const char *text)
+{
+    struct ph_wbuf *w = ph_peer_begin();
+    ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "%s: %s", reason, text);
+    ph_count(PH_COUNT_FAULTS, 1);
+    ph_w_tuple(w, 3);
+    ph_w_atom(w, "fault");
+    ph_w_atom(w, reason);
+    ph_w_binary(w, text, strlen(text));
+    ph_peer_commit(r->peer, w);
+    return PH_FAULT_NONE;
+}
+
+static enum ph_fault bad_request(struct ph_req *r)
+{
+    char text[128];
+    snprintf(text, sizeof text, "request %s: element %u is wrong", r->name, r->element);
+    if (!r->tag.len)
+        return fault(r, "bad_request", text);
+    ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "bad_request: %s", text);
+    ph_count(PH_COUNT_FAULTS, 1);
+    struct ph_wbuf *w = ph_reply_error(r->tag);
+    ph_w_tuple(w, 3);
+    ph_w_atom(w, "bad_request");
+    ph_w_atom(w, r->name);
+    ph_w_uint(w, r->element);
+    ph_peer_commit(r->peer, w);
+    return PH_FAULT_NONE;
+}
+
+static enum ph_fault unknown_request(struct ph_req *r)
+{
+    if (r->arity < 2 || ph_etf_raw(&r->cur, &r->tag))
+        return fault(r, "unknown_request", r->name);
+    if (r->tag.len > PH_MAX_TAG)
+        return fault(r, "bad_tag", r->name);
+    ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "unknown_request: %.64s", r->name);
+    ph_reply_error_atom(r->peer, r->tag, "unknown_request");
+    return PH_FAULT_NONE;
+}
+
+/* --- elements --- */
+
+bool ph_req_raw(struct ph_req *r, struct ph_slice *out)
+{
+    r->element++;
+    return ph_etf_raw(&r->cur, out) == 0;
+}
+
+bool ph_req_pid(struct ph_req *r, ErlDrvTermData *pid)
+{
+    struct ph_slice etf;
+    r->element++;
+    return ph_etf_pid(&r->cur, &etf) == 0 && ph_pid_word(etf, pid) == 0;
+}
+
+static bool port_id(struct ph_req *r, uint64_t *id)
+{
+    r->element++;
+    return ph_etf_uint64(&r->cur, id) == 0 && *id <= PH_MAX_PORT_ID;
+}
+
+static bool port_term(struct ph_req *r, struct ph_slice *term)
+{
+    return ph_req_raw(r, term) && term->len <= PH_MAX_TAG;
+}
+
+static bool iodata(struct ph_req *r, struct ph_slice *out)
+{
+    size_t size;
+    struct ph_cur c = r->cur;
+    return ph_req_raw(r, out) && ph_iodata_size(c, &size) == 0;
+}
+
+/* --- ports --- */
+
+static enum ph_fault open_port(struct ph_req *r)
+{
+    struct ph_open_options options;
+    struct ph_slice term;
+    ErlDrvTermData owner;
+    uint64_t id;
+    char *name;
+    size_t len;
+    if (!port_id(r, &id) || !port_term(r, &term) || !ph_req_pid(r, &owner))
+        return bad_request(r);
+    r->element++;
+    int text = ph_etf_text(&r->cur, true, &name, &len);
+    if (text == -1)
+        return bad_request(r);
+    ph_count(PH_COUNT_OPENS, 1);
+    if (text || ph_open_parse(&r->cur, &options))
+        ph_reply_error_atom(r->peer, r->tag, "badarg");
+    else if (ph_peer_port_count(r->peer) >= PH_MAX_PORTS)
+        ph_reply_error_atom(r->peer, r->tag, "system_limit");
+    else
+        ph_port_open(r->peer, r->tag, id, term, owner, name, len, &options);
+    if (!text)
+        free(name);
+    return PH_FAULT_NONE;
+}
+
+/* The elements of an operation behind tag and port id, by request. False: r->element is wrong. */
+static bool op_elements(struct ph_req *r, struct ph_op_args *a)
+{
+    uint64_t n;
+    struct ph_slice from;
+    switch (r->what) {
+    case PH_REQ_COMMAND:
+        return ph_req_pid(r, &a->caller) && iodata(r, &a->data);
+    case PH_REQ_CONTROL:
+    case PH_REQ_CALL:
+        if (!ph_req_pid(r, &a->caller) || (r->element++, ph_etf_uint64(&r->cur, &n)) || n > UINT32_MAX)
+            return false;
+        a->number = (uint32_t)n;
+        return r->what == PH_REQ_CONTROL ? iodata(r, &a->data) : ph_req_raw(r, &a->data);
+    case PH_REQ_SEND:
+        return ph_req_pid(r, &a->caller) && ph_req_raw(r, &a->data);
+    case PH_REQ_CONNECT:
+        return ph_req_pid(r, &a->caller) && ph_req_pid(r, &a->pid);
+    case PH_REQ_CLOSE:
+        return ph_req_pid(r, &a->caller);
+    case PH_REQ_EXIT:
+        return ph_req_raw(r, &from) && ph_req_raw(r, &a->data);
+    case PH_REQ_INFO:
+    case PH_REQ_SET_DATA:
+        return ph_req_raw(r, &a->data);
+    default:
+        return true;
+    }
+}
+
+/* The list of options of a command: [force], or []. */
+static bool command_options(struct ph_req *r, struct ph_op_args *a)
+{
+    uint32_t n;
+    if (r->what != PH_REQ_COMMAND || r->arity < 5)
+        return true;
+    r->element++;
+    if (ph_etf_list(&r->cur, &n))
+        return false;
+    a->force = n > 0;
+    for (; n > 0; n--)
+        if (ph_etf_is_atom(&r->cur, "force"))
+            return false;
+    return !a->force || ph_etf_nil(&r->cur) == 0;
+}
+
+static void count_op(enum ph_request what)
+{
+    if (what == PH_REQ_COMMAND || what == PH_REQ_SEND)
+        ph_count(PH_COUNT_COMMANDS, 1);
+    else if (what == PH_REQ_CONTROL)
+        ph_count(PH_COUNT_CONTROLS, 1);
+    else if (what == PH_REQ_CALL)
+        ph_count(PH_COUNT_CALLS, 1);
+}
+
+static enum ph_fault port_op(struct ph_req *r)
+{
+    struct ph_op_args a = {.caller = PH_NIL, .pid = PH_NIL};
+    uint64_t id;
+    if (!port_id(r, &id) || !op_elements(r, &a) || !command_options(r, &a))
+        return bad_request(r);
+    count_op(r->what);
+    struct ph_port *p = ph_peer_get_port(r->peer, id, ph_port_ref_obj);
+    if (!p) {
+        if (r->tag.len)
+            ph_reply_error_atom(r->peer, r->tag, r->what == PH_REQ_INFO ? "undefined" : "badarg");
+        return PH_FAULT_NONE;
+    }
+    struct ph_op *op = ph_op_new(r->what, p, r->tag, a.data, r->frame);
+    if (!op) {
+        ph_log(PH_LOG_ERROR, ph_conn_where(r->conn), "out of memory for a request of %zu bytes", a.data.len);
+        if (r->tag.len)
+            ph_reply_error_atom(r->peer, r->tag, "enomem");
+        return PH_FAULT_NONE;
+    }
+    op->caller = a.caller;
+    op->pid = a.pid;
+    op->number = a.number;
+    op->force = a.force;
+    ph_op_submit(op);
+    return PH_FAULT_NONE;
+}
+
+static enum ph_fault down(struct ph_req *r)
+{
+    uint64_t id;
+    r->element++;
+    if (ph_etf_uint64(&r->cur, &id))
+        return bad_request(r);
+    ph_monitor_down(r->peer, id);
+    return PH_FAULT_NONE;
+}
+
+static enum ph_fault grant(struct ph_req *r)
+{
+    uint32_t n, arity;
+    uint64_t id;
+    struct ph_slice term;
+    r->element++;
+    if (ph_etf_list(&r->cur, &n))
+        return bad_request(r);
+    for (; n > 0; n--) {
+        if (ph_etf_tuple(&r->cur, &arity) || arity != 2 || ph_etf_uint64(&r->cur, &id) || id > PH_MAX_PORT_ID ||
+            ph_etf_raw(&r->cur, &term) || term.len > PH_MAX_TAG)
+            return bad_request(r);
+        ph_peer_grant(r->peer, id, term);
+    }
+    return PH_FAULT_NONE;
+}
+
+/* --- hello --- */
+
+static bool hello_options(struct ph_req *r, char *name, size_t cap)
+{
+    struct ph_slice key, value;
+    ErlDrvTermData self;
+    uint32_t pairs;
+    if (ph_etf_map(&r->cur, &pairs))
+        return false;
+    for (; pairs > 0; pairs--) {
+        bool is_self = ph_etf_is_atom(&r->cur, "self") == 0;
+        if (is_self) {
+            if (!ph_req_pid(r, &self))
+                return false;
+            ph_peer_set_origin(r->peer, self);
+        } else if (ph_etf_is_atom(&r->cur, "name") == 0) {
+            if (ph_etf_binary(&r->cur, &value) || value.len >= cap)
+                return false;
+            for (size_t i = 0; i < value.len; i++)
+                name[i] = (char)(value.p[i] < ' ' || value.p[i] == 127 ? '?' : value.p[i]);
+            name[value.len] = '\0';
+        } else if (ph_etf_raw(&r->cur, &key) || ph_etf_raw(&r->cur, &value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void answer_hello(struct ph_req *r)
+{
+    struct ph_wbuf *w = ph_peer_begin();
+    ph_w_tuple(w, 3);
+    ph_w_atom(w, "hello");
+    ph_w_uint(w, PH_PROTO_VERSION);
+    ph_w_map(w, 5);
+    ph_w_atom(w, "version");
+    ph_w_binary(w, PH_VERSION, strlen(PH_VERSION));
+    ph_w_atom(w, "max_frame");
+    ph_w_uint(w, PH_MAX_FRAME_DEFAULT);
+    ph_w_atom(w, "max_depth");
+    ph_w_uint(w, PH_MAX_DEPTH);
+    ph_w_atom(w, "max_ports");
+    ph_w_uint(w, PH_MAX_PORTS);
+    ph_w_atom(w, "driver_api");
+    ph_w_tuple(w, 2);
+    ph_w_uint(w, ERL_DRV_EXTENDED_MAJOR_VERSION);
+    ph_w_uint(w, ERL_DRV_EXTENDED_MINOR_VERSION);
+    ph_peer_commit(r->peer, w);
+}
+
+static enum ph_fault hello(struct ph_req *r)
+{
+    char name[65] = "";
+    int64_t version;
+    if (ph_conn_said_hello(r->conn))
+        return fault(r, "unexpected_hello", "a second hello");
+    if (ph_etf_int64(&r->cur, &version))
+        return PH_FAULT_BAD_HELLO;
+    if (version != PH_PROTO_VERSION)
+        return PH_FAULT_BAD_VERSION;
+    if (!hello_options(r, name, sizeof name))
+        return PH_FAULT_BAD_HELLO;
+    ph_conn_set_hello(r->conn, name[0] ? name : NULL);
+    answer_hello(r);
+    return PH_FAULT_NONE;
+}
+
+/* --- dispatch --- */
+
+static enum ph_fault dispatch(struct ph_req *r)
+{
+    switch (r->what) {
+    case PH_REQ_HELLO:
+        return hello(r);
+    case PH_REQ_OPEN:
+        return open_port(r);
+    case PH_REQ_DOWN:
+        return down(r);
+    case PH_REQ_GRANT:
+        return grant(r);
+    case PH_REQ_PING:
+        ph_reply_ok_atom(r->peer, r->tag, "pong");
+        return PH_FAULT_NONE;
+    case PH_REQ_STATS:
+        ph_answer_stats(r);
+        return PH_FAULT_NONE;
+    case PH_REQ_PORTS:
+        return ph_answer_ports(r) ? PH_FAULT_NONE : bad_request(r);
+    case PH_REQ_LOAD:
+    case PH_REQ_UNLOAD:
+    case PH_REQ_MONITOR_DRIVER:
+    case PH_REQ_DEMONITOR_DRIVER:
+    case PH_REQ_DRIVER_INFO:
+    case PH_REQ_DRIVERS:
+    case PH_REQ_FORMAT_ERROR:
+        return ph_driver_request(r) ? PH_FAULT_NONE : bad_request(r);
+    default:
+        return port_op(r);
+    }
+}
+
+static const struct known *find_known(const char *name, size_t len)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].len == len && memcmp(known[i].name, name, len) == 0)
+            return &known[i];
+    return NULL;
+}
+
+static bool arity_fits(const struct known *k, uint32_t arity)
+{
+    return arity == k->arity || (k->what == PH_REQ_COMMAND && arity == k->arity + 1);
+}
+
+enum ph_fault ph_request(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrvBinary *frame)
+{
+    char name[1024];
+    size_t name_len;
+    struct ph_req r = {.conn = c, .peer = ph_conn_peer(c), .cur = {p, p + len}, .name = name, .frame = frame, .element = 1};
+    bool request = ph_etf_tuple(&r.cur, &r.arity) == 0 && r.arity > 0 && ph_etf_atom(&r.cur, name, sizeof name, &name_len) == 0;
+    const struct known *k = request ? find_known(name, name_len) : NULL;
+    if (!ph_conn_said_hello(c) && (!k || k->what != PH_REQ_HELLO || !arity_fits(k, r.arity)))
+        return PH_FAULT_BAD_HELLO;
+    if (!request)
+        return fault(&r, "not_a_request", "a frame that is not a tuple led by an atom");
+    if (!k)
+        return unknown_request(&r);
+    r.what = k->what;
+    if (k->tagged && r.arity >= 2) {
+        struct ph_slice tag;
+        ph_req_raw(&r, &tag);
+        if (tag.len > PH_MAX_TAG)
+            return fault(&r, "bad_tag", name);
+        r.tag = tag;
+    }
+    if (!arity_fits(k, r.arity)) {
+        r.element = 1;
+        return bad_request(&r);
+    }
+    return dispatch(&r);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request while it is decoded, for the files of this directory. Slices point into the frame. */
+#ifndef PH_REQUEST_H
+#define PH_REQUEST_H
+
+#include <erl_driver.h>
+
+#include "conn/conn.h"
+#include "etf.h"
+
+#define PH_MAX_PORTS 1000000u /* open ports of one connection */
+
+struct ph_req {
+    struct ph_conn *conn;
+    struct ph_peer *peer;
+    enum ph_request what;
+    const char *name;
+    uint32_t arity;
+    unsigned element;    /* position of the element that was looked at last, 1 = the name */
+    struct ph_cur cur;   /* behind it */
+    struct ph_slice tag; /* len 0: untagged */
+    ErlDrvBinary *frame; /* borrowed, or NULL */
+};
+
+struct ph_op_args {
+    ErlDrvTermData caller, pid;
+    struct ph_slice data;
+    uint32_t number;
+    bool force;
+};
+
+/* The next element; false if it is of another type. */
+bool ph_req_raw(struct ph_req *r, struct ph_slice *out);
+bool ph_req_pid(struct ph_req *r, ErlDrvTermData *pid);
+
+/* False: an element is wrong (r->element). Otherwise answered, now or later. */
+bool ph_driver_request(struct ph_req *r); /* driver_request.c */
+bool ph_answer_ports(struct ph_req *r);   /* status.c */
+void ph_answer_stats(struct ph_req *r);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests that look at the host: ports, stats. On the connection's reactor. */
+#include <string.h>
+
+#include "base/counters.h"
+#include "base/mem.h"
+#include "conn/request.h"
+#include "peer/reply.h"
+#include "port/port.h"
+#include "term/words.h"
+
+struct found {
+    struct ph_peer *only; /* NULL: of all connections */
+    struct ph_port **ports;
+    size_t n, cap;
+};
+
+static void collect(struct ph_port *p, void *arg)
+{
+    struct found *f = arg;
+    enum ph_port_state state = ph_port_state(p);
+    if ((f->only && p->peer != f->only) || state == PH_PORT_DEAD || state == PH_PORT_OPENING)
+        return;
+    if (f->n == f->cap) {
+        f->cap = f->cap ? f->cap * 2 : 64;
+        f->ports = ph_realloc(f->ports, f->cap * sizeof(struct ph_port *));
+    }
+    f->ports[f->n++] = ph_port_ref(p);
+}
+
+/* Only what never changes, and the owner, may be read here: the port's lock is not ours. */
+static void write_port(struct ph_wbuf *w, const struct ph_port *p)
+{
+    ph_w_map(w, 6);
+    ph_w_atom(w, "id");
+    ph_w_uint(w, p->id);
+    ph_w_atom(w, "port");
+    ph_w_raw(w, p->term, p->term_len);
+    ph_w_atom(w, "name");
+    ph_w_string(w, p->name, strlen(p->name));
+    ph_w_atom(w, "driver");
+    ph_w_string(w, p->driver->name, strlen(p->driver->name));
+    ph_w_atom(w, "connection");
+    ph_w_uint(w, ph_peer_id(p->peer));
+    ph_w_atom(w, "connected");
+    ph_w_word(w, p->owner);
+}
+
+bool ph_answer_ports(struct ph_req *r)
+{
+    struct found f = {.only = r->peer};
+    r->element++;
+    if (ph_etf_is_atom(&r->cur, "all") == 0)
+        f.only = NULL;
+    else if (ph_etf_is_atom(&r->cur, "connection"))
+        return false;
+    ph_ports_each(collect, &f);
+    struct ph_wbuf *w = ph_reply_ok(r->tag);
+    ph_w_list(w, (uint32_t)f.n);
+    for (size_t i = 0; i < f.n; i++)
+        write_port(w, f.ports[i]);
+    if (f.n)
+        ph_w_nil(w);
+    ph_peer_commit(r->peer, w);
+    for (size_t i = 0; i < f.n; i++)
+        ph_port_unref(f.ports[i]);
+    ph_free(f.ports);
+    return true;
+}
+
+void ph_answer_stats(struct ph_req *r)
+{
+    static const char *const names[] = {
+#define X(name, atom) [PH_COUNT_##name] = atom,
+        PH_COUNTERS(X)
+#undef X
+    };
+    struct ph_wbuf *w = ph_reply_ok(r->tag);
+    ph_w_map(w, PH_COUNTER_COUNT + 4);
+    for (size_t i = 0; i < PH_COUNTER_COUNT; i++) {
+        ph_w_atom(w, names[i]);
+        ph_w_uint(w, ph_counter_sum((enum ph_counter)i));
+    }
+    ph_w_atom(w, "connections");
+    ph_w_uint(w, ph_conns_count());
+    ph_w_atom(w, "ports");
+    ph_w_uint(w, ph_ports_count());
+    ph_w_atom(w, "async_threads");
+    ph_w_uint(w, ph_async_threads());
+    ph_w_atom(w, "worker_threads");
+    ph_w_uint(w, ph_scheduler_threads());
+    ph_peer_commit(r->peer, w);
+}

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loading and unloading for users: try_load, try_unload and what follows from them, after erl_ddll(3). Everything here runs in jobs of one lock on the
+ * workers, so users, waiters and drivers' fields need no other. */
+#include "driver/ddll.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "driver/ddll_struct.h"
+#include "peer/reply.h"
+#include "term/words.h"
+
+#define ALL_UNLOAD_WAITS (1u << PH_WHEN_UNLOADED | 1u << PH_WHEN_UNLOADED_ONLY)
+
+static struct ph_lock *lock;
+static void (*kill_ports)(struct ph_driver *d);
+
+static void go_if_idle(struct ph_driver *d);
+
+/* --- jobs --- */
+
+struct driver_job { /* "look at this driver" */
+    struct ph_job job;
+    struct ph_driver *driver; /* an address only: may be gone */
+};
+
+static void idle_job(struct ph_job *job)
+{
+    struct driver_job *j = (struct driver_job *)job;
+    if (ph_driver_is_listed(j->driver))
+        go_if_idle(j->driver);
+    ph_free(j);
+}
+
+static void on_idle(struct ph_driver *d)
+{
+    struct driver_job *j = ph_alloc(sizeof *j);
+    *j = (struct driver_job){.job.run = idle_job, .driver = d};
+    ph_lock_submit(lock, &j->job);
+}
+
+void ph_ddll_on_kill_ports(void (*kill)(struct ph_driver *d))
+{
+    kill_ports = kill;
+}
+
+void ph_ddll_init(void)
+{
+    lock = ph_lock_new(ph_reactor_first(), NULL);
+    ph_lock_force_worker(lock);
+    ph_driver_on_idle(on_idle);
+}
+
+void ph_ddll_req_free(struct ph_ddll_req *req)
+{
+    ph_peer_unref(req->peer);
+    free(req->frame);
+    free(req->path);
+    free(req->name);
+    ph_free(req);
+}
+
+/* --- users --- */
+
+static void user_is_down(void *arg, uint64_t id);
+
+static struct ph_user *find_user(struct ph_driver *d, ErlDrvTermData pid, const struct ph_peer *peer)
+{
+    struct ph_user *u;
+    LIST_FOREACH(u, &d->users, link)
+        if (u->pid == pid && u->peer == peer)
+            break;
+    return u;
+}
+
+static void no_unref(void *arg)
+{
+    (void)arg;
+}
+
+static void add_user(struct ph_driver *d, const struct ph_ddll_req *req)
+{
+    struct ph_user *u = find_user(d, req->user, req->peer);
+    if (!u) {
+        u = ph_calloc(1, sizeof *u);
+        u->peer = ph_peer_ref(req->peer);
+        u->pid = req->user;
+        LIST_INSERT_HEAD(&d->users, u, link);
+        u->monitor = ph_monitor_new(u->peer, u->pid, user_is_down, no_unref, d);
+        if (!u->monitor)
+            user_is_down(d, 0); /* its connection has just closed */
+    }
+    u->count++;
+}
+
+static void free_user(struct ph_user *u)
+{
+    LIST_REMOVE(u, link);
+    if (u->monitor)
+        ph_monitor_cancel(u->monitor);
+    ph_peer_unref(u->peer);
+    ph_free(u);
+}
+
+static bool only_one_entry(struct ph_driver *d)
+{
+    struct ph_user *u = LIST_FIRST(&d->users);
+    return u && u->count == 1 && !LIST_NEXT(u, link);
+}
+
+/* --- loading --- */
+
+static void reply_load_error(const struct ph_ddll_req *req, const struct ph_load_error *err)
+{
+    struct ph_wbuf *w = ph_reply_error(req->tag);
+    ph_w_load_error(w, err);
+    ph_peer_commit(req->peer, w);
+}
+
+/* The file that path and name mean to this client: malloc'd; NULL and err if it may not be loaded. */
+static char *file_for(const struct ph_ddll_req *req, struct ph_load_error *err)
+{
+    char *file = NULL;
+    if (req->path && req->path[0]) {
+        size_t n = strlen(req->path) + strlen(req->name) + sizeof "/.so";
+        file = ph_alloc(n);
+        snprintf(file, n, "%s/%s.so", req->path, req->name);
+    } else if (!(file = ph_driver_path_find(req->name))) {
+        size_t n = strlen(req->name) + sizeof ".so";
+        file = ph_alloc(n);
+        snprintf(file, n, "%s.so", req->name); /* dlopen says that there is no such file */
+    }
+    const char *why = req->trusted ? NULL : ph_driver_path_refuses(file);
+    if (!why && !req->trusted && strchr(req->name, '/'))
+        why = "a driver's name has no slash";
+    if (why) {
+        ph_log(PH_LOG_WARNING, NULL, "conn %llu: may not load %s: %s", (unsigned long long)ph_peer_id(req->peer), file, why);
+        *err = (struct ph_load_error){.atom = "not_permitted"};
+        ph_free(file);
+        return NULL;
+    }
+    return file;
+}
+
+/* A new driver from file (taken), listed; NULL and err. */
+static struct ph_driver *load_file(const char *name, const char *path, char *file, struct ph_load_error *err)
+{
+    struct ph_driver *d = ph_driver_new(name);
+    d->path = ph_strdup(path ? path : "");
+    d->file = realpath(file, NULL);
+    if (ph_loader_load(d, file, err)) {
+        ph_driver_free(d);
+        d = NULL;
+    } else {
+        ph_driver_list(d);
+    }
+    ph_free(file);
+    return d;
+}
+
+static void load_new(struct ph_ddll_req *req)
+{
+    struct ph_load_error err;
+    char *file = file_for(req, &err);
+    struct ph_driver *d = file ? load_file(req->name, req->path, file, &err) : NULL;
+    if (!d) {
+        reply_load_error(req, &err);
+        return;
+    }
+    d->kill_ports = req->kill_ports;
+    ph_reply_ok_atom(req->peer, req->tag, "loaded");
+    add_user(d, req);
+}
+
+/* Was the driver loaded from where this request says? Text is compared, as the VM does; but a driver that the host found itself is known by its file. */
+static bool consistent(const struct ph_driver *d, const struct ph_ddll_req *req)
+{
+    if (!d->by_host)
+        return strcmp(d->path, req->path ? req->path : "") == 0 && d->kill_ports == req->kill_ports;
+    struct ph_load_error err;
+    char *file = file_for(req, &err), *resolved = file ? realpath(file, NULL) : NULL;
+    bool same = resolved && d->file && strcmp(resolved, d->file) == 0;
+    free(resolved);
+    ph_free(file);
+    return same;
+}
+
+static void load_again(struct ph_ddll_req *req, struct ph_driver *d)
+{
+    if (!consistent(d, req)) {
+        ph_reply_error_atom(req->peer, req->tag, "inconsistent");
+        return;
+    }
+    if (d->by_host) { /* from now on it belongs to its users */
+        d->by_host = false;
+        d->kill_ports = req->kill_ports;
+        ph_free(d->path);
+        d->path = ph_strdup(req->path ? req->path : "");
+    }
+    if (d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD) {
+        ph_waiter_add(d, req, PH_WHEN_LOADED);
+        ph_ddll_reply_pending(req, "pending_driver", true);
+    } else {
+        if (d->status != PH_DRIVER_OK) {
+            ph_driver_set_status(d, PH_DRIVER_OK);
+            ph_waiters_tell(d, 1u << PH_WHEN_UNLOADED, "UP", "unload_cancelled");
+        }
+        ph_reply_ok_atom(req->peer, req->tag, "already_loaded");
+    }
+    add_user(d, req);
+}
+
+static const char *reload_refused(const struct ph_driver *cd, const struct ph_ddll_req *req)
+{
+    struct ph_driver *d = (struct ph_driver *)(uintptr_t)cd;
+    if (d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD)
+        return "pending_reload";
+    if (d->status != PH_DRIVER_OK)
+        return "not_loaded_by_this_process";
+    if (d->kill_ports != req->kill_ports)
+        return "inconsistent";
+    if (!find_user(d, req->user, req->peer))
+        return "not_loaded_by_this_process";
+    if (req->reload == PH_PENDING_DRIVER && !only_one_entry(d))
+        return "pending_process";
+    return NULL;
+}
+
+static void reload(struct ph_ddll_req *req, struct ph_driver *d)
+{
+    const char *refused = reload_refused(d, req);
+    if (refused) {
+        ph_reply_error_atom(req->peer, req->tag, refused);
+        return;
+    }
+    bool with_ref = req->monitor != PH_PENDING_NO;
+    if (with_ref)
+        ph_waiter_add(d, req, PH_WHEN_LOADED);
+    ph_ddll_reply_pending(req, req->reload == PH_PENDING_DRIVER ? "pending_driver" : "pending_process", with_ref);
+    ph_driver_set_status(d, d->kill_ports ? PH_DRIVER_FORCE_RELOAD : PH_DRIVER_RELOAD);
+    if (d->kill_ports)
+        kill_ports(d);
+    go_if_idle(d);
+}
+
+static void try_load(struct ph_ddll_req *req, struct ph_driver *d)
+{
+    if (!d && req->reload != PH_PENDING_NO)
+        ph_reply_error_atom(req->peer, req->tag, "not_loaded");
+    else if (!d)
+        load_new(req);
+    else if (d->linked_in)
+        ph_reply_error_atom(req->peer, req->tag, "linked_in_driver");
+    else if (d->status == PH_DRIVER_PERMANENT)
+        ph_reply_error_atom(req->peer, req->tag, "permanent");
+    else if (req->reload != PH_PENDING_NO)
+        reload(req, d);
+    else
+        load_again(req, d);
+}
+
+/* --- unloading --- */
+
+static void finish_reload(struct ph_driver *d)
+{
+    struct ph_load_error err;
+    ph_loader_unload(d);
+    ph_waiters_tell(d, ALL_UNLOAD_WAITS, "DOWN", "unloaded");
+    if (ph_loader_load(d, d->file, &err) == 0) {
+        ph_driver_set_status(d, PH_DRIVER_OK);
+        ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "UP", "loaded");
+        return;
+    }
+    ph_driver_unlist_if_idle(d, true);
+    ph_waiters_tell_load_failure(d, &err);
+    while (!LIST_EMPTY(&d->users))
+        free_user(LIST_FIRST(&d->users));
+    ph_waiters_free(d);
+    ph_driver_free(d);
+}
+
+/* Does what the status says if nothing holds the driver any more. d may be gone afterwards. */
+static void go_if_idle(struct ph_driver *d)
+{
+    if (d->status == PH_DRIVER_OK || d->status == PH_DRIVER_PERMANENT)
+        return;
+    bool again = d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD;
+    if (again) {
+        ph_driver_set_status(d, PH_DRIVER_FORCE_RELOAD); /* nothing may open it while its code is changed */
+        if (!ph_driver_unlist_if_idle(d, false))
+            return;
+        finish_reload(d);
+        return;
+    }
+    if (!ph_driver_unlist_if_idle(d, true))
+        return;
+    ph_loader_unload(d);
+    ph_waiters_tell(d, ALL_UNLOAD_WAITS, "DOWN", "unloaded");
+    ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "DOWN", "load_cancelled");
+    ph_driver_free(d);
+}
+
+/* The last user has gone. */
+static void begin_unload(struct ph_driver *d, bool kill)
+{
+    if (d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD)
+        ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "DOWN", "load_cancelled");
+    ph_driver_set_status(d, kill ? PH_DRIVER_FORCE_UNLOAD : PH_DRIVER_UNLOAD);
+    if (kill)
+        kill_ports(d);
+    go_if_idle(d);
+}
+
+static const char *unload_refused(struct ph_driver *d, const struct ph_ddll_req *req)
+{
+    if (!d)
+        return "not_loaded";
+    if (d->linked_in)
+        return "linked_in_driver";
+    if (d->status == PH_DRIVER_PERMANENT)
+        return "permanent";
+    if (!LIST_EMPTY(&d->users) && !find_user(d, req->user, req->peer))
+        return "not_loaded_by_this_process";
+    return NULL;
+}
+
+static void try_unload(struct ph_ddll_req *req, struct ph_driver *d)
+{
+    const char *refused = unload_refused(d, req);
+    if (refused) {
+        ph_reply_error_atom(req->peer, req->tag, refused);
+        return;
+    }
+    struct ph_user *u = find_user(d, req->user, req->peer);
+    if (u && --u->count == 0)
+        free_user(u);
+    bool last = LIST_EMPTY(&d->users);
+    bool with_ref = last ? req->monitor != PH_PENDING_NO : req->monitor == PH_PENDING_PROCESS;
+    if (with_ref)
+        ph_waiter_add(d, req, PH_WHEN_UNLOADED);
+    ph_ddll_reply_pending(req, last ? "pending_driver" : "pending_process", with_ref);
+    if (last)
+        begin_unload(d, req->kill_ports || d->kill_ports);
+}
+
+struct down_job {
+    struct ph_job job;
+    struct ph_driver *driver; /* an address only */
+    uint64_t monitor;
+};
+
+static void down_job(struct ph_job *job)
+{
+    struct down_job *j = (struct down_job *)job;
+    struct ph_user *u = NULL;
+    if (ph_driver_is_listed(j->driver))
+        LIST_FOREACH(u, &j->driver->users, link)
+            if (u->monitor == j->monitor)
+                break;
+    if (u) {
+        free_user(u);
+        if (LIST_EMPTY(&j->driver->users) && j->driver->status != PH_DRIVER_PERMANENT)
+            begin_unload(j->driver, j->driver->kill_ports);
+    }
+    ph_free(j);
+}
+
+static void user_is_down(void *arg, uint64_t id)
+{
+    struct down_job *j = ph_alloc(sizeof *j);
+    *j = (struct down_job){.job.run = down_job, .driver = arg, .monitor = id};
+    ph_lock_submit(lock, &j->job);
+}
+
+/* --- monitors --- */
+
+static void monitor_loaded(struct ph_ddll_req *req, struct ph_driver *d)
+{
+    if (!d)
+        ph_ddll_tell_now(req, "DOWN", "unloaded");
+    else if (d->status == PH_DRIVER_OK)
+        ph_ddll_tell_now(req, "UP", "loaded");
+    else if (d->status == PH_DRIVER_UNLOAD || d->status == PH_DRIVER_FORCE_UNLOAD)
+        ph_ddll_tell_now(req, "DOWN", "load_cancelled");
+    else
+        ph_waiter_add(d, req, PH_WHEN_LOADED);
+}
+
+static void monitor_driver(struct ph_ddll_req *req, struct ph_driver *d)
+{
+    ph_reply_ok_atom(req->peer, req->tag, "true");
+    if (d && (d->linked_in || d->status == PH_DRIVER_PERMANENT))
+        ph_ddll_tell_now(req, "UP", "permanent");
+    else if (req->when == PH_WHEN_LOADED)
+        monitor_loaded(req, d);
+    else if (!d)
+        ph_ddll_tell_now(req, "DOWN", "unloaded");
+    else
+        ph_waiter_add(d, req, req->when);
+}
+
+struct demonitor {
+    const struct ph_ddll_req *req;
+    bool done;
+};
+
+static void demonitor_one(struct ph_driver *d, void *arg)
+{
+    struct demonitor *dm = arg;
+    dm->done = dm->done || ph_waiter_remove(d, dm->req->peer, dm->req->ref);
+}
+
+static void demonitor_driver(struct ph_ddll_req *req)
+{
+    struct demonitor dm = {.req = req};
+    ph_driver_each(demonitor_one, &dm);
+    ph_reply_ok_atom(req->peer, req->tag, "true");
+}
+
+/* --- dispatch --- */
+
+/* The driver called name, without a hold: jobs of this lock are the only ones that free drivers. */
+static struct ph_driver *named(const char *name)
+{
+    struct ph_driver *d = name ? ph_driver_find(name, strlen(name), false) : NULL;
+    if (d)
+        ph_driver_release(d);
+    return d;
+}
+
+static void run_request(struct ph_job *job)
+{
+    struct ph_ddll_req *req = (struct ph_ddll_req *)job;
+    struct ph_driver *d = named(req->name);
+    switch (req->what) {
+    case PH_REQ_LOAD:
+        try_load(req, d);
+        break;
+    case PH_REQ_UNLOAD:
+        try_unload(req, d);
+        break;
+    case PH_REQ_MONITOR_DRIVER:
+        monitor_driver(req, d);
+        break;
+    case PH_REQ_DEMONITOR_DRIVER:
+        demonitor_driver(req);
+        break;
+    case PH_REQ_DRIVER_INFO:
+        ph_ddll_info(req, d);
+        break;
+    case PH_REQ_DRIVERS:
+        ph_ddll_list_drivers(req);
+        break;
+    case PH_REQ_FORMAT_ERROR:
+        ph_ddll_format_error(req);
+        break;
+    default:
+        ph_fatal("request %d is not for drivers", (int)req->what);
+    }
+    ph_ddll_req_free(req);
+}
+
+void ph_ddll_submit(struct ph_ddll_req *req)
+{
+    req->job.run = run_request;
+    ph_lock_submit(lock, &req->job);
+}
+
+/* --- for ports --- */
+
+struct autoload {
+    struct ph_job job;
+    void (*done)(void *arg, struct ph_driver *d);
+    void *arg;
+    char name[];
+};
+
+static void run_autoload(struct ph_job *job)
+{
+    struct autoload *a = (struct autoload *)job;
+    struct ph_driver *d = ph_driver_find(a->name, strlen(a->name), true);
+    char *file = d ? NULL : ph_driver_path_find(a->name);
+    const char *why = file ? ph_driver_path_refuses(file) : NULL;
+    struct ph_load_error err;
+    if (why) {
+        ph_log(PH_LOG_WARNING, NULL, "driver %s is not loaded from %s: %s", a->name, file, why);
+        ph_free(file);
+    } else if (file && !named(a->name) && (d = load_file(a->name, NULL, file, &err))) {
+        d->by_host = true;
+        ph_driver_hold(d);
+    }
+    a->done(a->arg, d);
+    ph_free(a);
+}
+
+void ph_ddll_autoload(const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d), void *arg)
+{
+    struct autoload *a = ph_alloc(sizeof *a + len + 1);
+    *a = (struct autoload){.job.run = run_autoload, .done = done, .arg = arg};
+    memcpy(a->name, name, len);
+    a->name[len] = '\0';
+    ph_lock_submit(lock, &a->job);
+}
+
+struct permanent_job {
+    struct ph_job job;
+    struct ph_driver *driver; /* a hold, never released: that is what makes it permanent */
+};
+
+static void make_permanent(struct ph_job *job)
+{
+    struct permanent_job *j = (struct permanent_job *)job;
+    struct ph_driver *d = j->driver;
+    ph_driver_set_status(d, PH_DRIVER_PERMANENT);
+    while (!LIST_EMPTY(&d->users))
+        free_user(LIST_FIRST(&d->users));
+    ph_waiters_tell(d, ALL_UNLOAD_WAITS | 1u << PH_WHEN_LOADED, "UP", "permanent");
+    ph_free(j);
+}
+
+int ph_ddll_make_permanent(struct ph_driver *d)
+{
+    if (d->linked_in)
+        return -1;
+    struct permanent_job *j = ph_alloc(sizeof *j);
+    *j = (struct permanent_job){.job.run = make_permanent, .driver = d};
+    ph_driver_hold(d);
+    ph_lock_submit(lock, &j->job);
+    return 0;
+}
+
+/* --- the end --- */
+
+struct end_job {
+    struct ph_job job;
+    void (*done)(void);
+};
+
+struct drivers {
+    size_t n;
+    struct ph_driver *d[1024];
+};
+
+static void collect(struct ph_driver *d, void *arg)
+{
+    struct drivers *all = arg;
+    if (all->n < sizeof all->d / sizeof *all->d && atomic_load(&d->ports) == 0)
+        all->d[all->n++] = d;
+}
+
+static void run_end(struct ph_job *job)
+{
+    struct end_job *j = (struct end_job *)job;
+    struct drivers all = {.n = 0};
+    ph_driver_each(collect, &all); /* finish() is not called under the list's mutex: it may use the list */
+    for (size_t i = 0; i < all.n; i++)
+        if (all.d[i]->entry.finish)
+            all.d[i]->entry.finish();
+    j->done();
+    ph_free(j);
+}
+
+void ph_ddll_unload_all(void (*done)(void))
+{
+    struct end_job *j = ph_alloc(sizeof *j);
+    *j = (struct end_job){.job.run = run_end, .done = done};
+    ph_lock_submit(lock, &j->job);
+}

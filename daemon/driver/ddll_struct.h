@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users and waiters of a driver, for the files of ddll. Only jobs of ddll's lock touch them. */
+#ifndef PH_DDLL_STRUCT_H
+#define PH_DDLL_STRUCT_H
+
+#include "driver/ddll.h"
+
+struct ph_user { /* a process that has loaded the driver, count times */
+    LIST_ENTRY(ph_user) link;
+    struct ph_peer *peer; /* reference */
+    ErlDrvTermData pid;
+    unsigned count;
+    uint64_t monitor; /* of the process, see peer.h */
+};
+
+struct ph_waiter { /* one message to come */
+    LIST_ENTRY(ph_waiter) link;
+    struct ph_peer *peer; /* reference */
+    ErlDrvTermData pid;
+    enum ph_ddll_when when;
+    size_t ref_len;
+    uint8_t ref[]; /* encoded reference */
+};
+
+/* --- ddll_wait.c --- */
+void ph_waiter_add(struct ph_driver *d, const struct ph_ddll_req *req, enum ph_ddll_when when);
+void ph_waiters_tell(struct ph_driver *d, unsigned whens, const char *up_or_down, const char *what); /* whens: bits 1 << when; they are removed */
+void ph_waiters_tell_load_failure(struct ph_driver *d, const struct ph_load_error *err);
+bool ph_waiter_remove(struct ph_driver *d, struct ph_peer *peer, struct ph_slice ref);
+void ph_waiters_free(struct ph_driver *d);
+/* A message right away, with the name as the caller wrote it. */
+void ph_ddll_tell_now(const struct ph_ddll_req *req, const char *up_or_down, const char *what);
+void ph_ddll_reply_pending(const struct ph_ddll_req *req, const char *what, bool with_ref);
+
+/* --- ddll_info.c --- */
+void ph_ddll_info(struct ph_ddll_req *req, struct ph_driver *d);
+void ph_ddll_list_drivers(struct ph_ddll_req *req);
+void ph_ddll_format_error(struct ph_ddll_req *req);
+void ph_w_load_error(struct ph_wbuf *w, const struct ph_load_error *err);
+
+#endif

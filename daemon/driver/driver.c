@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of drivers, their holds, and the ones that drivers add themselves. */
+#include "driver/driver.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list and every driver's status; taken before nothing but log */
+static TAILQ_HEAD(, ph_driver) drivers = TAILQ_HEAD_INITIALIZER(drivers);
+static void (*on_idle)(struct ph_driver *d);
+
+struct ph_driver *ph_driver_new(const char *name)
+{
+    struct ph_driver *d = ph_calloc(1, sizeof *d);
+    d->name = ph_strdup(name);
+    d->lock = ph_lock_new(ph_reactor_first(), NULL);
+    LIST_INIT(&d->users);
+    LIST_INIT(&d->waiters);
+    return d;
+}
+
+void ph_driver_free(struct ph_driver *d)
+{
+    ph_lock_unref(d->lock);
+    ph_free(d->name);
+    ph_free(d->path);
+    ph_free(d->file);
+    ph_free(d);
+}
+
+void ph_driver_list(struct ph_driver *d)
+{
+    pthread_mutex_lock(&mu);
+    TAILQ_INSERT_HEAD(&drivers, d, link);
+    pthread_mutex_unlock(&mu);
+}
+
+static bool may_open(const struct ph_driver *d)
+{
+    return d->status != PH_DRIVER_FORCE_UNLOAD && d->status != PH_DRIVER_FORCE_RELOAD;
+}
+
+struct ph_driver *ph_driver_find(const char *name, size_t len, bool for_open)
+{
+    struct ph_driver *d;
+    pthread_mutex_lock(&mu);
+    TAILQ_FOREACH(d, &drivers, link)
+        if (strlen(d->name) == len && memcmp(d->name, name, len) == 0)
+            break;
+    if (d && for_open && !may_open(d))
+        d = NULL;
+    if (d)
+        ph_driver_hold(d);
+    pthread_mutex_unlock(&mu);
+    return d;
+}
+
+void ph_driver_hold(struct ph_driver *d)
+{
+    atomic_fetch_add_explicit(&d->holds, 1, memory_order_relaxed);
+}
+
+void ph_driver_release(struct ph_driver *d)
+{
+    int holds = atomic_load_explicit(&d->holds, memory_order_relaxed);
+    while (holds > 1)
+        if (atomic_compare_exchange_weak_explicit(&d->holds, &holds, holds - 1, memory_order_release, memory_order_relaxed))
+            return;
+    /* The last one goes under the mutex: ddll.c frees a driver only after it saw 0 there, so d is whole until the unlock. */
+    pthread_mutex_lock(&mu);
+    bool idle = atomic_fetch_sub_explicit(&d->holds, 1, memory_order_acq_rel) == 1 && d->status != PH_DRIVER_OK;
+    pthread_mutex_unlock(&mu);
+    if (idle)
+        on_idle(d);
+}
+
+void ph_driver_on_idle(void (*idle)(struct ph_driver *d))
+{
+    on_idle = idle;
+}
+
+bool ph_driver_unlist_if_idle(struct ph_driver *d, bool unlist)
+{
+    pthread_mutex_lock(&mu);
+    bool idle = atomic_load_explicit(&d->holds, memory_order_acquire) == 0;
+    if (idle && unlist)
+        TAILQ_REMOVE(&drivers, d, link);
+    pthread_mutex_unlock(&mu);
+    return idle;
+}
+
+void ph_driver_set_status(struct ph_driver *d, enum ph_driver_status status)
+{
+    pthread_mutex_lock(&mu);
+    d->status = status;
+    pthread_mutex_unlock(&mu);
+}
+
+void ph_driver_each(void (*fn)(struct ph_driver *d, void *arg), void *arg)
+{
+    struct ph_driver *d;
+    pthread_mutex_lock(&mu);
+    TAILQ_FOREACH(d, &drivers, link)
+        fn(d, arg);
+    pthread_mutex_unlock(&mu);
+}
+
+bool ph_driver_is_listed(const struct ph_driver *wanted)
+{
+    struct ph_driver *d;
+    pthread_mutex_lock(&mu);
+    TAILQ_FOREACH(d, &drivers, link)
+        if (d == wanted)
+            break;
+    pthread_mutex_unlock(&mu);
+    return d != NULL;
+}
+
+static void unlist(struct ph_driver *d)
+{
+    pthread_mutex_lock(&mu);
+    TAILQ_REMOVE(&drivers, d, link);
+    pthread_mutex_unlock(&mu);
+}
+
+void ph_driver_add_entry(ErlDrvEntry *entry)
+{
+    struct ph_driver *d = ph_driver_new(entry->driver_name);
+    d->entry = *entry;
+    d->given = entry;
+    d->linked_in = true;
+    ph_driver_list(d);
+    if (entry->init && entry->init() != 0) {
+        unlist(d);
+        ph_driver_free(d);
+    }
+}
+
+int ph_driver_remove_entry(ErlDrvEntry *entry)
+{
+    struct ph_driver *d;
+    int result = 0;
+    pthread_mutex_lock(&mu);
+    TAILQ_FOREACH(d, &drivers, link)
+        if (d->given == entry || strcmp(d->name, entry->driver_name) == 0)
+            break;
+    if (d && d->linked_in) {
+        TAILQ_REMOVE(&drivers, d, link);
+        result = 1;
+    } else if (d) {
+        result = -1;
+    }
+    pthread_mutex_unlock(&mu);
+    if (result == 1 && atomic_load(&d->holds) == 0)
+        ph_driver_free(d); /* one with open ports is left as it is: the VM forbids that */
+    return result;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Drivers: what has been loaded, found by name, and how long it must stay. Loading and unloading for users is in ddll.h. */
+#ifndef PH_DRIVER_H
+#define PH_DRIVER_H
+
+#include <erl_driver.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sched/sched.h"
+
+LIST_HEAD(ph_users, ph_user);
+LIST_HEAD(ph_waiters, ph_waiter);
+
+enum ph_driver_status {
+    PH_DRIVER_OK,
+    PH_DRIVER_UNLOAD,       /* no users; unloads when nothing holds it; may still be opened */
+    PH_DRIVER_FORCE_UNLOAD, /* the same, its ports were killed; may not be opened */
+    PH_DRIVER_RELOAD,       /* as UNLOAD, then loaded again */
+    PH_DRIVER_FORCE_RELOAD,
+    PH_DRIVER_PERMANENT,
+};
+
+struct ph_driver {
+    TAILQ_ENTRY(ph_driver) link; /* guarded by the list's mutex, like status and file-less lookups */
+    char *name;                  /* own copy: outlives the shared object's */
+    ErlDrvEntry entry;           /* copied before init(), as the VM does; fields its version lacks are zero */
+    struct ph_lock *lock;        /* reference; also the pace of its ports' locks */
+    atomic_int holds;            /* ports + async jobs + deferred stop_select + look-ups; drops to 0 only under the list's mutex */
+    atomic_int ports;
+    enum ph_driver_status status; /* guarded by the list's mutex */
+    bool linked_in;         /* add_driver_entry, never unloaded by users */
+    bool kill_ports;        /* given with the first load */
+    bool by_host;           /* found in the driver path for an open, not loaded by a user */
+    void *dl;               /* NULL if linked_in */
+    ErlDrvEntry *given;     /* what remove_driver_entry knows it by */
+    char *path;             /* directory as the user wrote it, without trailing slashes; "" for by_host */
+    char *file;             /* resolved, NULL if linked_in */
+    struct ph_users users;  /* these two: only in jobs of the registry's lock (ddll.c) */
+    struct ph_waiters waiters;
+};
+
+/* What went wrong with a load: an atom, or an open_error with its number (see ph_open_error_text). */
+struct ph_load_error {
+    const char *atom; /* static; "open_error" if number is set */
+    int number;       /* <= -10, or 0 */
+};
+
+/* The newest driver with that name, with a hold taken, or NULL; for_open: only one that may be opened. Any thread. */
+struct ph_driver *ph_driver_find(const char *name, size_t len, bool for_open);
+void ph_driver_hold(struct ph_driver *d);
+/* Drops a hold. With the last one of a driver that is to be unloaded or reloaded, ddll.c is told. Any thread. */
+void ph_driver_release(struct ph_driver *d);
+/* Set once, by ddll.c. Called from any thread; d may be gone already: it is only an address to look for in the list. */
+void ph_driver_on_idle(void (*idle)(struct ph_driver *d));
+
+/* --- for ddll.c and the API; drivers are made and changed only in jobs of the registry's lock, or while init() runs in one --- */
+
+struct ph_driver *ph_driver_new(const char *name);           /* new, not listed, no holds */
+void ph_driver_free(struct ph_driver *d);
+void ph_driver_list(struct ph_driver *d);                    /* in front of all others */
+bool ph_driver_unlist_if_idle(struct ph_driver *d, bool unlist); /* false if something holds it; for a reload it stays listed */
+void ph_driver_set_status(struct ph_driver *d, enum ph_driver_status status);
+void ph_driver_each(void (*fn)(struct ph_driver *d, void *arg), void *arg); /* under the list's mutex */
+bool ph_driver_is_listed(const struct ph_driver *d); /* d may be a stale address */
+
+/* Linked-in drivers: add_driver_entry and remove_driver_entry. 1 removed, 0 unknown, -1 loaded by ddll. */
+void ph_driver_add_entry(ErlDrvEntry *entry);
+int ph_driver_remove_entry(ErlDrvEntry *entry);
+
+
+/* --- loader.c --- */
+
+/* dlopens file, finds and checks the entry, copies it into d, calls init(). On failure everything is undone and err is set. */
+int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *err);
+void ph_loader_unload(struct ph_driver *d); /* finish(), dlclose */
+/* The text for an open_error number, or NULL; borrowed, immortal. */
+const char *ph_open_error_text(int number);
+
+/* --- path.c: where drivers may come from --- */
+
+void ph_driver_path_add(const char *dir); /* at start only */
+/* "dir/name.so" of the first directory in the driver path that has it; malloc'd, or NULL. */
+char *ph_driver_path_find(const char *name);
+/* Is the file, after resolving links, in a directory of the driver path, and file and directory not writable by others? NULL if
+ * so, else why not (static text). */
+const char *ph_driver_path_refuses(const char *file);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a file to a driver: dlopen, driver_init, the checks in the VM's order, init(). Called in jobs of the registry's lock, by one thread
+ * at a time, on a worker. */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "driver/driver.h"
+
+#define MAX_OPEN_ERRORS 1000 /* distinct texts that are remembered */
+#define FIRST_OPEN_ERROR (-10)
+
+static pthread_mutex_t texts_mu = PTHREAD_MUTEX_INITIALIZER; /* guards texts; a leaf */
+static char *texts[MAX_OPEN_ERRORS];
+static int text_count;
+
+/* The number that stands for the text; equal texts have equal numbers. */
+static int open_error_number(const char *text)
+{
+    int i;
+    pthread_mutex_lock(&texts_mu);
+    for (i = 0; i < text_count; i++)
+        if (strcmp(texts[i], text) == 0)
+            break;
+    if (i == text_count && i < MAX_OPEN_ERRORS)
+        texts[text_count++] = ph_strdup(text);
+    pthread_mutex_unlock(&texts_mu);
+    return FIRST_OPEN_ERROR - (i < MAX_OPEN_ERRORS ? i : MAX_OPEN_ERRORS - 1);
+}
+
+const char *ph_open_error_text(int number)
+{
+    int i = FIRST_OPEN_ERROR - number;
+    pthread_mutex_lock(&texts_mu);
+    const char *text = i >= 0 && i < text_count ? texts[i] : NULL;
+    pthread_mutex_unlock(&texts_mu);
+    return text;
+}
+
+/* dlerror's text without the name of the file that was asked for. */
+static int open_failed(const char *file, struct ph_load_error *err)
+{
+    const char *text = dlerror();
+    size_t n = strlen(file);
+    if (!text)
+        text = "unknown error";
+    if (strncmp(text, file, n) == 0 && strncmp(text + n, ": ", 2) == 0)
+        text += n + 2;
+    *err = (struct ph_load_error){.atom = "open_error", .number = open_error_number(text)};
+    ph_log(PH_LOG_WARNING, NULL, "driver %s: cannot be opened: %s", file, text);
+    return -1;
+}
+
+static int refuse(const char *file, const char *atom, const char *why, struct ph_load_error *err)
+{
+    *err = (struct ph_load_error){.atom = atom};
+    ph_log(PH_LOG_WARNING, NULL, "driver %s: %s: %s", file, atom, why);
+    return -1;
+}
+
+static bool version_is_spoken(const ErlDrvEntry *e)
+{
+    if ((unsigned)e->extended_marker != (unsigned)ERL_DRV_EXTENDED_MARKER)
+        return false;
+    if (e->major_version < ERL_DRV_MIN_REQUIRED_MAJOR_VERSION_ON_LOAD || e->major_version > ERL_DRV_EXTENDED_MAJOR_VERSION)
+        return false;
+    return e->major_version < ERL_DRV_EXTENDED_MAJOR_VERSION || e->minor_version <= ERL_DRV_EXTENDED_MINOR_VERSION;
+}
+
+/* Entries of before 3.2 end in front of emergency_close. */
+static void copy_entry(ErlDrvEntry *to, const ErlDrvEntry *from)
+{
+    bool whole = from->major_version > 3 || (from->major_version == 3 && from->minor_version >= 2);
+    memset(to, 0, sizeof *to);
+    memcpy(to, from, whole ? sizeof *to : offsetof(ErlDrvEntry, emergency_close));
+}
+
+static ErlDrvEntry *call_driver_init(void *dl, struct ph_load_error *err, const char *file)
+{
+    union {
+        void *object;
+        ErlDrvEntry *(*function)(void);
+    } sym;
+    sym.object = dlsym(dl, "driver_init");
+    if (!sym.object)
+        sym.object = dlsym(dl, "_driver_init");
+    if (!sym.object) {
+        refuse(file, "no_driver_init", "it has no function driver_init", err);
+        return NULL;
+    }
+    ph_self.callback = "driver_init";
+    ErlDrvEntry *entry = sym.function();
+    ph_self.callback = NULL;
+    if (!entry)
+        refuse(file, "driver_init_failed", "driver_init returned NULL", err);
+    return entry;
+}
+
+static int init(ErlDrvEntry *entry)
+{
+    ph_self.callback = "init";
+    int failed = entry->init ? entry->init() : 0;
+    ph_self.callback = NULL;
+    return failed;
+}
+
+int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *err)
+{
+    void *dl = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (!dl)
+        return open_failed(file, err);
+    ErlDrvEntry *entry = call_driver_init(dl, err, file);
+    if (!entry)
+        goto fail;
+    if (!version_is_spoken(entry)) {
+        refuse(file, "driver_incorrect_version", "its marker or version is not spoken here", err);
+        goto fail;
+    }
+    if (!entry->driver_name || strcmp(entry->driver_name, d->name) != 0) {
+        refuse(file, "bad_driver_name", "it calls itself by another name", err);
+        goto fail;
+    }
+    copy_entry(&d->entry, entry);
+    if (init(&d->entry) != 0) {
+        refuse(file, "driver_init_failed", "its init callback failed", err);
+        goto fail;
+    }
+    d->dl = dl;
+    ph_log(PH_LOG_INFO, NULL, "driver %s loaded from %s", d->name, file);
+    return 0;
+fail:
+    dlclose(dl);
+    return -1;
+}
+
+void ph_loader_unload(struct ph_driver *d)
+{
+    ph_self.callback = "finish";
+    if (d->entry.finish)
+        d->entry.finish();
+    ph_self.callback = NULL;
+    if (d->dl)
+        dlclose(d->dl);
+    d->dl = NULL;
+    ph_log(PH_LOG_INFO, NULL, "driver %s unloaded", d->name);
+}

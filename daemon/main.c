@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The order of starting and stopping. The end: no new connections, ports exit (flush, stop), connections say goodbye, drivers finish. A second
+ * signal, or a port that does not come to an end, cuts that short. */
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conn/conn.h"
+#include "conn/listener.h"
+#include "crash.h"
+#include "driver/ddll.h"
+#include "options.h"
+#include "port/port.h"
+#include "sched/sched.h"
+
+#define MAX_REACTORS 4u
+#define END_POLL_US 5000
+#define END_LIMIT_NS UINT64_C(10000000000)
+
+static const int end_signals[] = {SIGTERM, SIGINT};
+
+static struct {
+    struct event *signal[2];
+    struct event *timer;
+    uint64_t begun_ns; /* 0: not ending */
+    bool hurried;
+    bool finishing; /* drivers' finish() runs */
+    bool abandoned; /* something was left running */
+} end; /* first reactor only */
+
+static void on_finished(void)
+{
+    ph_reactors_stop();
+}
+
+static void on_end_timer(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval poll = {.tv_usec = END_POLL_US};
+    bool late = end.hurried || ph_now_ns() - end.begun_ns > END_LIMIT_NS;
+    unsigned conns = ph_conns_count();
+    size_t ports = ph_ports_count();
+    (void)fd;
+    (void)what;
+    (void)arg;
+    if ((conns || ports) && !late) {
+        event_add(end.timer, &poll);
+        return;
+    }
+    if (end.finishing)
+        return;
+    end.finishing = true;
+    end.abandoned = conns || ports;
+    if (ports)
+        ph_log(PH_LOG_WARNING, NULL, "%zu ports have not come to their end and are abandoned", ports);
+    ph_ddll_unload_all(on_finished);
+}
+
+static void begin_end(void)
+{
+    static const struct timeval now = {0};
+    if (end.begun_ns) {
+        end.hurried = true;
+    } else {
+        ph_log(PH_LOG_INFO, NULL, "ending");
+        end.begun_ns = ph_now_ns();
+        ph_listeners_close();
+        ph_conns_shutdown();
+    }
+    event_add(end.timer, &now);
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+    (void)what;
+    (void)arg;
+    ph_log(PH_LOG_NOTICE, NULL, "%s: ending%s", strsignal((int)sig), end.begun_ns ? " now" : "");
+    begin_end();
+}
+
+static void end_task(struct ph_task *task)
+{
+    (void)task;
+    if (!end.begun_ns)
+        begin_end();
+}
+
+static struct ph_task stdio_ended = {.run = end_task};
+
+static void on_stdio_end(void)
+{
+    ph_reactor_post(ph_reactor_first(), &stdio_ended);
+}
+
+static void on_libevent_log(int severity, const char *msg)
+{
+    ph_log(severity >= EVENT_LOG_ERR ? PH_LOG_ERROR : PH_LOG_DEBUG, NULL, "libevent: %s", msg);
+}
+
+static void raise_fd_limit(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+        lim.rlim_cur = lim.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &lim);
+    }
+}
+
+static int start_threads(void)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned n = cpus < 1 ? 1 : (unsigned)cpus;
+    int err = ph_reactors_start(n < MAX_REACTORS ? n : MAX_REACTORS);
+    if (!err)
+        err = ph_workers_start(n);
+    if (!err)
+        err = ph_async_start(n);
+    if (err)
+        ph_log(PH_LOG_ERROR, NULL, "cannot start threads: %s", strerror(err));
+    return err;
+}
+
+static int start_events(void)
+{
+    struct event_base *base = ph_reactor_base(ph_reactor_first());
+    end.timer = event_new(base, -1, 0, on_end_timer, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        end.signal[i] = evsignal_new(base, end_signals[i], on_signal, NULL);
+        if (!end.signal[i] || event_add(end.signal[i], NULL))
+            return -1;
+    }
+    return end.timer ? 0 : -1;
+}
+
+static int listen_all(const struct ph_options *o)
+{
+    for (size_t i = 0; i < o->unix_count; i++)
+        if (ph_listen_unix(o->unix_paths[i]))
+            return -1;
+    for (size_t i = 0; i < o->tcp_count; i++)
+        if (ph_listen_tcp(o->tcp_addresses[i]))
+            return -1;
+    return o->stdio_in >= 0 ? ph_use_stdio(o->stdio_in, o->stdio_out) : 0;
+}
+
+static int run(const struct ph_options *o)
+{
+    if (start_threads() || start_events()) {
+        end.abandoned = true;
+        return 1;
+    }
+    ph_ddll_init();
+    ph_ddll_on_kill_ports(ph_kill_ports_of);
+    ph_conn_on_stdio_end(on_stdio_end);
+    if (listen_all(o)) {
+        ph_listeners_close();
+        end.abandoned = true;
+        return 1;
+    }
+    ph_reactor_main();
+    ph_restore_stdio();
+    return 0;
+}
+
+static void stop_threads(void)
+{
+    ph_async_stop();
+    ph_workers_stop();
+    event_free(end.timer);
+    for (size_t i = 0; i < 2; i++)
+        event_free(end.signal[i]);
+    ph_reactors_join();
+}
+
+int main(int argc, char **argv)
+{
+    struct ph_options o;
+    int status;
+    if (ph_options_parse(argc, argv, &o, &status))
+        return status;
+    ph_log_set_level(o.log_level);
+    signal(SIGPIPE, SIG_IGN);
+    ph_crash_install();
+    raise_fd_limit();
+    event_set_log_callback(on_libevent_log);
+    if (evthread_use_pthreads()) {
+        ph_log(PH_LOG_ERROR, NULL, "libevent has no thread support");
+        return 1;
+    }
+    status = run(&o);
+    /* With a callback still running somewhere, nothing can be taken down in order. */
+    if (end.abandoned)
+        _exit(status);
+    stop_threads();
+    return status;
+}

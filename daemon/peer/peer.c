@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The outgoing half of a connection: frames are appended from any thread and written by the peer's reactor, once per turn. */
+#include "peer/peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/bin.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "peer/peer_struct.h"
+#include "term/words.h"
+
+#define UNSENT_HIGH (8u << 20)   /* bytes: from here the connection is not read, its ports get no input */
+#define UNSENT_LOW (2u << 20)
+#define UNSENT_MAX (512u << 20)  /* bytes: a client this far behind is cut off */
+#define CHARGED_HIGH (16u << 20) /* bytes of unprocessed requests */
+#define CHARGED_LOW (4u << 20)
+#define MAX_GRANTS 64u
+#define KEEP_BUFFER (256u << 10) /* a thread's frame buffer that grew over this is given back */
+
+static pthread_mutex_t origins_mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list; a leaf */
+static LIST_HEAD(, ph_peer) with_origin = LIST_HEAD_INITIALIZER(with_origin);
+
+static void flush_task(struct ph_task *task);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const struct ph_peer_owner *owner)
+{
+    struct ph_peer *p = ph_calloc(1, sizeof *p);
+    atomic_init(&p->refs, 1);
+    atomic_init(&p->origin, PH_ORIGIN_NONE);
+    p->id = id;
+    p->reactor = r;
+    p->owner = *owner;
+    p->fd = fd_out;
+    p->out = evbuffer_new();
+    p->sending = evbuffer_new();
+    p->writable = event_new(ph_reactor_base(r), fd_out, EV_WRITE, on_writable, p);
+    if (!p->out || !p->sending || !p->writable)
+        ph_fatal("out of memory for a connection");
+    p->post_task.run = flush_task;
+    pthread_mutex_init(&p->out_mu, NULL);
+    pthread_mutex_init(&p->mu, NULL);
+    LIST_INIT(&p->monitors);
+    STAILQ_INIT(&p->grants);
+    return p;
+}
+
+struct ph_peer *ph_peer_ref(struct ph_peer *p)
+{
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+    return p;
+}
+
+void ph_peer_ref_obj(void *p)
+{
+    ph_peer_ref(p);
+}
+
+void ph_peer_unref(struct ph_peer *p)
+{
+    if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    uint64_t id;
+    uint8_t *term;
+    size_t len;
+    while (ph_peer_take_grant(p, &id, &term, &len))
+        ph_free(term);
+    evbuffer_free(p->out);
+    evbuffer_free(p->sending);
+    ph_map_clear(&p->ports);
+    pthread_mutex_destroy(&p->out_mu);
+    pthread_mutex_destroy(&p->mu);
+    ph_free(p);
+}
+
+uint64_t ph_peer_id(const struct ph_peer *p)
+{
+    return p->id;
+}
+
+struct ph_reactor *ph_peer_reactor(const struct ph_peer *p)
+{
+    return p->reactor;
+}
+
+bool ph_peer_is_open(const struct ph_peer *p)
+{
+    return !atomic_load_explicit(&p->closed, memory_order_acquire);
+}
+
+bool ph_peer_is_congested(const struct ph_peer *p)
+{
+    return atomic_load_explicit(&p->unsent, memory_order_relaxed) > UNSENT_HIGH;
+}
+
+/* --- frames --- */
+
+static pthread_key_t frame_key;
+static pthread_once_t frame_once = PTHREAD_ONCE_INIT;
+
+static void free_frame(void *w)
+{
+    ph_wbuf_free(w);
+    ph_free(w);
+}
+
+static void make_frame_key(void)
+{
+    if (pthread_key_create(&frame_key, free_frame))
+        ph_fatal("no thread key for frame buffers");
+}
+
+struct ph_wbuf *ph_peer_begin(void)
+{
+    static _Thread_local struct ph_wbuf *frame; /* freed by the key's destructor when the thread ends */
+    if (!frame) {
+        pthread_once(&frame_once, make_frame_key);
+        frame = ph_alloc(sizeof *frame);
+        ph_wbuf_init(frame, ph_bin_unref);
+        pthread_setspecific(frame_key, frame);
+    } else if (frame->cap > KEEP_BUFFER) {
+        ph_wbuf_free(frame);
+        ph_wbuf_init(frame, ph_bin_unref);
+    }
+    ph_wbuf_reset(frame);
+    ph_w_version(frame);
+    return frame;
+}
+
+static void release_bin(const void *data, size_t len, void *bin)
+{
+    (void)data;
+    (void)len;
+    ph_bin_unref(bin);
+}
+
+/* Moves the frame into the buffer; its references go along. -1: out of memory. */
+static int append_frame(struct evbuffer *out, struct ph_wbuf *w)
+{
+    uint32_t header = htonl((uint32_t)ph_wbuf_total(w));
+    size_t done = 0;
+    if (evbuffer_add(out, &header, sizeof header))
+        return -1;
+    for (size_t i = 0; i < w->nrefs; i++) {
+        struct ph_wref *ref = &w->refs[i];
+        if (evbuffer_add(out, w->buf + done, ref->at - done) ||
+            evbuffer_add_reference(out, ref->p, ref->len, release_bin, ref->owner))
+            return -1;
+        done = ref->at;
+    }
+    w->nrefs = 0;
+    return evbuffer_add(out, w->buf + done, w->len - done);
+}
+
+static void schedule_flush(struct ph_peer *p)
+{
+    ph_peer_ref(p); /* for the task */
+    if (ph_self.reactor == p->reactor)
+        ph_reactor_at_turn_end(p->reactor, &p->post_task);
+    else
+        ph_reactor_post(p->reactor, &p->post_task);
+}
+
+void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
+{
+    size_t total = ph_wbuf_total(w) + PH_FRAME_HEADER;
+    bool due = false;
+    if (w->failed || total > UINT32_MAX)
+        ph_log(PH_LOG_ERROR, NULL, "conn %llu: a frame of %zu bytes cannot be sent", (unsigned long long)p->id, total);
+    else if (ph_peer_is_open(p) && !atomic_load_explicit(&p->mute, memory_order_relaxed)) {
+        pthread_mutex_lock(&p->out_mu);
+        if (append_frame(p->out, w))
+            ph_fatal("out of memory for output");
+        atomic_fetch_add_explicit(&p->unsent, total, memory_order_relaxed);
+        due = !p->flush_due;
+        p->flush_due = true;
+        pthread_mutex_unlock(&p->out_mu);
+    }
+    ph_wbuf_reset(w);
+    if (due)
+        schedule_flush(p);
+}
+
+static void maybe_drained(struct ph_peer *p)
+{
+    if (atomic_load(&p->unsent) <= UNSENT_LOW && atomic_load(&p->charged) <= CHARGED_LOW &&
+        atomic_exchange(&p->held_back, false) && ph_peer_is_open(p))
+        p->owner.drained(p->owner.conn);
+}
+
+/* 1: all written, 0: the fd is full, -1: broken. */
+static int write_some(struct ph_peer *p)
+{
+    while (evbuffer_get_length(p->sending) > 0) {
+        int n = evbuffer_write(p->sending, p->fd);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return 0;
+        if (n <= 0)
+            return -1;
+        atomic_fetch_sub_explicit(&p->unsent, (size_t)n, memory_order_relaxed);
+    }
+    return 1;
+}
+
+bool ph_peer_flush(struct ph_peer *p)
+{
+    if (!ph_peer_is_open(p))
+        return true;
+    pthread_mutex_lock(&p->out_mu);
+    p->flush_due = false;
+    evbuffer_add_buffer(p->sending, p->out);
+    pthread_mutex_unlock(&p->out_mu);
+    int done = write_some(p);
+    if (done < 0)
+        p->owner.broken(p->owner.conn, strerror(errno));
+    else if (atomic_load_explicit(&p->unsent, memory_order_relaxed) > UNSENT_MAX)
+        p->owner.broken(p->owner.conn, "too_slow: the client does not read what it is sent");
+    else if (done == 0)
+        event_add(p->writable, NULL);
+    maybe_drained(p);
+    return done != 0;
+}
+
+static void flush_task(struct ph_task *task)
+{
+    struct ph_peer *p = (struct ph_peer *)((char *)task - offsetof(struct ph_peer, post_task));
+    ph_peer_flush(p);
+    ph_peer_unref(p);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    ph_peer_flush(arg);
+}
+
+/* --- holding back --- */
+
+void ph_peer_charge(struct ph_peer *p, size_t bytes)
+{
+    atomic_fetch_add_explicit(&p->charged, bytes, memory_order_relaxed);
+}
+
+struct drained {
+    struct ph_task task;
+    struct ph_peer *peer; /* reference */
+};
+
+static void drained_task(struct ph_task *task)
+{
+    struct drained *d = (struct drained *)task;
+    maybe_drained(d->peer);
+    ph_peer_unref(d->peer);
+    ph_free(d);
+}
+
+void ph_peer_discharge(struct ph_peer *p, size_t bytes)
+{
+    size_t before = atomic_fetch_sub(&p->charged, bytes);
+    if (before <= CHARGED_LOW || before - bytes > CHARGED_LOW || !atomic_load(&p->held_back))
+        return;
+    struct drained *d = ph_alloc(sizeof *d);
+    d->task.run = drained_task;
+    d->peer = ph_peer_ref(p);
+    ph_reactor_post(p->reactor, &d->task);
+}
+
+bool ph_peer_may_read(const struct ph_peer *cp)
+{
+    struct ph_peer *p = (struct ph_peer *)(uintptr_t)cp;
+    if (atomic_load(&p->unsent) <= UNSENT_HIGH && atomic_load(&p->charged) <= CHARGED_HIGH)
+        return true;
+    /* Sequentially consistent with the loads in maybe_drained and discharge: either they see held_back, or we see the low counts. */
+    atomic_store(&p->held_back, true);
+    if (atomic_load(&p->unsent) > UNSENT_LOW || atomic_load(&p->charged) > CHARGED_LOW)
+        return false;
+    return atomic_exchange(&p->held_back, false);
+}
+
+/* --- the end --- */
+
+void ph_peer_say_goodbye(struct ph_peer *p, enum ph_fault fault, const char *detail)
+{
+    static const char *const atoms[] = {
+#define X(name, atom, ends, text) [PH_FAULT_##name] = atom,
+        PH_FAULTS(X)
+#undef X
+    };
+    static const char *const texts[] = {
+#define X(name, atom, ends, text) [PH_FAULT_##name] = text,
+        PH_FAULTS(X)
+#undef X
+    };
+    struct ph_wbuf *w = ph_peer_begin();
+    const char *text = detail ? detail : texts[fault];
+    ph_w_tuple(w, 3);
+    ph_w_atom(w, "goodbye");
+    ph_w_atom(w, atoms[fault]);
+    ph_w_binary(w, text, strlen(text));
+    ph_peer_commit(p, w);
+}
+
+void ph_peer_drop_output(struct ph_peer *p)
+{
+    atomic_store(&p->mute, true);
+    evbuffer_drain(p->sending, evbuffer_get_length(p->sending));
+    pthread_mutex_lock(&p->out_mu);
+    evbuffer_drain(p->out, evbuffer_get_length(p->out));
+    pthread_mutex_unlock(&p->out_mu);
+    atomic_store(&p->unsent, 0);
+}
+
+void ph_peer_close(struct ph_peer *p)
+{
+    if (atomic_exchange(&p->closed, true))
+        return;
+    pthread_mutex_lock(&origins_mu);
+    if (atomic_load(&p->origin) != PH_ORIGIN_NONE)
+        LIST_REMOVE(p, link);
+    pthread_mutex_unlock(&origins_mu);
+    event_free(p->writable);
+    p->writable = NULL;
+    ph_peer_drop_output(p);
+    ph_monitors_of_closed_peer(p);
+}
+
+/* --- origins --- */
+
+void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self)
+{
+    pthread_mutex_lock(&origins_mu);
+    atomic_store(&p->origin, ph_pid_origin(self));
+    LIST_INSERT_HEAD(&with_origin, p, link);
+    pthread_mutex_unlock(&origins_mu);
+}
+
+struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid)
+{
+    uint32_t origin = ph_pid_origin(pid);
+    if (atomic_load_explicit(&own->origin, memory_order_relaxed) == origin)
+        return ph_peer_ref(own);
+    struct ph_peer *p;
+    pthread_mutex_lock(&origins_mu);
+    LIST_FOREACH(p, &with_origin, link)
+        if (atomic_load_explicit(&p->origin, memory_order_relaxed) == origin)
+            break;
+    p = ph_peer_ref(p ? p : own);
+    pthread_mutex_unlock(&origins_mu);
+    return p;
+}
+
+/* --- ports --- */
+
+bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port)
+{
+    pthread_mutex_lock(&p->mu);
+    bool ok = ph_peer_is_open(p) && !ph_map_get(&p->ports, id);
+    if (ok)
+        ph_map_put(&p->ports, id, port);
+    pthread_mutex_unlock(&p->mu);
+    return ok;
+}
+
+void ph_peer_remove_port(struct ph_peer *p, uint64_t id)
+{
+    pthread_mutex_lock(&p->mu);
+    ph_map_del(&p->ports, id);
+    pthread_mutex_unlock(&p->mu);
+}
+
+void *ph_peer_get_port(struct ph_peer *p, uint64_t id, void (*ref)(void *port))
+{
+    pthread_mutex_lock(&p->mu);
+    void *port = ph_map_get(&p->ports, id);
+    if (port)
+        ref(port);
+    pthread_mutex_unlock(&p->mu);
+    return port;
+}
+
+void ph_peer_each_port(struct ph_peer *p, void (*fn)(void *port, void *arg), void *arg)
+{
+    pthread_mutex_lock(&p->mu);
+    ph_map_each(&p->ports, fn, arg);
+    pthread_mutex_unlock(&p->mu);
+}
+
+size_t ph_peer_port_count(struct ph_peer *p)
+{
+    pthread_mutex_lock(&p->mu);
+    size_t n = p->ports.n;
+    pthread_mutex_unlock(&p->mu);
+    return n;
+}
+
+bool ph_peer_grant(struct ph_peer *p, uint64_t id, struct ph_slice term)
+{
+    struct ph_grant *g = ph_alloc(sizeof *g);
+    *g = (struct ph_grant){.id = id, .len = term.len, .term = ph_alloc(term.len)};
+    memcpy(g->term, term.p, term.len);
+    pthread_mutex_lock(&p->mu);
+    bool ok = p->grant_count < MAX_GRANTS && ph_peer_is_open(p);
+    if (ok) {
+        STAILQ_INSERT_TAIL(&p->grants, g, link);
+        p->grant_count++;
+    }
+    pthread_mutex_unlock(&p->mu);
+    if (!ok) {
+        ph_free(g->term);
+        ph_free(g);
+    }
+    return ok;
+}
+
+bool ph_peer_take_grant(struct ph_peer *p, uint64_t *id, uint8_t **term, size_t *len)
+{
+    pthread_mutex_lock(&p->mu);
+    struct ph_grant *g = STAILQ_FIRST(&p->grants);
+    if (g) {
+        STAILQ_REMOVE_HEAD(&p->grants, link);
+        p->grant_count--;
+    }
+    pthread_mutex_unlock(&p->mu);
+    if (!g)
+        return false;
+    *id = g->id;
+    *term = g->term;
+    *len = g->len;
+    ph_free(g);
+    return true;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A peer is the other end of a connection as ports and drivers see it: somewhere to send frames, processes to monitor, and
+ * the ids of its ports. What reads from it (conn/) sits above. Reference-counted; outlives its connection while ports refer to it. */
+#ifndef PH_PEER_H
+#define PH_PEER_H
+
+#include <erl_driver.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "etf.h"
+#include "proto.h"
+#include "sched/sched.h"
+#include "wbuf.h"
+
+struct ph_peer;
+struct ph_monitor;
+
+/* What the connection above is asked for; called on the peer's reactor. */
+struct ph_peer_owner {
+    void (*drained)(void *conn); /* unsent and unprocessed bytes fell below the low marks: reading may go on */
+    void (*broken)(void *conn, const char *why); /* writing failed, or too much is unsent */
+    void *conn;
+};
+
+struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const struct ph_peer_owner *owner); /* new; borrows the fd until ph_peer_close */
+struct ph_peer *ph_peer_ref(struct ph_peer *p);
+void ph_peer_unref(struct ph_peer *p);
+void ph_peer_ref_obj(void *p); /* the same as callbacks */
+uint64_t ph_peer_id(const struct ph_peer *p);
+struct ph_reactor *ph_peer_reactor(const struct ph_peer *p);
+
+/* --- sending; any thread --- */
+
+/* An empty frame (131 written) to fill and commit before the next begin; per thread, borrowed. Refs in it are driver binaries. */
+struct ph_wbuf *ph_peer_begin(void);
+/* Queues the frame, resets the buffer. Frames from one thread, and from one lock, stay in order. Dropped if the peer is closed. */
+void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w);
+bool ph_peer_is_open(const struct ph_peer *p);
+/* Does so much wait to be written that its ports should not read more input? */
+bool ph_peer_is_congested(const struct ph_peer *p);
+/* Bytes of requests taken from the connection and not yet worked off: what holds back a client that floods. */
+void ph_peer_charge(struct ph_peer *p, size_t bytes);
+void ph_peer_discharge(struct ph_peer *p, size_t bytes);
+bool ph_peer_may_read(const struct ph_peer *p);
+
+/* --- for its connection, on its reactor --- */
+
+void ph_peer_say_goodbye(struct ph_peer *p, enum ph_fault fault, const char *detail); /* detail may be NULL */
+bool ph_peer_flush(struct ph_peer *p); /* writes what it can; true if nothing is left */
+void ph_peer_drop_output(struct ph_peer *p); /* what is unsent, and all that is committed from now on; ports and monitors go on */
+void ph_peer_close(struct ph_peer *p); /* drops what is unsent; its monitors fire. The owner is not called any more */
+
+/* --- which peer speaks for a process --- */
+
+void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self); /* from hello */
+/* The peer to send to for process pid, when a port of `own` does it: new reference. */
+struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid);
+
+/* --- ids of its ports; any thread --- */
+
+bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port); /* false: id in use, or closed */
+void ph_peer_remove_port(struct ph_peer *p, uint64_t id);
+void *ph_peer_get_port(struct ph_peer *p, uint64_t id, void (*ref)(void *port));
+void ph_peer_each_port(struct ph_peer *p, void (*fn)(void *port, void *arg), void *arg); /* under the peer's mutex: fn must be short */
+size_t ph_peer_port_count(struct ph_peer *p);
+/* Ids and port terms the client has granted for ports that drivers make. At most 64 are kept: false if there are so many. */
+bool ph_peer_grant(struct ph_peer *p, uint64_t id, struct ph_slice term);
+bool ph_peer_take_grant(struct ph_peer *p, uint64_t *id, uint8_t **term, size_t *len); /* the term is malloc'd, the caller's */
+
+/* --- process monitors (peer/monitor.c); any thread --- */
+
+/* Asks the peer of pid to say when the process ends; then, or when that peer goes, calls fired(arg, id, reason) once on some reactor,
+ * with arg's reference (taken here; dropped by unref after that or at cancel). The id is never 0; 0: the peer is closed, arg not taken. */
+uint64_t ph_monitor_new(struct ph_peer *own, ErlDrvTermData pid, void (*fired)(void *arg, uint64_t id), void (*unref)(void *arg), void *arg);
+/* True if it was there and will not fire. */
+bool ph_monitor_cancel(uint64_t id);
+/* `down` came from p: fires it if it is p's. */
+void ph_monitor_down(struct ph_peer *p, uint64_t id);
+void ph_monitors_of_closed_peer(struct ph_peer *p); /* for ph_peer_close */
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a peer, for the files of this directory. */
+#ifndef PH_PEER_STRUCT_H
+#define PH_PEER_STRUCT_H
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <pthread.h>
+
+#include "base/map.h"
+#include "peer/peer.h"
+
+LIST_HEAD(ph_monitors, ph_monitor);
+
+struct ph_grant {
+    STAILQ_ENTRY(ph_grant) link;
+    uint64_t id;
+    size_t len;
+    uint8_t *term; /* malloc'd */
+};
+
+struct ph_peer {
+    atomic_uint refs;
+    uint64_t id;
+    struct ph_reactor *reactor;
+    struct ph_peer_owner owner; /* own reactor only */
+    int fd;                     /* own reactor only */
+    struct event *writable;     /* own reactor only; armed while `sending` is not empty and the fd was full */
+    struct evbuffer *sending;   /* own reactor only */
+    atomic_bool closed;
+    atomic_bool mute; /* nothing can be written any more */
+    atomic_size_t unsent;  /* bytes in out and sending */
+    atomic_size_t charged; /* bytes of requests being worked on */
+    atomic_bool held_back; /* its connection stopped reading and waits for `drained` */
+    atomic_uint origin;    /* PH_ORIGIN_NONE until hello names one */
+
+    pthread_mutex_t out_mu; /* guards out, flush_due; a leaf of the lock order */
+    struct evbuffer *out;
+    bool flush_due;
+    struct ph_task post_task; /* brings flush_due to the reactor; in use while flush_due */
+
+    pthread_mutex_t mu; /* guards ports, monitors, grants; taken before handle shards and lock->mu */
+    struct ph_map ports;
+    struct ph_monitors monitors;
+    STAILQ_HEAD(, ph_grant) grants;
+    unsigned grant_count;
+
+    LIST_ENTRY(ph_peer) link; /* in the list of those with an origin */
+};
+
+#endif

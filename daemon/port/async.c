@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An async job keeps its port's struct (and so the driver and its lock) and the PDL that the port had when it was submitted, until
+ * ready_async or the free function has been called, in the port's lock. */
+#include "port/async.h"
+
+#include <stddef.h>
+
+#include "base/mem.h"
+#include "base/thread.h"
+#include "port/callback.h"
+#include "port/pdl.h"
+
+struct port_async {
+    struct ph_async_job async;
+    struct ph_job job;    /* brings it back */
+    struct ph_port *port; /* reference */
+    struct ph_pdl *pdl;   /* reference, or NULL */
+    void (*invoke)(void *);
+    void (*free_fn)(void *);
+    void *data;
+};
+
+static void done(struct port_async *a)
+{
+    ph_pdl_unref(a->pdl);
+    ph_port_unref(a->port);
+    ph_free(a);
+}
+
+static void deliver(struct ph_port *p, void *data, void (*free_fn)(void *))
+{
+    bool dead = ph_port_state(p) == PH_PORT_DEAD;
+    if ((dead || !ph_callback_ready_async(p, data)) && free_fn)
+        free_fn(data);
+}
+
+static void run_ready(struct ph_job *job)
+{
+    struct port_async *a = (struct port_async *)((char *)job - offsetof(struct port_async, job));
+    deliver(a->port, a->data, a->free_fn);
+    done(a);
+}
+
+static void run_invoke(struct ph_async_job *job)
+{
+    struct port_async *a = (struct port_async *)job;
+    ph_self.callback = "async_invoke";
+    a->invoke(a->data);
+    ph_self.callback = NULL;
+    ph_port_submit(a->port, &a->job);
+}
+
+long ph_port_async(struct ph_port *p, unsigned *key, void (*invoke)(void *), void *data, void (*free_fn)(void *))
+{
+    if (ph_async_threads() == 0) {
+        invoke(data);
+        deliver(p, data, free_fn);
+        return 0;
+    }
+    struct port_async *a = ph_alloc(sizeof *a);
+    *a = (struct port_async){.async.invoke = run_invoke, .job.run = run_ready, .port = ph_port_ref(p), .pdl = ph_port_pdl_ref(p)};
+    a->invoke = invoke;
+    a->free_fn = free_fn;
+    a->data = data;
+    return ph_async_submit(key, &a->async);
+}
+
+int ph_port_async_cancel(long id)
+{
+    struct port_async *a = (struct port_async *)ph_async_cancel(id);
+    if (!a)
+        return 0;
+    if (a->free_fn)
+        a->free_fn(a->data);
+    done(a);
+    return 1;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Busy ports: commands that wait, and telling the client (set_busy_port, erl_drv_busy_msgq_limits). In the port's lock unless said otherwise. */
+#ifndef PH_BUSY_H
+#define PH_BUSY_H
+
+#include "port/op.h"
+#include "port/port.h"
+
+#define PH_MSGQ_LOW 4096u  /* the VM's defaults */
+#define PH_MSGQ_HIGH 8192u
+#define PH_MSGQ_DISABLED ERL_DRV_BUSY_MSGQ_DISABLED
+
+void ph_busy_set(struct ph_port *p, bool on);
+/* Must the operation wait (because of the busy port, or behind another that does)? Then it has been taken. */
+bool ph_busy_holds(struct ph_port *p, struct ph_op *op);
+void ph_busy_msgq_limits(struct ph_port *p, ErlDrvSizeT *low, ErlDrvSizeT *high);
+void ph_busy_accepted(struct ph_port *p, size_t bytes); /* a command was queued; any thread */
+void ph_busy_executed(struct ph_port *p, size_t bytes); /* it runs now */
+void ph_busy_end(struct ph_port *p);                    /* the port exits: waiting operations run (and find it gone) */
+
+#endif

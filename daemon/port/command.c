@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands: iodata from a frame to outputv (as references into the frame) or output (flat). In the port's lock. */
+#include <string.h>
+
+#include "base/bin.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "port/callback.h"
+#include "port/flat.h"
+#include "port/op.h"
+
+#define SHARE_OVER 64u     /* binaries of more bytes get an element of their own ... */
+#define SHARE_OVER_MANY 255u /* ... or of more than these, if there would be many */
+#define MANY 16
+#define ON_STACK 16
+
+/* Building an ErlIOVec in two passes: count, then fill. */
+struct vec {
+    size_t share_over;
+    int n;              /* elements so far, the reserved first one included */
+    size_t common_size; /* bytes of small pieces */
+    bool in_common;     /* the last element lies in the common binary */
+    SysIOVec *iov;      /* NULL in the first pass */
+    ErlDrvBinary **binv;
+    ErlDrvBinary *common, *frame;
+};
+
+static void add_small(void *arg, const uint8_t *p, size_t len)
+{
+    struct vec *v = arg;
+    if (len == 0)
+        return;
+    if (v->iov) {
+        char *to = v->common->orig_bytes + v->common_size;
+        memcpy(to, p, len);
+        if (v->in_common)
+            v->iov[v->n - 1].iov_len += len;
+        else
+            v->iov[v->n] = (SysIOVec){.iov_base = to, .iov_len = len};
+        v->binv[v->n - v->in_common] = v->common;
+    }
+    v->n += !v->in_common;
+    v->in_common = true;
+    v->common_size += len;
+}
+
+static void add_binary(void *arg, const uint8_t *p, size_t len)
+{
+    struct vec *v = arg;
+    if (len <= v->share_over) {
+        add_small(v, p, len);
+        return;
+    }
+    if (v->iov) {
+        v->iov[v->n] = (SysIOVec){.iov_base = (void *)(uintptr_t)p, .iov_len = len};
+        v->binv[v->n] = v->frame;
+    }
+    v->n++;
+    v->in_common = false;
+}
+
+static int walk(struct vec *v, struct ph_slice data)
+{
+    struct ph_iodata_sink sink = {add_small, add_binary, v};
+    struct ph_cur c = {data.p, data.p + data.len};
+    v->n = 1;
+    v->common_size = 0;
+    v->in_common = false;
+    return ph_iodata_each(&c, &sink);
+}
+
+/* A lone empty binary is the one thing that gets an empty element. */
+static bool is_empty_binary(struct ph_slice data)
+{
+    struct ph_cur c = {data.p, data.p + data.len};
+    struct ph_slice bin;
+    return ph_etf_binary(&c, &bin) == 0 && bin.len == 0;
+}
+
+static void call_outputv(struct ph_port *p, ErlDrvTermData caller, struct vec *v, size_t size)
+{
+    ErlIOVec ev = {.vsize = v->n, .size = size, .iov = v->iov, .binv = v->binv};
+    ph_callback_outputv(p, caller, &ev);
+}
+
+static void outputv(struct ph_port *p, ErlDrvTermData caller, struct ph_slice data, ErlDrvBinary *frame, size_t size)
+{
+    SysIOVec small_iov[ON_STACK];
+    ErlDrvBinary *small_binv[ON_STACK];
+    struct vec v = {.share_over = SHARE_OVER, .frame = frame};
+    walk(&v, data);
+    if (v.n >= MANY) {
+        v.share_over = SHARE_OVER_MANY;
+        walk(&v, data);
+    }
+    bool empty = is_empty_binary(data), heap = v.n + empty > ON_STACK;
+    v.common = v.common_size ? ph_bin_new(v.common_size) : NULL;
+    if (v.common_size && !v.common)
+        ph_fatal("out of memory for a command");
+    size_t n = (size_t)v.n + 1;
+    v.iov = heap ? ph_alloc(n * sizeof *v.iov) : small_iov;
+    v.binv = heap ? ph_alloc(n * sizeof(ErlDrvBinary *)) : small_binv;
+    v.iov[0] = v.iov[1] = (SysIOVec){0};
+    v.binv[0] = v.binv[1] = NULL;
+    walk(&v, data);
+    if (empty)
+        v.iov[v.n++].iov_base = (void *)(uintptr_t)data.p;
+    call_outputv(p, caller, &v, size);
+    ph_bin_unref(v.common);
+    if (heap) {
+        ph_free(v.iov);
+        ph_free(v.binv);
+    }
+}
+
+void ph_port_command(struct ph_port *p, ErlDrvTermData caller, struct ph_slice data, ErlDrvBinary *frame)
+{
+    struct ph_flat flat;
+    size_t size;
+    char where[96];
+    if (ph_iodata_size((struct ph_cur){data.p, data.p + data.len}, &size)) {
+        ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "a command that is not iodata is dropped");
+        return;
+    }
+    p->output += size;
+    if (p->driver->entry.outputv) {
+        outputv(p, caller, data, frame, size);
+    } else if (ph_flat_get(&flat, data) == 0) {
+        ph_callback_output(p, caller, flat.p, flat.len);
+        ph_flat_free(&flat);
+    }
+}
+
+void ph_op_command(struct ph_op *op)
+{
+    ph_port_command(op->port, op->caller, op->data, op->frame);
+}

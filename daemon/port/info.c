@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a port tells about itself (erlang:port_info/2, as far as the host knows), and the term a client keeps with it. In the port's lock. */
+#include <malloc.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "peer/reply.h"
+#include "port/monitor.h"
+#include "port/op.h"
+#include "port/pdl.h"
+#include "term/words.h"
+
+static void write_monitors(struct ph_wbuf *w, struct ph_port *p)
+{
+    struct ph_port_monitor *m;
+    struct ph_pdl *pdl = ph_port_pdl_enter(p);
+    uint32_t n = 0;
+    LIST_FOREACH(m, &p->monitors, link)
+        n++;
+    ph_w_list(w, n);
+    LIST_FOREACH(m, &p->monitors, link) {
+        ph_w_tuple(w, 2);
+        ph_w_atom(w, "process");
+        ph_w_word(w, m->pid);
+    }
+    if (n)
+        ph_w_nil(w);
+    ph_port_pdl_leave(pdl);
+}
+
+static void write_name(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_string(w, p->name, strlen(p->name));
+}
+
+static void write_connected(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_word(w, p->owner);
+}
+
+static void write_input(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_uint(w, p->input);
+}
+
+static void write_output(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_uint(w, p->output);
+}
+
+static void write_os_pid(struct ph_wbuf *w, struct ph_port *p)
+{
+    if (p->os_pid < 0)
+        ph_w_atom(w, "undefined");
+    else
+        ph_w_int(w, p->os_pid);
+}
+
+static void write_locking(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_atom(w, p->driver->entry.driver_flags & ERL_DRV_FLAG_USE_PORT_LOCKING ? "port_level" : "driver_level");
+}
+
+static void write_parallelism(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_bool(w, p->parallelism);
+}
+
+static void write_queue_size(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_uint(w, ph_port_queue_size(p));
+}
+
+/* What the host itself has allocated for the port; the driver's own memory is unknown to it. */
+static void write_memory(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_uint(w, malloc_usable_size(p) + strlen(p->name) + 1 + p->term_len + p->user_data_len + ph_port_queue_size(p));
+}
+
+static void write_driver(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_string(w, p->driver->name, strlen(p->driver->name));
+}
+
+static void write_busy(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_bool(w, p->busy || p->msgq_busy);
+}
+
+static const struct item {
+    const char *name;
+    void (*write)(struct ph_wbuf *w, struct ph_port *p);
+} items[] = {
+    {"name", write_name},           {"connected", write_connected},     {"input", write_input},
+    {"output", write_output},       {"os_pid", write_os_pid},           {"locking", write_locking},
+    {"parallelism", write_parallelism}, {"queue_size", write_queue_size}, {"memory", write_memory},
+    {"monitors", write_monitors},   {"driver", write_driver},           {"busy", write_busy},
+};
+#define ITEMS (sizeof items / sizeof *items)
+
+static void write_all(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_list(w, ITEMS);
+    for (size_t i = 0; i < ITEMS; i++) {
+        ph_w_tuple(w, 2);
+        ph_w_atom(w, items[i].name);
+        items[i].write(w, p);
+    }
+    ph_w_nil(w);
+}
+
+void ph_op_info(struct ph_op *op)
+{
+    struct ph_cur c = {op->data.p, op->data.p + op->data.len};
+    const struct item *item = NULL;
+    bool all = ph_etf_is_atom(&c, "all") == 0;
+    for (size_t i = 0; i < ITEMS && !all && !item; i++)
+        if (ph_etf_is_atom(&c, items[i].name) == 0)
+            item = &items[i];
+    if (!all && !item) {
+        ph_reply_error_atom(op->port->peer, op->tag, "badarg");
+        return;
+    }
+    struct ph_wbuf *w = ph_reply_ok(op->tag);
+    if (all)
+        write_all(w, op->port);
+    else
+        item->write(w, op->port);
+    ph_peer_commit(op->port->peer, w);
+}
+
+void ph_op_set_data(struct ph_op *op)
+{
+    struct ph_port *p = op->port;
+    ph_free(p->user_data);
+    p->user_data = ph_alloc(op->data.len);
+    p->user_data_len = op->data.len;
+    memcpy(p->user_data, op->data.p, op->data.len);
+    ph_reply_ok_atom(p->peer, op->tag, "true");
+}
+
+void ph_op_get_data(struct ph_op *op)
+{
+    struct ph_port *p = op->port;
+    struct ph_wbuf *w = ph_reply_ok(op->tag);
+    if (p->user_data)
+        ph_w_raw(w, p->user_data, p->user_data_len);
+    else
+        ph_w_atom(w, "undefined");
+    ph_peer_commit(p->peer, w);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations: their memory, and which function runs which. */
+#include "port/op.h"
+
+#include <string.h>
+
+#include "base/bin.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "peer/reply.h"
+#include "port/busy.h"
+#include "term/words.h"
+
+static void run(struct ph_job *job);
+
+static bool within(struct ph_slice s, const ErlDrvBinary *b)
+{
+    return b && s.p >= (const uint8_t *)b->orig_bytes && s.p < (const uint8_t *)b->orig_bytes + b->orig_size;
+}
+
+/* Copies to a new driver binary, a byte free in front and behind. */
+static int copy_to_binary(struct ph_op *op, struct ph_slice data)
+{
+    op->frame = ph_bin_new(data.len + 2);
+    if (!op->frame)
+        return -1;
+    uint8_t *to = (uint8_t *)op->frame->orig_bytes + 1;
+    memcpy(to, data.p, data.len);
+    op->data = (struct ph_slice){to, data.len};
+    return 0;
+}
+
+struct ph_op *ph_op_new(enum ph_request what, struct ph_port *port, struct ph_slice tag, struct ph_slice data, ErlDrvBinary *frame)
+{
+    bool refer = within(data, frame), inlined = !refer && data.len <= PH_OP_INLINE;
+    struct ph_op *op = ph_alloc_try(sizeof *op + tag.len + (inlined ? data.len + 2 : 0));
+    if (!op) {
+        ph_port_unref(port);
+        return NULL;
+    }
+    *op = (struct ph_op){.job.run = run, .port = port, .what = what, .caller = PH_NIL, .tag = {op->body, tag.len}};
+    memcpy(op->body, tag.p, tag.len);
+    if (inlined) {
+        op->data = (struct ph_slice){op->body + tag.len + 1, data.len};
+        memcpy(op->body + tag.len + 1, data.p, data.len);
+    } else if (refer) {
+        op->data = data;
+        op->frame = ph_bin_ref(frame);
+    } else if (copy_to_binary(op, data)) {
+        ph_op_free(op);
+        return NULL;
+    }
+    op->charge = sizeof *op + tag.len + data.len;
+    ph_peer_charge(port->peer, op->charge);
+    return op;
+}
+
+void ph_op_free(struct ph_op *op)
+{
+    if (op->charge)
+        ph_peer_discharge(op->port->peer, op->charge);
+    ph_bin_unref(op->frame);
+    ph_port_unref(op->port);
+    ph_free(op);
+}
+
+void ph_op_submit(struct ph_op *op)
+{
+    if (op->what == PH_REQ_COMMAND) {
+        op->counted = true;
+        ph_busy_accepted(op->port, op->data.len);
+    }
+    ph_port_submit(op->port, &op->job);
+}
+
+static void close_port(struct ph_op *op)
+{
+    ph_port_exit_atom(op->port, "normal", PH_EXIT_NORMALLY);
+    ph_reply_ok_atom(op->port->peer, op->tag, "true");
+}
+
+static void exit_port(struct ph_op *op)
+{
+    struct ph_cur c = {op->data.p, op->data.p + op->data.len};
+    if (ph_etf_is_atom(&c, "kill") == 0)
+        ph_port_exit_atom(op->port, "killed", PH_EXIT_KILLED);
+    else
+        ph_port_exit(op->port, op->data, PH_EXIT_NORMALLY);
+}
+
+static void run_on_live_port(struct ph_op *op)
+{
+    switch (op->what) {
+    case PH_REQ_COMMAND:
+        ph_op_command(op);
+        break;
+    case PH_REQ_CONTROL:
+        ph_op_control(op);
+        break;
+    case PH_REQ_CALL:
+        ph_op_call(op);
+        break;
+    case PH_REQ_SEND:
+        ph_op_send(op);
+        break;
+    case PH_REQ_CONNECT:
+        ph_op_connect(op);
+        break;
+    case PH_REQ_CLOSE:
+        close_port(op);
+        break;
+    case PH_REQ_EXIT:
+        exit_port(op);
+        break;
+    case PH_REQ_INFO:
+        ph_op_info(op);
+        break;
+    case PH_REQ_SET_DATA:
+        ph_op_set_data(op);
+        break;
+    case PH_REQ_GET_DATA:
+        ph_op_get_data(op);
+        break;
+    default:
+        ph_fatal("request %d is not for ports", (int)op->what);
+    }
+}
+
+static void run(struct ph_job *job)
+{
+    struct ph_op *op = (struct ph_op *)job;
+    struct ph_port *p = op->port;
+    bool live = ph_port_state(p) == PH_PORT_LIVE;
+    if (live && ph_busy_holds(p, op))
+        return;
+    if (op->counted)
+        ph_busy_executed(p, op->data.len);
+    if (live)
+        run_on_live_port(op);
+    else if (op->tag.len)
+        ph_reply_error_atom(p->peer, op->tag, op->what == PH_REQ_INFO ? "undefined" : "badarg");
+    ph_op_free(op);
+}

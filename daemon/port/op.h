@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations on a port that clients ask for, as jobs: made by the connection from a request, run in the port's lock. */
+#ifndef PH_OP_H
+#define PH_OP_H
+
+#include "port/port.h"
+
+struct ph_op {
+    struct ph_job job;
+    struct ph_port *port;   /* reference */
+    enum ph_request what;
+    bool force;             /* command: also if busy */
+    bool counted;           /* command: its size is in the port's msgq_bytes */
+    uint32_t number;        /* control, call: the operation */
+    ErlDrvTermData caller;  /* pid, or nil */
+    ErlDrvTermData pid;     /* connect: the new owner */
+    struct ph_slice tag;    /* into body */
+    struct ph_slice data;   /* one encoded term, into body or frame; the byte before and the one behind it may be overwritten */
+    ErlDrvBinary *frame;    /* reference, or NULL: data is in body */
+    size_t charge;          /* bytes charged to the peer until the op is freed */
+    uint8_t body[];
+};
+
+#define PH_OP_INLINE 64u /* data of more bytes gets a driver binary, so that outputv can refer to it */
+
+/* New; takes the reference to port. data is copied, or referred to if it lies within frame (a new reference is taken; may be NULL). NULL: out of memory. */
+struct ph_op *ph_op_new(enum ph_request what, struct ph_port *port, struct ph_slice tag, struct ph_slice data, ErlDrvBinary *frame);
+void ph_op_submit(struct ph_op *op); /* takes it */
+void ph_op_free(struct ph_op *op);
+
+/* --- for op.c, by area --- */
+void ph_op_command(struct ph_op *op);                                          /* command.c */
+void ph_port_command(struct ph_port *p, ErlDrvTermData caller, struct ph_slice data, ErlDrvBinary *frame);
+void ph_op_control(struct ph_op *op);                                          /* control.c */
+void ph_op_call(struct ph_op *op);
+void ph_op_send(struct ph_op *op);                                             /* signal.c */
+void ph_op_connect(struct ph_op *op);
+void ph_op_info(struct ph_op *op);                                             /* info.c */
+void ph_op_set_data(struct ph_op *op);
+void ph_op_get_data(struct ph_op *op);
+
+#endif

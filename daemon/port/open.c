@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From an open request to a live port: the driver is found (perhaps loaded), start() runs as the first job in the port's lock, and only then
+ * the options are in force, the owner is linked and the client answered (erl_driver(3), start). */
+#include "port/open.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errno_id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "driver/ddll.h"
+#include "peer/reply.h"
+#include "port/busy.h"
+#include "port/callback.h"
+#include "term/words.h"
+
+#define LINE_DEFAULT 512u
+
+struct ph_opening {
+    struct ph_open_options options;
+    bool failed_in_start;
+    bool acknowledged; /* erl_drv_init_ack inside start() */
+    size_t tag_len;
+    uint8_t tag[];
+};
+
+/* --- options --- */
+
+static bool known_atom(struct ph_cur *c, struct ph_open_options *o)
+{
+    static const char *const ignored[] = {"stream", "in", "out", "hide", "use_stdio", "nouse_stdio", "stderr_to_stdout", "overlapped_io"};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        if (ph_etf_is_atom(c, ignored[i]) == 0)
+            return true;
+    if (ph_etf_is_atom(c, "binary") == 0)
+        return o->binary = true;
+    if (ph_etf_is_atom(c, "eof") == 0)
+        return o->eof = true;
+    if (ph_etf_is_atom(c, "line"))
+        return false;
+    o->line = LINE_DEFAULT;
+    return true;
+}
+
+static int msgq_option(struct ph_cur *c, struct ph_open_options *o)
+{
+    uint64_t low, high;
+    uint32_t arity;
+    o->msgq_given = true;
+    if (ph_etf_is_atom(c, "disabled") == 0) {
+        o->msgq_low = o->msgq_high = PH_MSGQ_DISABLED;
+        return 0;
+    }
+    if (ph_etf_tuple(c, &arity) || arity != 2 || ph_etf_uint64(c, &low) || ph_etf_uint64(c, &high) || low < 1 || high < 1)
+        return -1;
+    if (low >= PH_MSGQ_DISABLED || high >= PH_MSGQ_DISABLED)
+        return -1;
+    o->msgq_high = high;
+    o->msgq_low = low < high ? low : high;
+    return 0;
+}
+
+static int pair_option(struct ph_cur *c, struct ph_open_options *o, bool *packet)
+{
+    uint64_t n;
+    if (ph_etf_is_atom(c, "line") == 0) {
+        if (ph_etf_uint64(c, &n) || n == 0 || n > INT32_MAX)
+            return -1;
+        o->line = n;
+        return 0;
+    }
+    if (ph_etf_is_atom(c, "packet") == 0) {
+        *packet = true;
+        return ph_etf_uint64(c, &n) == 0 && (n == 1 || n == 2 || n == 4) ? 0 : -1;
+    }
+    if (ph_etf_is_atom(c, "parallelism") == 0)
+        return ph_etf_bool(c, &o->parallelism);
+    if (ph_etf_is_atom(c, "busy_limits_msgq") == 0)
+        return msgq_option(c, o);
+    if (ph_etf_is_atom(c, "cd") == 0 || ph_etf_is_atom(c, "env") == 0)
+        return ph_etf_skip(c, PH_MAX_DEPTH);
+    return -1;
+}
+
+int ph_open_parse(struct ph_cur *c, struct ph_open_options *o)
+{
+    bool packet = false;
+    uint32_t n, arity;
+    memset(o, 0, sizeof *o);
+    if (ph_etf_list(c, &n))
+        return -1;
+    for (uint32_t i = 0; i < n; i++) {
+        if (known_atom(c, o))
+            continue;
+        if (ph_etf_tuple(c, &arity) || arity != 2 || pair_option(c, o, &packet))
+            return -1;
+    }
+    if (n > 0 && ph_etf_nil(c))
+        return -1;
+    return packet && o->line ? -1 : 0;
+}
+
+/* --- answers --- */
+
+static struct ph_slice tag_of(const struct ph_opening *o)
+{
+    return (struct ph_slice){o->tag, o->tag_len};
+}
+
+static void done(struct ph_port *p)
+{
+    ph_free(p->opening);
+    p->opening = NULL;
+}
+
+static void tell_link(struct ph_port *p, const char *event, ErlDrvTermData pid)
+{
+    struct ph_wbuf *w = ph_peer_begin();
+    ph_w_tuple(w, 3);
+    ph_w_atom(w, event);
+    ph_w_uint(w, p->id);
+    ph_w_word(w, pid);
+    ph_peer_commit(p->peer, w);
+}
+
+void ph_open_answer(struct ph_port *p)
+{
+    if (!p->opening)
+        return;
+    struct ph_wbuf *w = ph_reply_ok(tag_of(p->opening));
+    ph_w_map(w, 2);
+    ph_w_atom(w, "soft_busy");
+    ph_w_bool(w, (p->driver->entry.driver_flags & ERL_DRV_FLAG_SOFT_BUSY) != 0);
+    ph_w_atom(w, "parallelism");
+    ph_w_bool(w, p->parallelism);
+    ph_peer_commit(p->peer, w);
+    done(p);
+}
+
+static void answer_error(struct ph_port *p, const char *reason)
+{
+    ph_reply_error_atom(p->peer, tag_of(p->opening), reason);
+    done(p);
+}
+
+/* The error a start value or an acknowledgement stands for, or NULL: it is driver data. */
+static const char *start_error(ErlDrvData data, int err)
+{
+    if (data == ERL_DRV_ERROR_GENERAL)
+        return "einval";
+    if (data == ERL_DRV_ERROR_ERRNO)
+        return ph_errno_id(err);
+    return data == ERL_DRV_ERROR_BADARG ? "badarg" : NULL;
+}
+
+/* --- start --- */
+
+struct start_job {
+    struct ph_job job;
+    struct ph_port *port; /* reference */
+};
+
+static void apply_options(struct ph_port *p)
+{
+    const struct ph_open_options *o = &p->opening->options;
+    p->binary = o->binary;
+    p->eof = o->eof;
+    if (o->line && !(p->line = ph_line_new(o->line)))
+        ph_fatal("out of memory for a line buffer");
+}
+
+static void started(struct ph_port *p, ErlDrvData data)
+{
+    bool failed = p->opening->failed_in_start, acknowledged = p->opening->acknowledged;
+    bool acks = (p->driver->entry.driver_flags & ERL_DRV_FLAG_USE_INIT_ACK) != 0;
+    if (!acknowledged)
+        p->data = data;
+    apply_options(p);
+    ph_port_set_state(p, PH_PORT_LIVE);
+    tell_link(p, "link", p->owner);
+    if (!acks || acknowledged || failed)
+        ph_open_answer(p);
+    if (failed)
+        ph_port_exit_atom(p, "normal", PH_EXIT_FAILED);
+}
+
+static void run_start(struct ph_job *job)
+{
+    struct ph_port *p = ((struct start_job *)job)->port;
+    int err = 0;
+    ph_port_await_lock(p);
+    ErlDrvData data = ph_callback_start(p, &err);
+    const char *error = p->driver->entry.start ? start_error(data, err) : NULL;
+    if (error) {
+        char where[96];
+        ph_log(PH_LOG_INFO, ph_port_where(p, where, sizeof where), "start failed: %s", error);
+        answer_error(p, error);
+        ph_port_abandon(p);
+    } else {
+        started(p, data);
+    }
+    ph_port_unref(p);
+    ph_free(job);
+}
+
+void ph_open_failed_in_start(struct ph_port *p)
+{
+    p->opening->failed_in_start = true;
+}
+
+void ph_open_acknowledge(struct ph_port *p, ErlDrvData data)
+{
+    int err = errno;
+    if (!p->opening || !(p->driver->entry.driver_flags & ERL_DRV_FLAG_USE_INIT_ACK))
+        return;
+    const char *error = start_error(data, err);
+    if (!error)
+        p->data = data;
+    if (ph_port_state(p) == PH_PORT_OPENING) {
+        p->opening->acknowledged = true;
+        return;
+    }
+    if (!error) {
+        ph_open_answer(p);
+        return;
+    }
+    tell_link(p, "unlink", p->owner);
+    answer_error(p, error);
+    ph_port_exit_atom(p, "normal", PH_EXIT_NORMALLY);
+}
+
+/* --- open --- */
+
+/* The driver is known: takes the hold; start() becomes the first job of the port's lock. */
+static void begin(struct ph_port *p, struct ph_driver *d)
+{
+    bool own_lock = (d->entry.driver_flags & ERL_DRV_FLAG_USE_PORT_LOCKING) != 0;
+    struct ph_lock *lock = own_lock ? ph_lock_new(ph_peer_reactor(p->peer), d->lock) : ph_lock_ref(d->lock);
+    const struct ph_open_options *o = &p->opening->options;
+    p->driver = d;
+    atomic_fetch_add(&d->ports, 1);
+    if (d->entry.driver_flags & ERL_DRV_FLAG_NO_BUSY_MSGQ)
+        p->msgq_low = p->msgq_high = PH_MSGQ_DISABLED;
+    else if (o->msgq_given) {
+        p->msgq_low = o->msgq_low;
+        p->msgq_high = o->msgq_high;
+    }
+    p->parallelism = o->parallelism;
+    if (o->parallelism)
+        ph_lock_force_worker(lock);
+    struct start_job *job = ph_alloc(sizeof *job);
+    *job = (struct start_job){.job.run = run_start, .port = ph_port_ref(p)};
+    ph_port_set_lock(p, lock, &job->job);
+    ph_lock_unref(lock);
+}
+
+struct refused_job {
+    struct ph_job job;
+    struct ph_port *port; /* reference */
+};
+
+static void run_refused(struct ph_job *job)
+{
+    struct ph_port *p = ((struct refused_job *)job)->port;
+    ph_port_await_lock(p);
+    answer_error(p, "no_driver");
+    ph_port_abandon(p);
+    ph_port_unref(p);
+    ph_free(job);
+}
+
+/* No such driver: the port gets a lock of its own all the same, so that what was sent to it meanwhile is answered in order. */
+static void refuse(struct ph_port *p)
+{
+    struct ph_lock *lock = ph_lock_new(ph_peer_reactor(p->peer), NULL);
+    struct refused_job *job = ph_alloc(sizeof *job);
+    *job = (struct refused_job){.job.run = run_refused, .port = ph_port_ref(p)};
+    ph_port_set_lock(p, lock, &job->job);
+    ph_lock_unref(lock);
+}
+
+static bool options_suit(const struct ph_driver *d, const struct ph_open_options *o)
+{
+    return !(d->entry.driver_flags & ERL_DRV_FLAG_NO_BUSY_MSGQ) || !o->msgq_given || o->msgq_high == PH_MSGQ_DISABLED;
+}
+
+/* With a reference to the port, which it drops. */
+static void found(void *arg, struct ph_driver *d)
+{
+    struct ph_port *p = arg;
+    if (d)
+        begin(p, d);
+    else
+        refuse(p);
+    ph_port_unref(p);
+}
+
+void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct ph_slice term, ErlDrvTermData owner, const char *name,
+                  size_t len, const struct ph_open_options *options)
+{
+    const char *space = memchr(name, ' ', len);
+    size_t driver_len = space ? (size_t)(space - name) : len;
+    struct ph_driver *d = ph_driver_find(name, driver_len, true);
+    struct ph_port *p = NULL;
+    if (driver_len == 0 || (d && !options_suit(d, options))) {
+        ph_reply_error_atom(peer, tag, "badarg");
+    } else if (!(p = ph_port_new(peer, id, term, name, len))) {
+        ph_reply_error_atom(peer, tag, "system_limit");
+    } else if (!ph_peer_add_port(peer, id, p)) {
+        ph_reply_error_atom(peer, tag, "port_id_in_use");
+        ph_port_unlist(p);
+        ph_port_unref(p);
+        p = NULL;
+    }
+    if (!p) {
+        if (d)
+            ph_driver_release(d);
+        return;
+    }
+    atomic_store(&p->owner, owner);
+    p->opening = ph_alloc(sizeof *p->opening + tag.len);
+    *p->opening = (struct ph_opening){.options = *options, .tag_len = tag.len};
+    memcpy(p->opening->tag, tag.p, tag.len);
+    if (d)
+        found(p, d);
+    else
+        ph_ddll_autoload(name, driver_len, found, p);
+}
+
+struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_slice term, ErlDrvTermData owner, const char *name, ErlDrvData data)
+{
+    struct ph_port *p = ph_port_new(creator->peer, id, term, name, strlen(name));
+    if (!p)
+        return NULL;
+    if (!ph_peer_add_port(creator->peer, id, p)) {
+        ph_port_unlist(p);
+        ph_port_unref(p);
+        return NULL;
+    }
+    struct ph_driver *d = creator->driver;
+    bool own_lock = (d->entry.driver_flags & ERL_DRV_FLAG_USE_PORT_LOCKING) != 0;
+    ph_driver_hold(d);
+    p->driver = d;
+    atomic_fetch_add(&d->ports, 1);
+    atomic_store(&p->owner, owner);
+    p->data = data;
+    ph_port_set_state(p, PH_PORT_LIVE);
+    struct ph_lock *lock = own_lock ? ph_lock_new(ph_peer_reactor(p->peer), d->lock) : ph_lock_ref(d->lock);
+    atomic_store(&p->lock, lock);
+    struct ph_wbuf *w = ph_peer_begin();
+    ph_w_tuple(w, 5);
+    ph_w_atom(w, "created");
+    ph_w_uint(w, id);
+    ph_w_uint(w, creator->id);
+    ph_w_word(w, owner);
+    ph_w_binary(w, name, strlen(name));
+    ph_peer_commit(p->peer, w);
+    tell_link(p, "link", owner);
+    ph_port_unref(p); /* the table has the other reference */
+    return p;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages from ports: {Port, {data, D}} in list, binary and line mode (erl_driver(3), driver_output and friends), and driver terms. */
+#include "port/output.h"
+
+#include <string.h>
+
+#include "base/bin.h"
+#include "peer/reply.h"
+#include "term/build.h"
+#include "term/words.h"
+
+#define SHARE_OVER 64u
+
+/* {send, Owner, {PortTerm, {data, _}}} */
+static struct ph_wbuf *data_message(struct ph_port *p)
+{
+    struct ph_wbuf *w = ph_send_begin(p->owner);
+    ph_w_tuple(w, 2);
+    ph_w_raw(w, p->term, p->term_len);
+    ph_w_tuple(w, 2);
+    ph_w_atom(w, "data");
+    return w;
+}
+
+static void send_to_owner(struct ph_port *p, struct ph_wbuf *w)
+{
+    struct ph_peer *to = ph_peer_for(p->peer, p->owner);
+    ph_peer_commit(to, w);
+    ph_peer_unref(to);
+}
+
+/* Header bytes in front of a binary or the nothing that NULL means. */
+static void write_binary_mode(struct ph_wbuf *w, const char *header, size_t header_len, const char *buf, size_t len)
+{
+    if (!buf && len == 0) {
+        ph_w_string(w, header, header_len);
+        return;
+    }
+    ph_w_bytes_open(w, header, header_len, false);
+    ph_w_binary(w, buf, len);
+}
+
+static void write_list_mode(struct ph_wbuf *w, const char *header, size_t header_len, const char *buf, size_t len)
+{
+    if (header_len == 0) {
+        ph_w_string(w, buf, len);
+        return;
+    }
+    if (len == 0) {
+        ph_w_string(w, header, header_len);
+        return;
+    }
+    ph_w_bytes_open(w, header, header_len, false);
+    ph_w_string(w, buf, len);
+}
+
+struct line_message {
+    struct ph_port *port;
+    const char *header;
+    size_t header_len;
+};
+
+static void emit_line(void *arg, const char *line, size_t len, bool eol)
+{
+    struct line_message *m = arg;
+    struct ph_wbuf *w = data_message(m->port);
+    ph_w_tuple(w, 2);
+    ph_w_atom(w, eol ? "eol" : "noeol");
+    if (m->port->binary)
+        write_binary_mode(w, m->header, m->header_len, line ? line : "", len);
+    else
+        write_list_mode(w, m->header, m->header_len, line, len);
+    send_to_owner(m->port, w);
+}
+
+void ph_out_data(struct ph_port *p, const char *header, size_t header_len, const char *buf, size_t len)
+{
+    if (ph_port_state(p) == PH_PORT_CLOSING)
+        return;
+    p->input += header_len + len;
+    if (p->line) {
+        struct line_message m = {p, header, header_len};
+        ph_line_feed(p->line, buf, len, emit_line, &m);
+        return;
+    }
+    struct ph_wbuf *w = data_message(p);
+    if (p->binary)
+        write_binary_mode(w, header, header_len, buf, len);
+    else
+        write_list_mode(w, header, header_len, buf, len);
+    send_to_owner(p, w);
+}
+
+static void write_shared(struct ph_wbuf *w, ErlDrvBinary *bin, const char *at, size_t len)
+{
+    if (bin && len > SHARE_OVER)
+        ph_w_binary_ref(w, at, len, ph_bin_ref(bin));
+    else
+        ph_w_binary(w, at, len);
+}
+
+void ph_out_binary(struct ph_port *p, const char *header, size_t header_len, ErlDrvBinary *bin, size_t offset, size_t len)
+{
+    if (ph_port_state(p) == PH_PORT_CLOSING)
+        return;
+    p->input += header_len + len;
+    struct ph_wbuf *w = data_message(p);
+    if (p->binary) {
+        ph_w_bytes_open(w, header, header_len, false);
+        write_shared(w, bin, bin->orig_bytes + offset, len);
+    } else {
+        write_list_mode(w, header, header_len, bin->orig_bytes + offset, len);
+    }
+    send_to_owner(p, w);
+}
+
+/* [A, B | C]: the last element is the tail. */
+static void write_vector_binary(struct ph_wbuf *w, const char *header, size_t header_len, const ErlIOVec *ev, int first)
+{
+    ph_w_bytes_open(w, header, header_len, false);
+    int n = ev->vsize - first;
+    if (n > 1)
+        ph_w_list(w, (uint32_t)n - 1);
+    for (int i = first; i < ev->vsize; i++)
+        write_shared(w, ev->binv ? ev->binv[i] : NULL, ev->iov[i].iov_base, ev->iov[i].iov_len);
+}
+
+static void write_vector_list(struct ph_wbuf *w, const char *header, size_t header_len, const ErlIOVec *ev, int first)
+{
+    ph_w_bytes_open(w, header, header_len, false);
+    for (int i = first; i < ev->vsize; i++)
+        ph_w_bytes_open(w, ev->iov[i].iov_base, ev->iov[i].iov_len, false);
+    ph_w_nil(w);
+}
+
+/* The first element that is left after skip bytes (cut in place, as the VM does) and the reserved empty one. */
+static int skip_in_vector(ErlIOVec *ev, size_t skip)
+{
+    int i = 0;
+    while (i < ev->vsize && skip >= ev->iov[i].iov_len && skip > 0)
+        skip -= ev->iov[i++].iov_len;
+    if (i < ev->vsize && skip > 0) {
+        ev->iov[i].iov_base = (char *)ev->iov[i].iov_base + skip;
+        ev->iov[i].iov_len -= skip;
+    } else if (i < ev->vsize && ev->iov[i].iov_len == 0) {
+        i++;
+    }
+    return i;
+}
+
+void ph_out_vector(struct ph_port *p, const char *header, size_t header_len, ErlIOVec *ev, size_t skip)
+{
+    if (ph_port_state(p) == PH_PORT_CLOSING)
+        return;
+    if (skip >= ev->size) {
+        ph_out_data(p, header, header_len, NULL, 0);
+        return;
+    }
+    p->input += header_len + (ev->size - skip);
+    int first = skip_in_vector(ev, skip);
+    struct ph_wbuf *w = data_message(p);
+    if (p->binary)
+        write_vector_binary(w, header, header_len, ev, first);
+    else
+        write_vector_list(w, header, header_len, ev, first);
+    send_to_owner(p, w);
+}
+
+void ph_out_eof(struct ph_port *p)
+{
+    struct ph_wbuf *w = ph_send_begin(p->owner);
+    ph_w_tuple(w, 2);
+    ph_w_raw(w, p->term, p->term_len);
+    ph_w_atom(w, "eof");
+    send_to_owner(p, w);
+}
+
+void ph_out_flush_line(struct ph_port *p)
+{
+    struct line_message m = {p, NULL, 0};
+    if (p->line && ph_port_state(p) != PH_PORT_CLOSING)
+        ph_line_flush(p->line, emit_line, &m);
+}
+
+int ph_out_term(struct ph_port *p, ErlDrvTermData to, const ErlDrvTermData *spec, int n)
+{
+    if (ph_build_check(spec, n))
+        return -1;
+    if (ph_word_kind(to) != PH_WORD_PID || ph_port_state(p) == PH_PORT_CLOSING)
+        return 0;
+    struct ph_peer *peer = ph_peer_for(p->peer, to);
+    struct ph_wbuf *w = ph_send_begin(to);
+    int result = ph_build(w, spec, n, ph_w_port_term) ? -1 : ph_peer_is_open(peer);
+    if (result > 0)
+        ph_peer_commit(peer, w);
+    else
+        ph_wbuf_reset(w);
+    ph_peer_unref(peer);
+    return result;
+}

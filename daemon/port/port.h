@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A port: one instance of a driver, opened by a client. Its fields are touched only in jobs of its lock (which the driver's callbacks
+ * are), but for those marked otherwise. Reference-counted: the table, its peer's map and each job that may still reach it hold one.
+ *
+ * Life: LIVE -> EXITING (links and monitors are being told, same call stack) -> CLOSING (only with queued data: flush was called, waits for an empty
+ * queue) -> DEAD (stop was called, the handle is invalid; the struct lasts until the last reference). */
+#ifndef PH_PORT_H
+#define PH_PORT_H
+
+#include <erl_driver.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "driver/driver.h"
+#include "etf.h"
+#include "peer/peer.h"
+#include "port/ioq.h"
+#include "port/line.h"
+#include "sched/sched.h"
+
+struct ph_pdl;
+struct ph_timer;
+struct ph_port_monitor;
+struct ph_opening;
+
+enum ph_port_state { PH_PORT_OPENING, PH_PORT_LIVE, PH_PORT_EXITING, PH_PORT_CLOSING, PH_PORT_DEAD };
+
+struct ph_port {
+    atomic_uint refs;
+    atomic_uchar state;       /* enum ph_port_state; changed only by ph_port_set_state, in the lock; read from anywhere */
+    bool binary, eof;         /* open_port options */
+    bool busy, msgq_busy;     /* set_busy_port; too many bytes of commands wait */
+    bool announced_busy;      /* what the client was told last */
+    bool close_wanted;        /* by Port ! {Owner, close}: the owner gets {Port, closed} */
+    bool parallelism;
+    uint8_t control_flags;
+    uint64_t handle;          /* immutable; the ErlDrvPort */
+    uint64_t id;              /* immutable; on the wire */
+    struct ph_driver *driver; /* hold; immutable once open */
+    _Atomic(struct ph_lock *) lock; /* reference; NULL until the driver is known, see ph_port_submit */
+    struct ph_peer *peer;     /* reference; immutable */
+    ErlDrvData data;
+    _Atomic ErlDrvTermData owner;   /* changed in the lock, read from anywhere */
+    ErlDrvTermData caller;    /* of the callback that runs, or nil */
+    uint8_t *term;            /* immutable: encoded port term */
+    size_t term_len;
+    char *name;               /* immutable: the command of open, NUL-terminated */
+    struct ph_line *line;     /* line mode, or NULL */
+    struct ph_opening *opening; /* options and tag of the open; NULL once it is answered (open.c) */
+    struct ph_ioq ioq;        /* guarded by the PDL if there is one */
+    _Atomic(struct ph_pdl *) pdl;   /* the port's reference; set once in the lock */
+    struct ph_timer *timer;   /* NULL until one is set */
+    LIST_HEAD(, ph_port_monitor) monitors;
+    struct ph_jobs held;      /* commands that wait while the port is busy, and what must stay behind them */
+    struct ph_jobs pending;   /* jobs that came before the driver was known; guarded by pending_mu (port.c) */
+    size_t msgq_bytes_max, msgq_low, msgq_high; /* limits of the command queue; high PH_MSGQ_DISABLED: none */
+    atomic_size_t msgq_bytes; /* of commands accepted and not executed */
+    uint64_t input, output;   /* bytes, for info */
+    int64_t os_pid;           /* -1: none */
+    uint8_t *user_data;       /* set_data: encoded term, NULL: undefined */
+    size_t user_data_len;
+    LIST_ENTRY(ph_port) all;  /* guarded by the list's mutex (table.c) */
+};
+
+/* --- port.c: life --- */
+
+struct ph_port *ph_port_ref(struct ph_port *p);
+void ph_port_ref_obj(void *p); /* as callbacks */
+void ph_port_unref(struct ph_port *p);
+/* Submits the job (taken) to the port's lock, now or as soon as the driver is known. Any thread. */
+void ph_port_submit(struct ph_port *p, struct ph_job *job);
+/* Takes a reference to l; submits first, then what was pending. Whoever finds the lock set comes after both. */
+void ph_port_set_lock(struct ph_port *p, struct ph_lock *l, struct ph_job *first);
+void ph_port_await_lock(struct ph_port *p); /* in `first`: until ph_port_set_lock, on another thread, is done */
+void ph_port_set_state(struct ph_port *p, enum ph_port_state state);
+
+static inline enum ph_port_state ph_port_state(const struct ph_port *p)
+{
+    return (enum ph_port_state)atomic_load_explicit(&((struct ph_port *)(uintptr_t)p)->state, memory_order_acquire);
+}
+
+enum ph_exit_how {
+    PH_EXIT_NORMALLY, /* flushes a queue that is not empty */
+    PH_EXIT_KILLED,   /* reason `kill` is told as `killed`, does not flush */
+    PH_EXIT_FAILED,   /* driver_failure: drops the queue; also ends a port that is closing */
+};
+/* Begins, or for a closing port ends, the end of a port: the only way to it. reason: encoded term. In the lock; may call flush and stop. */
+void ph_port_exit(struct ph_port *p, struct ph_slice reason, enum ph_exit_how how);
+void ph_port_exit_atom(struct ph_port *p, const char *reason, enum ph_exit_how how);
+/* After each callback: a closing port whose queue is empty ends. */
+void ph_port_check_flushed(struct ph_port *p);
+/* For a port that was never opened (failed start): frees its things, no stop, no exit event. */
+void ph_port_abandon(struct ph_port *p);
+size_t ph_port_queue_size(struct ph_port *p); /* takes the PDL */
+const char *ph_port_where(const struct ph_port *p, char *buf, size_t size); /* for log lines: "port 3 echo_drv"; returns buf */
+
+/* --- table.c: handles and the list of all ports --- */
+
+/* New, with one reference for the caller and one for the table; LIST of all. NULL: no slot left. */
+struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice term, const char *name, size_t name_len);
+void ph_port_unlist(struct ph_port *p); /* handle and list; drops the table's reference */
+/* The port, if the current thread runs in its lock and it is not dead: borrowed until the callback returns. NULL otherwise. */
+struct ph_port *ph_port_here(ErlDrvPort port);
+/* New reference, or NULL: any thread. */
+struct ph_port *ph_port_by_handle(uint64_t handle);
+void ph_ports_each(void (*fn)(struct ph_port *p, void *arg), void *arg); /* under the list's mutex: fn must be short */
+size_t ph_ports_count(void);
+void ph_w_port_term(struct ph_wbuf *w, ErlDrvTermData port); /* for ph_build */
+void ph_kill_ports_of(struct ph_driver *d);
+void ph_exit_later(struct ph_port *p, struct ph_slice reason, enum ph_exit_how how); /* submits it as a job; any thread */
+
+#endif

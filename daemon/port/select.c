@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One entry for each descriptor that drivers have asked about, in a table that only grows. Each has two events (read, write) on one reactor, which never change;
+ * they are one-shot: a direction is disarmed when it fires, and armed again when the callback has been run and still wants it. So no direction
+ * is ever queued twice, and level-triggered waiting costs nothing while a slow driver works.
+ *
+ * table_mu guards everything here; it is taken in the port's lock and before lock->mu. event_add and event_del_noblock are called under it:
+ * the event callbacks take it, so nothing may wait for them. */
+#include "port/select.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "port/callback.h"
+
+enum { IN, OUT };
+static const int bit[2] = {ERL_DRV_READ, ERL_DRV_WRITE};
+
+struct direction {
+    struct ph_fd *fd;
+    struct event *event;
+    uint64_t owner;  /* handle of the port that selected it, 0: nobody */
+    unsigned epoch;  /* goes up when it is deselected: a callback queued before is void */
+    bool queued;     /* fired, its job not done yet */
+    struct ph_lock *running_in; /* the lock in which its callback runs now, or NULL */
+};
+
+struct ph_fd {
+    int fd;
+    bool always_ready; /* a regular file: the kernel cannot wait for it, and need not */
+    struct direction dir[2];
+    struct ph_driver *stopping; /* hold: stop_select is due when no callback runs any more */
+};
+
+static pthread_mutex_t table_mu = PTHREAD_MUTEX_INITIALIZER;
+static struct ph_fd **table;
+static int table_size;
+
+struct ready_job {
+    struct ph_job job;
+    struct ph_port *port; /* reference */
+    struct ph_fd *fd;
+    int d;
+    unsigned epoch;
+};
+
+static void run_ready(struct ph_job *job);
+
+/* --- arming --- */
+
+static void gone_bad(struct direction *d, int err)
+{
+    ph_log(PH_LOG_ERROR, NULL, "select: fd %d cannot be waited for: %s; it is deselected", d->fd->fd, strerror(err));
+    d->owner = 0;
+    d->epoch++;
+}
+
+static void arm_locked(struct direction *d)
+{
+    short what = d == &d->fd->dir[IN] ? EV_READ : EV_WRITE;
+    if (!d->fd->always_ready && event_add(d->event, NULL) == 0)
+        return;
+    if (!d->fd->always_ready && errno != EPERM) {
+        gone_bad(d, errno);
+        return;
+    }
+    d->fd->always_ready = true;
+    event_active(d->event, what, 0);
+}
+
+/* Queues the callback of a direction whose event has fired. */
+static void queue_locked(struct direction *d)
+{
+    struct ph_port *p = d->owner ? ph_port_by_handle(d->owner) : NULL;
+    if (d->queued || !p) {
+        if (d->owner && !p) /* its port is gone without deselecting: the registration goes too, the descriptor is not ours to close */
+            d->owner = 0;
+        if (p)
+            ph_port_unref(p);
+        return;
+    }
+    struct ready_job *j = ph_alloc(sizeof *j);
+    *j = (struct ready_job){.job.run = run_ready, .port = p, .fd = d->fd, .d = (int)(d - d->fd->dir), .epoch = d->epoch};
+    d->queued = true;
+    ph_port_submit(p, &j->job);
+}
+
+static bool writable_now(int fd)
+{
+    struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+    return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLOUT | POLLERR | POLLHUP));
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct direction *d = arg;
+    struct direction *out = &d->fd->dir[OUT];
+    (void)what;
+    pthread_mutex_lock(&table_mu);
+    /* Output goes first if both are ready, whatever order the events come in. */
+    if (d != out && out->owner && !out->queued && writable_now((int)fd)) {
+        event_del_noblock(out->event);
+        queue_locked(out);
+    }
+    queue_locked(d);
+    pthread_mutex_unlock(&table_mu);
+}
+
+/* --- the callback --- */
+
+static struct ph_driver *take_stopping_locked(struct ph_fd *f)
+{
+    if (f->dir[IN].running_in || f->dir[OUT].running_in)
+        return NULL;
+    struct ph_driver *d = f->stopping;
+    f->stopping = NULL;
+    return d;
+}
+
+static void stop_select(struct ph_driver *d, int fd)
+{
+    if (!d)
+        return;
+    ph_callback_stop_select(d, fd);
+    ph_driver_release(d);
+}
+
+static bool wanted_locked(const struct direction *d, const struct ready_job *j)
+{
+    return d->epoch == j->epoch && d->owner == j->port->handle && ph_port_state(j->port) != PH_PORT_DEAD;
+}
+
+static void deselect_locked(struct direction *d)
+{
+    if (!d->owner)
+        return;
+    event_del_noblock(d->event);
+    d->owner = 0;
+    d->epoch++;
+}
+
+static bool has_callback(const struct ph_port *p, int d)
+{
+    return d == OUT ? p->driver->entry.ready_output != NULL : p->driver->entry.ready_input != NULL;
+}
+
+static void run_ready(struct ph_job *job)
+{
+    struct ready_job *j = (struct ready_job *)job;
+    struct direction *d = &j->fd->dir[j->d];
+    pthread_mutex_lock(&table_mu);
+    bool wanted = wanted_locked(d, j);
+    d->running_in = wanted ? ph_self.lock : NULL;
+    if (wanted && !has_callback(j->port, j->d))
+        deselect_locked(d);
+    pthread_mutex_unlock(&table_mu);
+    if (wanted)
+        ph_callback_ready(j->port, j->fd->fd, j->d == OUT);
+    pthread_mutex_lock(&table_mu);
+    d->running_in = NULL;
+    d->queued = false;
+    if (d->owner)
+        arm_locked(d);
+    struct ph_driver *stopping = take_stopping_locked(j->fd);
+    pthread_mutex_unlock(&table_mu);
+    stop_select(stopping, j->fd->fd);
+    ph_port_unref(j->port);
+    ph_free(j);
+}
+
+/* --- driver_select --- */
+
+static int fd_limit(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_max > (1u << 20))
+        return 1 << 20;
+    return (int)lim.rlim_max;
+}
+
+static struct ph_fd *new_fd(struct ph_port *p, int fd)
+{
+    static const short what[2] = {EV_READ, EV_WRITE};
+    struct ph_fd *f = ph_calloc(1, sizeof *f);
+    f->fd = fd;
+    for (int i = 0; i < 2; i++) {
+        f->dir[i].fd = f;
+        f->dir[i].event = event_new(ph_reactor_base(ph_peer_reactor(p->peer)), fd, what[i], on_event, &f->dir[i]);
+        if (!f->dir[i].event)
+            ph_fatal("out of memory for a selected descriptor");
+    }
+    return f;
+}
+
+/* The entry for fd; NULL if there is none and create is false. */
+static struct ph_fd *entry_locked(struct ph_port *p, int fd, bool create)
+{
+    if (fd >= table_size) {
+        if (!create)
+            return NULL;
+        int size = table_size ? table_size : 64;
+        while (size <= fd)
+            size *= 2;
+        table = ph_realloc(table, (size_t)size * sizeof(struct ph_fd *));
+        memset(table + table_size, 0, (size_t)(size - table_size) * sizeof(struct ph_fd *));
+        table_size = size;
+    }
+    if (!table[fd] && create)
+        table[fd] = new_fd(p, fd);
+    return table[fd];
+}
+
+static void steal_locked(struct ph_port *p, struct direction *d)
+{
+    char where[96];
+    struct ph_port *from = ph_port_by_handle(d->owner);
+    if (from) {
+        ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "select takes fd %d over from another port", d->fd->fd);
+        ph_port_unref(from);
+    }
+    deselect_locked(d);
+}
+
+static bool runs_elsewhere(const struct direction *d)
+{
+    return d->running_in && d->running_in != ph_self.lock;
+}
+
+static void select_on(struct ph_port *p, int fd, int mode)
+{
+    struct ph_driver *cancelled = NULL;
+    pthread_mutex_lock(&table_mu);
+    struct ph_fd *f = entry_locked(p, fd, true);
+    if (f->stopping) {
+        ph_log(PH_LOG_WARNING, p->driver->name, "fd %d is selected again before stop_select was called: it will not be", fd);
+        cancelled = f->stopping;
+        f->stopping = NULL;
+    }
+    for (int i = 0; i < 2; i++) {
+        struct direction *d = &f->dir[i];
+        if (!(mode & bit[i]) || d->owner == p->handle)
+            continue;
+        if (d->owner)
+            steal_locked(p, d);
+        if (!f->dir[!i].owner)
+            f->always_ready = false; /* the number may stand for another file now */
+        d->owner = p->handle;
+        if (!d->queued)
+            arm_locked(d);
+    }
+    pthread_mutex_unlock(&table_mu);
+    if (cancelled)
+        ph_driver_release(cancelled);
+}
+
+static void select_off(struct ph_port *p, int fd, int mode)
+{
+    bool use = (mode & ERL_DRV_USE) != 0;
+    bool callback = use && (mode & ERL_DRV_USE_NO_CALLBACK) != ERL_DRV_USE_NO_CALLBACK;
+    struct ph_driver *stopping = NULL;
+    pthread_mutex_lock(&table_mu);
+    struct ph_fd *f = entry_locked(p, fd, false);
+    for (int i = 0; f && i < 2; i++)
+        if ((mode & bit[i] && f->dir[i].owner == p->handle) || callback)
+            deselect_locked(&f->dir[i]);
+    if (callback && !(f && f->stopping)) {
+        ph_driver_hold(p->driver);
+        stopping = p->driver;
+        if (f && (runs_elsewhere(&f->dir[IN]) || runs_elsewhere(&f->dir[OUT]))) {
+            f->stopping = stopping;
+            stopping = NULL;
+        }
+    }
+    pthread_mutex_unlock(&table_mu);
+    stop_select(stopping, fd);
+}
+
+int ph_select(struct ph_port *p, int fd, int mode, bool on)
+{
+    if (fd < 0 || fd >= fd_limit())
+        return -1;
+    if (on)
+        select_on(p, fd, mode);
+    else
+        select_off(p, fd, mode);
+    return 0;
+}

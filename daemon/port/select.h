@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver_select: which port waits for which file descriptor. */
+#ifndef PH_SELECT_H
+#define PH_SELECT_H
+
+#include "port/port.h"
+
+/* erl_driver(3), driver_select: 0, or -1 if fd is not a possible descriptor. In the port's lock. May call stop_select. */
+int ph_select(struct ph_port *p, int fd, int mode, bool on);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All ports: by handle, and as a list for those few who want every one. */
+#include <pthread.h>
+#include <string.h>
+
+#include "base/handle.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "port/busy.h"
+#include "port/port.h"
+#include "term/words.h"
+
+static struct ph_handles *handles;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list and its count; taken before lock->mu */
+static LIST_HEAD(, ph_port) all = LIST_HEAD_INITIALIZER(all);
+static size_t count;
+
+static void make_handles(void)
+{
+    handles = ph_handles_new();
+}
+
+struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice term, const char *name, size_t name_len)
+{
+    pthread_once(&once, make_handles);
+    struct ph_port *p = ph_calloc(1, sizeof *p);
+    p->handle = ph_handle_add(handles, p);
+    if (!p->handle) {
+        ph_free(p);
+        return NULL;
+    }
+    atomic_init(&p->refs, 2);
+    p->id = id;
+    p->peer = ph_peer_ref(peer);
+    p->term = ph_alloc(term.len);
+    p->term_len = term.len;
+    memcpy(p->term, term.p, term.len);
+    p->name = ph_alloc(name_len + 1);
+    memcpy(p->name, name, name_len);
+    p->name[name_len] = '\0';
+    atomic_init(&p->owner, PH_NIL);
+    p->caller = PH_NIL;
+    p->os_pid = -1;
+    p->msgq_low = PH_MSGQ_LOW;
+    p->msgq_high = PH_MSGQ_HIGH;
+    LIST_INIT(&p->monitors);
+    STAILQ_INIT(&p->held);
+    STAILQ_INIT(&p->pending);
+    pthread_mutex_lock(&list_mu);
+    LIST_INSERT_HEAD(&all, p, all);
+    count++;
+    pthread_mutex_unlock(&list_mu);
+    return p;
+}
+
+void ph_port_unlist(struct ph_port *p)
+{
+    ph_handle_remove(handles, p->handle);
+    pthread_mutex_lock(&list_mu);
+    LIST_REMOVE(p, all);
+    count--;
+    pthread_mutex_unlock(&list_mu);
+    ph_port_unref(p);
+}
+
+struct ph_port *ph_port_here(ErlDrvPort port)
+{
+    uint64_t handle = (uint64_t)(uintptr_t)port;
+    struct ph_port *p = ph_self.port;
+    if (p && p->handle == handle)
+        return ph_port_state(p) == PH_PORT_DEAD ? NULL : p;
+    p = ph_port_by_handle(handle);
+    if (!p)
+        return NULL;
+    bool here = ph_self.lock && ph_self.lock == atomic_load_explicit(&p->lock, memory_order_acquire);
+    ph_port_unref(p); /* the table's reference goes only in the port's lock, which is ours */
+    return here ? p : NULL;
+}
+
+struct ph_port *ph_port_by_handle(uint64_t handle)
+{
+    pthread_once(&once, make_handles);
+    return ph_handle_get(handles, handle, ph_port_ref_obj);
+}
+
+void ph_ports_each(void (*fn)(struct ph_port *p, void *arg), void *arg)
+{
+    struct ph_port *p;
+    pthread_mutex_lock(&list_mu);
+    LIST_FOREACH(p, &all, all)
+        fn(p, arg);
+    pthread_mutex_unlock(&list_mu);
+}
+
+size_t ph_ports_count(void)
+{
+    pthread_mutex_lock(&list_mu);
+    size_t n = count;
+    pthread_mutex_unlock(&list_mu);
+    return n;
+}
+
+void ph_w_port_term(struct ph_wbuf *w, ErlDrvTermData port)
+{
+    struct ph_port *p = ph_port_by_handle(ph_port_handle(port));
+    if (!p) {
+        ph_w_atom(w, "undefined"); /* a port that is gone has no name on the wire any more */
+        return;
+    }
+    ph_w_raw(w, p->term, p->term_len);
+    ph_port_unref(p);
+}
+
+struct exit_job {
+    struct ph_job job;
+    struct ph_port *port; /* reference */
+    enum ph_exit_how how;
+    size_t len;
+    uint8_t reason[];
+};
+
+static void run_exit(struct ph_job *job)
+{
+    struct exit_job *j = (struct exit_job *)job;
+    ph_port_exit(j->port, (struct ph_slice){j->reason, j->len}, j->how);
+    ph_port_unref(j->port);
+    ph_free(j);
+}
+
+void ph_exit_later(struct ph_port *p, struct ph_slice reason, enum ph_exit_how how)
+{
+    struct exit_job *j = ph_alloc(sizeof *j + reason.len);
+    *j = (struct exit_job){.job.run = run_exit, .port = ph_port_ref(p), .how = how, .len = reason.len};
+    memcpy(j->reason, reason.p, reason.len);
+    ph_port_submit(p, &j->job);
+}
+
+static void kill_if_of(struct ph_port *p, void *driver)
+{
+    static const uint8_t reason[] = "\x77\x0f" "driver_unloaded";
+    if (p->driver == driver)
+        ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_NORMALLY);
+}
+
+void ph_kill_ports_of(struct ph_driver *d)
+{
+    ph_ports_each(kill_if_of, d);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Async threads: each has a queue of its own, so that jobs with the same key run in order on one thread. */
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/thread.h"
+#include "sched/sched.h"
+
+struct async_thread {
+    pthread_mutex_t mu; /* guards queue, stopping; a leaf of the lock order */
+    pthread_cond_t more;
+    STAILQ_HEAD(, ph_async_job) queue;
+    bool stopping;
+    pthread_t thread;
+};
+
+static struct async_thread *threads;
+static unsigned thread_count;
+static atomic_uint round_robin;
+static atomic_long last_id;
+
+static struct ph_async_job *next_job(struct async_thread *t)
+{
+    pthread_mutex_lock(&t->mu);
+    while (STAILQ_EMPTY(&t->queue) && !t->stopping)
+        pthread_cond_wait(&t->more, &t->mu);
+    struct ph_async_job *job = STAILQ_FIRST(&t->queue);
+    if (job)
+        STAILQ_REMOVE_HEAD(&t->queue, link);
+    pthread_mutex_unlock(&t->mu);
+    return job;
+}
+
+static void *work(void *arg)
+{
+    ph_self.kind = PH_THREAD_ASYNC;
+    for (struct ph_async_job *job; (job = next_job(arg));)
+        job->invoke(job);
+    return NULL;
+}
+
+int ph_async_start(unsigned count)
+{
+    threads = ph_calloc(count ? count : 1, sizeof *threads);
+    for (; thread_count < count; thread_count++) {
+        struct async_thread *t = &threads[thread_count];
+        pthread_mutex_init(&t->mu, NULL);
+        pthread_cond_init(&t->more, NULL);
+        STAILQ_INIT(&t->queue);
+        char name[32];
+        snprintf(name, sizeof name, "async-%u", thread_count);
+        int err = ph_thread_start(&t->thread, name, 0, work, t);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+void ph_async_stop(void)
+{
+    for (unsigned i = 0; i < thread_count; i++) {
+        pthread_mutex_lock(&threads[i].mu);
+        threads[i].stopping = true;
+        pthread_cond_signal(&threads[i].more);
+        pthread_mutex_unlock(&threads[i].mu);
+    }
+    for (unsigned i = 0; i < thread_count; i++) {
+        pthread_join(threads[i].thread, NULL);
+        pthread_mutex_destroy(&threads[i].mu);
+        pthread_cond_destroy(&threads[i].more);
+    }
+    ph_free(threads);
+    threads = NULL;
+    thread_count = 0;
+}
+
+long ph_async_submit(unsigned *key, struct ph_async_job *job)
+{
+    long id = job->id = 1 + atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed);
+    if (thread_count == 0) {
+        job->invoke(job);
+        return id;
+    }
+    unsigned n = (key ? *key : atomic_fetch_add_explicit(&round_robin, 1, memory_order_relaxed)) % thread_count;
+    if (key)
+        *key = n;
+    struct async_thread *t = &threads[n];
+    pthread_mutex_lock(&t->mu);
+    STAILQ_INSERT_TAIL(&t->queue, job, link);
+    pthread_cond_signal(&t->more);
+    pthread_mutex_unlock(&t->mu);
+    return id;
+}
+
+static struct ph_async_job *take_back(struct async_thread *t, long id)
+{
+    struct ph_async_job *job;
+    pthread_mutex_lock(&t->mu);
+    STAILQ_FOREACH(job, &t->queue, link)
+        if (job->id == id)
+            break;
+    if (job)
+        STAILQ_REMOVE(&t->queue, job, ph_async_job, link);
+    pthread_mutex_unlock(&t->mu);
+    return job;
+}
+
+struct ph_async_job *ph_async_cancel(long id)
+{
+    struct ph_async_job *job = NULL;
+    for (unsigned i = 0; i < thread_count && !job; i++)
+        job = take_back(&threads[i], id);
+    return job;
+}
+
+unsigned ph_async_threads(void)
+{
+    return thread_count;
+}

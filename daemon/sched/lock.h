@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a lock, for the runners (reactor.c, worker.c) that keep locks in their queues. */
+#ifndef PH_LOCK_H
+#define PH_LOCK_H
+
+#include <pthread.h>
+
+#include "sched/sched.h"
+
+enum ph_lock_state {
+    PH_LOCK_IDLE,    /* no jobs, nobody has it */
+    PH_LOCK_QUEUED,  /* in one runner's queue, which holds a reference */
+    PH_LOCK_RUNNING, /* a runner is inside, and holds a reference */
+};
+
+struct ph_lock {
+    pthread_mutex_t mu; /* guards state, jobs; a leaf of the lock order */
+    enum ph_lock_state state;
+    bool forced_worker;
+    struct ph_jobs jobs;    /* waiting */
+    struct ph_jobs current; /* taken by the runner, in order; only the runner's thread */
+    STAILQ_ENTRY(ph_lock) link;
+    atomic_uint refs;
+    struct ph_reactor *home;
+    struct ph_lock *pace_of; /* reference, or NULL: this one */
+    atomic_uint avg_ns;      /* moving average of job run times; written by any runner, precision does not matter */
+};
+STAILQ_HEAD(ph_locks, ph_lock);
+
+#endif

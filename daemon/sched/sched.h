@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who runs what: port locks as queues of jobs, and the threads that run them.
+ *
+ *   job      one entry into a driver (a command, a timer, a ready fd, ...), embedded in a larger struct
+ *   lock     a FIFO of jobs of which one thread at a time runs any; nobody ever waits for one
+ *   reactor  a thread with an event base: connections, listeners, timers, selected fds, and quick jobs
+ *   worker   a thread of the pool that runs the jobs of heavy drivers
+ */
+#ifndef PH_SCHED_H
+#define PH_SCHED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct event_base;
+struct ph_reactor;
+struct ph_lock;
+
+struct ph_job {
+    STAILQ_ENTRY(ph_job) link;
+    void (*run)(struct ph_job *job); /* takes the job: frees it or submits it again */
+};
+STAILQ_HEAD(ph_jobs, ph_job);
+
+/* --- locks (lock.c) --- */
+
+/* New, one reference. home: the reactor that runs its jobs when they come from elsewhere. pace_of: the lock whose measured run
+ * times decide (a driver's lock for its ports' locks; a reference is taken), or NULL for its own. */
+struct ph_lock *ph_lock_new(struct ph_reactor *home, struct ph_lock *pace_of);
+struct ph_lock *ph_lock_ref(struct ph_lock *l);
+void ph_lock_unref(struct ph_lock *l);
+void ph_lock_force_worker(struct ph_lock *l); /* from now on, whatever the pace: {parallelism,true}, loading of drivers */
+
+/* Appends the job (taken). Any thread, never blocks, never runs the job itself: jobs run in the current turn
+ * of the reactor that brings them, or on its home reactor, or on a worker. */
+void ph_lock_submit(struct ph_lock *l, struct ph_job *job);
+/* Only from a job of this lock: puts jobs before all that wait, keeping their order; jobs becomes empty. */
+void ph_lock_requeue(struct ph_lock *l, struct ph_jobs *jobs);
+/* Runs waiting jobs within the budget; for reactors and workers, who got the lock from ph_lock_submit's choice. */
+void ph_lock_run(struct ph_lock *l);
+
+/* --- reactors (reactor.c) --- */
+
+struct ph_task { /* something for a reactor to do that enters no driver */
+    STAILQ_ENTRY(ph_task) link;
+    void (*run)(struct ph_task *task); /* takes the task */
+};
+
+int ph_reactors_start(unsigned count);            /* 0 or errno; reactor 0 is the calling thread's, see ph_reactor_main */
+void ph_reactor_main(void);                       /* runs reactor 0 until ph_reactors_stop */
+void ph_reactors_stop(void);                      /* any thread: makes ph_reactor_main return; then ph_reactors_join */
+void ph_reactors_join(void);
+struct ph_reactor *ph_reactor_next(void);         /* round robin, for a new connection */
+struct ph_reactor *ph_reactor_first(void);
+struct event_base *ph_reactor_base(struct ph_reactor *r);
+uint8_t *ph_reactor_buffer(struct ph_reactor *r, size_t *size); /* scratch for reading; only on its own thread, within one event callback */
+void ph_reactor_post(struct ph_reactor *r, struct ph_task *task); /* any thread; the task (taken) runs in the next turn, in order */
+/* Runs at the end of the current turn; only on the reactor's own thread. For flushing output once per turn. */
+void ph_reactor_at_turn_end(struct ph_reactor *r, struct ph_task *task);
+void ph_reactor_take_lock(struct ph_reactor *r, struct ph_lock *l); /* for lock.c: a queued lock (with its reference) to run */
+
+/* --- workers (worker.c) --- */
+
+int ph_workers_start(unsigned count);
+void ph_workers_stop(void); /* lets what is queued run, then joins */
+void ph_worker_take_lock(struct ph_lock *l); /* for lock.c */
+
+/* --- async threads (async.c) --- */
+
+struct ph_async_job {
+    STAILQ_ENTRY(ph_async_job) link;
+    void (*invoke)(struct ph_async_job *job); /* on the async thread; takes the job */
+    long id;
+};
+int ph_async_start(unsigned count);             /* 0: no threads, jobs are then invoked by ph_async_submit itself */
+void ph_async_stop(void);                       /* runs what is queued, then joins */
+/* Queues the job (taken) for the thread *key modulo their number (*key is set to that), or the next one if key is NULL. Its id, > 0. */
+long ph_async_submit(unsigned *key, struct ph_async_job *job);
+/* Takes back a job that has not begun; NULL if it has, or never was. The caller owns it again. */
+struct ph_async_job *ph_async_cancel(long id);
+
+unsigned ph_async_threads(void);
+unsigned ph_scheduler_threads(void); /* reactors and workers: what a driver sees as schedulers */
+
+uint64_t ph_now_ns(void); /* CLOCK_MONOTONIC */
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker pool: threads that run the jobs of heavy drivers, so that no reactor has to. */
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/thread.h"
+#include "sched/lock.h"
+
+static struct {
+    pthread_mutex_t mu; /* guards the rest; a leaf of the lock order */
+    pthread_cond_t more;
+    struct ph_locks queue;
+    bool stopping;
+    unsigned n;
+    pthread_t *threads;
+} pool = {.mu = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .queue = STAILQ_HEAD_INITIALIZER(pool.queue)};
+
+void ph_worker_take_lock(struct ph_lock *l)
+{
+    pthread_mutex_lock(&pool.mu);
+    STAILQ_INSERT_TAIL(&pool.queue, l, link);
+    pthread_cond_signal(&pool.more);
+    pthread_mutex_unlock(&pool.mu);
+}
+
+static struct ph_lock *next_lock(void)
+{
+    pthread_mutex_lock(&pool.mu);
+    while (STAILQ_EMPTY(&pool.queue) && !pool.stopping)
+        pthread_cond_wait(&pool.more, &pool.mu);
+    struct ph_lock *l = STAILQ_FIRST(&pool.queue);
+    if (l)
+        STAILQ_REMOVE_HEAD(&pool.queue, link);
+    pthread_mutex_unlock(&pool.mu);
+    return l;
+}
+
+static void *work(void *arg)
+{
+    (void)arg;
+    ph_self.kind = PH_THREAD_WORKER;
+    for (struct ph_lock *l; (l = next_lock());)
+        ph_lock_run(l);
+    return NULL;
+}
+
+int ph_workers_start(unsigned count)
+{
+    pool.threads = ph_calloc(count, sizeof *pool.threads);
+    for (; pool.n < count; pool.n++) {
+        char name[32];
+        snprintf(name, sizeof name, "worker-%u", pool.n);
+        int err = ph_thread_start(&pool.threads[pool.n], name, 0, work, NULL);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+void ph_workers_stop(void)
+{
+    pthread_mutex_lock(&pool.mu);
+    pool.stopping = true;
+    pthread_cond_broadcast(&pool.more);
+    pthread_mutex_unlock(&pool.mu);
+    for (unsigned i = 0; i < pool.n; i++)
+        pthread_join(pool.threads[i], NULL);
+    ph_free(pool.threads);
+    pool.threads = NULL;
+    pool.n = 0;
+}
+
+unsigned ph_scheduler_threads(void)
+{
+    return pool.n;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns the process of a daemon of our own, from fork to wait. Called by conn.c. */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "interrupt.h"
+
+#define GRACE_MS 2000 /* to end after its stdin is closed, and again after SIGTERM */
+#define PIPE_BYTES (1 << 20)
+
+/* The porthostd beside this executable. False if there is none. */
+static bool beside(char *path, size_t cap)
+{
+    ssize_t n = readlink("/proc/self/exe", path, cap - 1);
+    if (n < 0)
+        return false;
+    path[n] = 0;
+    char *slash = strrchr(path, '/');
+    size_t dir = slash ? (size_t)(slash - path) + 1 : 0;
+    if (dir + sizeof "porthostd" > cap)
+        return false;
+    memcpy(path + dir, "porthostd", sizeof "porthostd");
+    return access(path, X_OK) == 0;
+}
+
+static void exec_daemon(const char *command, const char *driver_path)
+{
+    char path[PATH_MAX], script[] = "exec ", line[8192];
+    const char *option = driver_path ? "--driver-path" : NULL;
+    if (command) {
+        if (snprintf(line, sizeof line, "%s%s \"$@\"", script, command) >= (int)sizeof line) {
+            errno = E2BIG;
+            return;
+        }
+        execl("/bin/sh", "sh", "-c", line, "sh", "--stdio", option, driver_path, (char *)NULL);
+        return;
+    }
+    if (beside(path, sizeof path))
+        execl(path, "porthostd", "--stdio", option, driver_path, (char *)NULL);
+    else
+        execlp("porthostd", "porthostd", "--stdio", option, driver_path, (char *)NULL);
+}
+
+/* In the child. The daemon dies with us even if we are killed; and a SIGINT of the terminal is for us, who end it in order. */
+static void run_child(const int to[2], const int from[2], int fail_fd, pid_t parent, const char *command, const char *driver_path)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127);
+    setpgid(0, 0);
+    ph_interrupt_reset();
+    if (dup2(to[0], STDIN_FILENO) >= 0 && dup2(from[1], STDOUT_FILENO) >= 0)
+        exec_daemon(command, driver_path);
+    int err = errno;
+    ssize_t ignored = write(fail_fd, &err, sizeof err);
+    (void)ignored;
+    _exit(127);
+}
+
+static void close_pair(const int fds[2])
+{
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static int open_pipes(int pipes[3][2])
+{
+    for (int i = 0; i < 3; i++) {
+        if (pipe2(pipes[i], O_CLOEXEC) < 0) {
+            while (i-- > 0)
+                close_pair(pipes[i]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* 0 once the child has become the daemon, else the errno of its exec. */
+static int exec_result(int fd)
+{
+    int err = 0;
+    ssize_t n;
+    do
+        n = read(fd, &err, sizeof err);
+    while (n < 0 && errno == EINTR && ph_interrupt_signal() == 0);
+    return n == sizeof err ? err : 0;
+}
+
+int ph_child_start(struct ph_child *c, const char *command, const char *driver_path, char *why, size_t cap)
+{
+    enum { TO, FROM, FAIL };
+    int pipes[3][2];
+    pid_t parent = getpid();
+    *c = (struct ph_child){.in = -1, .out = -1};
+    if (open_pipes(pipes) < 0) {
+        snprintf(why, cap, "cannot make a pipe: %s", strerror(errno));
+        return -1;
+    }
+    c->pid = fork();
+    if (c->pid == 0)
+        run_child(pipes[TO], pipes[FROM], pipes[FAIL][1], parent, command, driver_path);
+    int err = c->pid < 0 ? errno : 0;
+    close(pipes[TO][0]);
+    close(pipes[FROM][1]);
+    close(pipes[FAIL][1]);
+    c->in = pipes[FROM][0];
+    c->out = pipes[TO][1];
+    if (!err)
+        err = exec_result(pipes[FAIL][0]);
+    close(pipes[FAIL][0]);
+    fcntl(c->in, F_SETFL, O_NONBLOCK);
+    fcntl(c->out, F_SETFL, O_NONBLOCK);
+    fcntl(c->out, F_SETPIPE_SZ, PIPE_BYTES); /* only speed: a refusal does no harm */
+    if (!err)
+        return 0;
+    snprintf(why, cap, "cannot start %s: %s", command ? command : "porthostd", strerror(err));
+    c->pid = c->pid < 0 ? 0 : c->pid;
+    ph_child_end(c, NULL, 0);
+    return -1;
+}
+
+/* True once the child has been reaped. */
+static bool reap_within(pid_t pid, int ms, int *status)
+{
+    for (int waited = 0;; waited += 5) {
+        pid_t got = waitpid(pid, status, WNOHANG);
+        if (got == pid || (got < 0 && errno != EINTR))
+            return true;
+        if (waited >= ms)
+            return false;
+        usleep(5000);
+    }
+}
+
+static void describe(int status, char *how, size_t cap)
+{
+    if (WIFSIGNALED(status))
+        snprintf(how, cap, "it was ended by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
+                 WCOREDUMP(status) ? ", core dumped" : "");
+    else if (WEXITSTATUS(status) != 0)
+        snprintf(how, cap, "it ended with status %d", WEXITSTATUS(status));
+}
+
+void ph_child_end(struct ph_child *c, char *how, size_t cap)
+{
+    int status = 0;
+    if (cap)
+        how[0] = 0;
+    if (c->out >= 0)
+        close(c->out);
+    if (c->in >= 0)
+        close(c->in);
+    c->in = c->out = -1;
+    if (c->pid <= 0)
+        return;
+    if (reap_within(c->pid, GRACE_MS, &status)) {
+        if (cap)
+            describe(status, how, cap);
+    } else {
+        kill(-c->pid, SIGTERM); /* its group: a --daemon command may have put a tool around it */
+        if (!reap_within(c->pid, GRACE_MS, &status)) {
+            kill(-c->pid, SIGKILL);
+            while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        }
+        if (cap)
+            snprintf(how, cap, "it did not end by itself");
+    }
+    c->pid = 0;
+}

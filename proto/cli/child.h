@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A daemon of our own, talked to through its stdin and stdout; its stderr is ours. It never outlives us. */
+#ifndef PH_CLI_CHILD_H
+#define PH_CLI_CHILD_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct ph_child {
+    pid_t pid; /* 0: none */
+    int in;    /* we read, non-blocking; -1: closed */
+    int out;   /* we write, non-blocking; -1: closed */
+};
+
+/* Starts `command` (a shell command, to which --stdio and the driver path are added), or without one the porthostd in the
+ * directory of this executable, else in PATH. 0, or -1 with the reason in why. */
+int ph_child_start(struct ph_child *c, const char *command, const char *driver_path, char *why, size_t cap);
+
+/* Closes the pipes, which tells the daemon to end; terminates and then kills it if it does not; reaps it. How it ended is described in
+ * `how`, which is empty if it ended well, or by our doing. */
+void ph_child_end(struct ph_child *c, char *how, size_t cap);
+
+#endif

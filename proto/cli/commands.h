@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The requests to a host that need no port, each a command of its own on the command line and in the shell. */
+#ifndef PH_CLI_COMMANDS_H
+#define PH_CLI_COMMANDS_H
+
+#include "args.h"
+#include "session.h"
+
+struct ph_command;
+
+const struct ph_command *ph_command_find(struct ph_text word); /* NULL: there is none of that name */
+
+/* Whether there are as many arguments as it takes; complains if not. To be asked before a session is opened. */
+bool ph_command_check(const struct ph_command *c, const struct ph_args *a);
+
+/* Sends the request and prints the value of its reply, or writes the reason of an error to stderr. */
+enum ph_exit ph_command_run(const struct ph_command *c, struct ph_session *s, struct ph_args *a);
+
+/* Prints what there is, for the help. */
+void ph_commands_help(FILE *f);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection to a host: frames in both directions, over the pipes of a daemon of our own, a unix socket or TCP.
+ * Nothing here blocks but the functions with a deadline (a time of ph_now_ms); all of them end early on an interrupt. One thread. */
+#ifndef PH_CLI_CONN_H
+#define PH_CLI_CONN_H
+
+#include <stdint.h>
+
+#include "cli.h"
+#include "etf.h"
+#include "wbuf.h"
+
+#define PH_NEVER INT64_MAX
+
+enum ph_wait {
+    PH_WAIT_FRAME,
+    PH_WAIT_INPUT,   /* the other descriptor is readable, or there is room */
+    PH_WAIT_TIMEOUT,
+    PH_WAIT_LOST,    /* for good; ph_link_close says why */
+    PH_WAIT_INTERRUPTED
+};
+
+struct ph_wait_for {
+    int64_t deadline;
+    int other_fd; /* -1: none */
+    size_t room;  /* not 0: until at most so many bytes are unsent */
+};
+
+struct ph_link;
+
+int64_t ph_now_ms(void);
+
+/* A new connection, to be freed by ph_link_close. NULL with the reason in why. */
+struct ph_link *ph_link_open(const struct ph_cli *cli, int64_t deadline, char *why, size_t cap);
+
+/* Queues a frame with a copy of what is in w. -1 without memory. */
+int ph_link_send(struct ph_link *l, const struct ph_wbuf *w);
+
+/* Bytes queued that have not been written yet. They are written while waiting. */
+size_t ph_link_unsent(const struct ph_link *l);
+
+/* Waits for a frame, borrowed until the next call, or for one of the others. A frame that has come already is given first. */
+enum ph_wait ph_link_wait(struct ph_link *l, const struct ph_wait_for *w, struct ph_slice *frame);
+
+/* Ends the connection and with it a daemon of our own. why (may be NULL, cap 0): what went wrong with either, empty if nothing. */
+void ph_link_close(struct ph_link *l, char *why, size_t cap);
+
+#endif

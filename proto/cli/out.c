@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns what goes to standard output and to standard error. */
+#include "out.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "term.h"
+
+void ph_out_term(const struct ph_cli *cli, struct ph_slice term)
+{
+    if ((cli->json ? ph_term_print_json(stdout, term) : ph_term_print(stdout, term)) < 0)
+        ph_complain("the host sent a term that cannot be shown");
+    putchar('\n');
+    fflush(stdout);
+}
+
+void ph_out_failure(const char *what, struct ph_slice reason)
+{
+    fprintf(stderr, "porthostctl: %s: ", what);
+    ph_term_print(stderr, reason);
+    fputc('\n', stderr);
+}
+
+bool ph_out_failed(void)
+{
+    return ferror(stdout);
+}
+
+void ph_complain(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    fputs("porthostctl: ", stderr);
+    vfprintf(stderr, format, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A conversation with a host after the hello: requests and their replies, one at a time, and events, which are handed on as they
+ * come while something waits. One thread. */
+#ifndef PH_CLI_SESSION_H
+#define PH_CLI_SESSION_H
+
+#include <stdint.h>
+
+#include "cli.h"
+#include "conn.h"
+#include "etf.h"
+#include "wbuf.h"
+
+enum ph_result {
+    PH_RESULT_OK,
+    PH_RESULT_ERROR,   /* the host said so; the value is the reason */
+    PH_RESULT_TIMEOUT, /* for these and what follows, why was written to stderr */
+    PH_RESULT_LOST,
+    PH_RESULT_INTERRUPTED,
+    PH_RESULT_INPUT    /* only of ph_session_listen */
+};
+
+/* An event: its name, and a cursor behind the name, with arity - 1 elements to come. Borrowed for the call. */
+struct ph_event {
+    char name[32];
+    uint32_t arity;
+    struct ph_cur args;
+    struct ph_slice whole; /* the event's term */
+};
+
+struct ph_session {
+    const struct ph_cli *cli;
+    struct ph_link *link;
+    struct ph_wbuf out;    /* the request being built */
+    struct ph_wbuf self;   /* our pid, encoded: the caller, owner and user of every request */
+    struct ph_wbuf hello;  /* the map of the host's hello */
+    uint64_t tag;          /* of the last tagged request */
+    bool faulted;          /* the host did not understand a request */
+    void (*on_event)(void *arg, const struct ph_event *e);
+    void *arg;
+};
+
+/* Connects and exchanges hellos. PH_EXIT_OK or PH_EXIT_NO_CONNECTION, then why was written to stderr. */
+enum ph_exit ph_session_open(struct ph_session *s, const struct ph_cli *cli);
+void ph_session_close(struct ph_session *s);
+
+/* Begin a request; the caller appends the elements behind the name (and the tag) to s->out and then posts or asks. */
+void ph_session_begin(struct ph_session *s, const char *name, uint32_t arity);
+void ph_session_begin_tagged(struct ph_session *s, const char *name, uint32_t arity);
+void ph_session_put_self(struct ph_session *s);
+void ph_session_put(struct ph_session *s, const struct ph_wbuf *term);
+
+/* Sends an untagged request; waits only while much is unsent. PH_RESULT_OK or one that says why not. */
+enum ph_result ph_session_post(struct ph_session *s);
+
+/* Sends a tagged request and waits for its reply; the value is borrowed until the next call. */
+enum ph_result ph_session_ask(struct ph_session *s, struct ph_slice *value);
+
+/* Handles events until the deadline (then PH_RESULT_OK), until other_fd (-1: none) is readable (PH_RESULT_INPUT), or until the function
+ * (NULL: none), asked after every event, says that it is enough (PH_RESULT_OK). */
+enum ph_result ph_session_listen(struct ph_session *s, int64_t deadline, int other_fd, bool (*enough)(void *arg), void *arg);
+
+bool ph_session_is_self(const struct ph_session *s, struct ph_slice pid);
+
+enum ph_exit ph_result_exit(enum ph_result r);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns the JSON form of terms, for programs. Called by whatever shows terms. The bytes are checked before they are walked. */
+#include <ei.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "term.h"
+
+static json_t *convert(struct ph_cur *c);
+
+/* The Erlang text of the term at the cursor, which is passed; new. */
+static char *erlang_text(struct ph_cur *c)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct ph_slice term;
+    FILE *f = open_memstream(&text, &len);
+    if (!f)
+        return NULL;
+    if (ph_etf_raw(c, &term) == 0)
+        ph_term_print(f, term);
+    fclose(f);
+    return text;
+}
+
+static json_t *convert_other(struct ph_cur *c)
+{
+    char *text = erlang_text(c);
+    json_t *j = json_pack("{s:s}", "term", text ? text : "");
+    free(text);
+    return j;
+}
+
+static json_t *convert_atom(struct ph_cur *c)
+{
+    char text[1024];
+    size_t len;
+    bool truth;
+    if (ph_etf_bool(c, &truth) == 0)
+        return json_boolean(truth);
+    ph_etf_atom(c, text, sizeof text, &len);
+    return json_stringn(text, len);
+}
+
+static json_t *convert_binary(struct ph_cur *c)
+{
+    struct ph_cur other = *c;
+    struct ph_slice b;
+    bool ascii;
+    ph_etf_binary(c, &b);
+    return ph_utf8_printable(b, &ascii) ? json_stringn((const char *)b.p, b.len) : convert_other(&other);
+}
+
+static json_t *convert_float(struct ph_cur *c)
+{
+    char *text = erlang_text(c);
+    json_t *j = json_real(text ? strtod(text, NULL) : 0);
+    free(text);
+    return j;
+}
+
+static json_t *convert_integer(struct ph_cur *c)
+{
+    int64_t v;
+    return ph_etf_int64(c, &v) == 0 ? json_integer(v) : convert_other(c);
+}
+
+static json_t *convert_improper(struct ph_cur *c, json_t *unfinished, struct ph_cur from)
+{
+    json_decref(unfinished);
+    json_t *j = convert_other(&from);
+    *c = from;
+    return j;
+}
+
+static json_t *convert_list(struct ph_cur *c)
+{
+    size_t len;
+    struct ph_cells l;
+    uint8_t byte = 0;
+    enum ph_cell cell;
+    char *text = ph_term_string_text(*c, &len);
+    if (text) {
+        json_t *j = json_stringn(text, len);
+        free(text);
+        ph_etf_skip(c, PH_PRINT_DEPTH);
+        return j;
+    }
+    json_t *array = json_array();
+    ph_cells_begin(&l, *c);
+    while ((cell = ph_cells_next(&l, &byte)) < PH_CELL_END)
+        json_array_append_new(array, cell == PH_CELL_BYTE ? json_integer(byte) : convert(&l.cur));
+    if (cell == PH_CELL_TAIL)
+        return convert_improper(c, array, *c);
+    *c = l.cur;
+    return array;
+}
+
+static json_t *convert_tuple(struct ph_cur *c)
+{
+    uint32_t arity = 0;
+    json_t *array = json_array();
+    ph_etf_tuple(c, &arity);
+    for (uint32_t i = 0; i < arity; i++)
+        json_array_append_new(array, convert(c));
+    return json_pack("{s:o}", "tuple", array);
+}
+
+static json_t *convert_map(struct ph_cur *c)
+{
+    uint32_t pairs = 0;
+    json_t *object = json_object();
+    ph_etf_map(c, &pairs);
+    for (uint32_t i = 0; i < pairs; i++) {
+        struct ph_cur key_at = *c;
+        json_t *key = convert(c);
+        char *text = json_is_string(key) ? strdup(json_string_value(key)) : erlang_text(&key_at);
+        json_object_set_new(object, text ? text : "", convert(c));
+        free(text);
+        json_decref(key);
+    }
+    return object;
+}
+
+static json_t *convert(struct ph_cur *c)
+{
+    ph_term_pass_empty_heads(c);
+    switch (c->p[0]) {
+    case ERL_SMALL_INTEGER_EXT:
+    case ERL_INTEGER_EXT:
+    case ERL_SMALL_BIG_EXT:
+    case ERL_LARGE_BIG_EXT:
+        return convert_integer(c);
+    case ERL_FLOAT_EXT:
+    case NEW_FLOAT_EXT:
+        return convert_float(c);
+    case ERL_ATOM_EXT:
+    case ERL_SMALL_ATOM_EXT:
+    case ERL_ATOM_UTF8_EXT:
+    case ERL_SMALL_ATOM_UTF8_EXT:
+        return convert_atom(c);
+    case ERL_BINARY_EXT:
+        return convert_binary(c);
+    case ERL_NIL_EXT:
+    case ERL_STRING_EXT:
+    case ERL_LIST_EXT:
+        return convert_list(c);
+    case ERL_SMALL_TUPLE_EXT:
+    case ERL_LARGE_TUPLE_EXT:
+        return convert_tuple(c);
+    case ERL_MAP_EXT:
+        return convert_map(c);
+    default:
+        return convert_other(c);
+    }
+}
+
+int ph_term_print_json(FILE *f, struct ph_slice term)
+{
+    struct ph_cur c = {term.p, term.p + term.len}, check = c;
+    if (ph_etf_skip(&check, PH_PRINT_DEPTH) < 0 || check.p != check.end)
+        return -1;
+    json_t *j = convert(&c);
+    int rc = j ? json_dumpf(j, f, JSON_COMPACT | JSON_ENCODE_ANY) : -1;
+    json_decref(j);
+    return rc;
+}

@@ -1,0 +1,509 @@
+%% SPDX-License-Identifier: Apache-2.0
+%% @doc Ports of linked-in drivers that run outside the Erlang VM, in a driver host.
+%%
+%% A <em>host</em> is a connection to a running `porthostd'. {@link start_link/1} starts one; the
+%% one with the name `porthost' is the default. Under a supervisor it is started again when the
+%% host has died.
+%%
+%% A <em>hosted port</em> is a pid. The functions here that have the name of a function of module
+%% `erlang' take the same arguments, give the same results and raise the same exceptions, for
+%% hosted ports and also for the VM's own, by port or by registered name. `link', `monitor',
+%% `register', `exit' and `!' are what they are for any pid. When the host dies, its ports exit
+%% with reason `{porthost, {host_down, Why}}'.
+%%
+%% A request that would be larger or deeper nested than the host accepts raises `system_limit'.
+%%
+%% Messages: `Port ! Message' goes to the port's process and from there to the host, whereas the
+%% functions of this module write to the connection themselves. So it does not suspend its sender
+%% while the port is busy, and what the sender does next with {@link port_command/2},
+%% {@link port_control/3} or {@link port_call/3} may overtake it. {@link send/2} does neither; it
+%% is what {@link porthost_transform} and {@link adopt/1} make of `!'.
+-module(porthost).
+
+-export([start_link/1, start/1, stop/1, child_spec/1, adopt/1]).
+-export([open_port/2, open_port/3, port_command/2, port_command/3, port_control/3,
+         port_call/2, port_call/3, port_close/1, port_connect/2, port_info/1, port_info/2,
+         port_set_data/2, port_get_data/1, ports/0, ports/1, is_port/1,
+         send/2, send/3, send_nosuspend/2, send_nosuspend/3]).
+
+-compile({no_auto_import, [open_port/2, port_command/2, port_command/3, port_control/3,
+                           port_close/1, port_connect/2]}).
+
+-include("porthost.hrl").
+
+-export_type([options/0, transport/0, host/0, hosted_port/0, any_port/0]).
+
+-type transport() :: {spawn, Command :: string() | binary()}
+                   | {unix, Path :: file:name_all()}
+                   | {tcp, inet:socket_address() | inet:hostname(), inet:port_number()}.
+%% How to reach a host. With `spawn' the host is a child of this node, and ends with the
+%% connection; Command is for example `"porthostd --stdio"'.
+
+-type options() :: #{transport := transport(), name => atom(), timeout => timeout()}.
+%% `name' is registered for the connection process; `timeout' (milliseconds, 10000) is for the
+%% connection and the host's greeting.
+
+-type host() :: atom() | pid().
+-type hosted_port() :: pid().
+-type any_port() :: hosted_port() | port() | atom().
+
+-define(DEFAULT_HOST, porthost).
+-define(IS_OP(Op), (is_integer(Op) andalso Op >= 0 andalso Op =< 16#FFFFFFFF)).
+
+%% Hosts.
+
+%% @doc Start a host, as a process linked to the caller.
+%%
+%% The errors are `{already_started, Pid}' and `{porthost, Why}', where Why is one of
+%% `{bad_option, Key}', `{connect, Reason}', `{exit_status, N}' or `{signal, N}' (the spawned
+%% command ended), `{goodbye, Reason, Text}', `closed', `timeout', `not_a_host'.
+%%
+%% When the host dies, its ports exit with reason `{porthost, {host_down, Why}}' and then this
+%% process with `{host_down, Why}', where Why is `{signal, N}', `{exit_status, N}',
+%% `{goodbye, Reason, Text}', `closed', `bad_frame' or an error of the socket.
+-spec start_link(options()) -> {ok, pid()} | {error, term()}.
+start_link(Options) ->
+    porthost_conn:start_link(Options).
+
+%% @doc Start a host that is not linked to the caller.
+-spec start(options()) -> {ok, pid()} | {error, term()}.
+start(Options) ->
+    porthost_conn:start(Options).
+
+%% @doc End the connection to a host and with it all its ports.
+-spec stop(host()) -> ok.
+stop(Host) ->
+    proc_lib:stop(Host).
+
+%% @doc A child specification for a supervisor.
+-spec child_spec(options()) -> supervisor:child_spec().
+child_spec(Options) ->
+    #{id => maps:get(name, Options, ?MODULE), start => {?MODULE, start_link, [Options]}}.
+
+%% @doc Let a compiled module with debug_info use hosted ports: see {@link porthost_adopt}.
+-spec adopt(module()) -> ok | {error, porthost_adopt:reason()}.
+adopt(Module) ->
+    porthost_adopt:adopt(Module).
+
+%% Opening.
+
+%% @doc `erlang:open_port/2' on the default host.
+%%
+%% What is no driver of the host's opens as the VM opens it: `{spawn, Command}' then runs a
+%% program.
+-spec open_port(term(), list()) -> hosted_port() | port().
+open_port(Name, Options) ->
+    open(?DEFAULT_HOST, Name, Options, [Name, Options]).
+
+%% @doc The same on a given host.
+-spec open_port(host(), term(), list()) -> hosted_port() | port().
+open_port(Host, Name, Options) ->
+    open(Host, Name, Options, [Host, Name, Options]).
+
+open(Host, {Kind, Text} = Name, Options, Args) when Kind =:= spawn; Kind =:= spawn_driver ->
+    #host{via = Via} = Row = host(Host, Args),
+    case command_line(Text) of
+        {ok, Command} when is_list(Options) ->
+            case porthost_wire:fits(Via, Options) andalso
+                 porthost_port:open(Row, Command, Options) of
+                {ok, Port} -> Port;
+                {error, no_driver} when Kind =:= spawn -> erlang:open_port(Name, Options);
+                {error, no_driver} -> error(badarg, Args);
+                {error, Reason} when is_atom(Reason) -> error(Reason, Args);
+                _ -> error(badarg, Args)
+            end;
+        _ ->
+            error(badarg, Args)
+    end;
+open(_, Name, Options, _) ->
+    erlang:open_port(Name, Options).
+
+host(Host, Args) ->
+    Pid = case is_atom(Host) of
+              true -> whereis(Host);
+              false -> Host
+          end,
+    case is_pid(Pid) andalso porthost_registry:lookup(Pid) of
+        #host{} = Row -> Row;
+        _ -> error({porthost, {no_host, Host}}, Args)
+    end.
+
+%% As the VM reads it: characters become bytes in the encoding of file names, bytes stay.
+command_line(Text) when is_binary(Text) ->
+    {ok, Text};
+command_line(Text) when is_atom(Text) ->
+    command_line(atom_to_list(Text));
+command_line(Text) when is_list(Text) ->
+    try lists:flatten(Text) of
+        Chars ->
+            case lists:all(fun(C) -> is_integer(C) andalso C > 0 end, Chars) of
+                true -> encoded(Chars);
+                false -> error
+            end
+    catch
+        error:_ -> error
+    end;
+command_line(_) ->
+    error.
+
+encoded(Chars) ->
+    case unicode:characters_to_binary(Chars, unicode, file:native_name_encoding()) of
+        Bytes when is_binary(Bytes) -> {ok, Bytes};
+        _ -> error
+    end.
+
+%% Using.
+
+%% @doc `erlang:port_command/2'.
+-spec port_command(any_port(), iodata()) -> true.
+port_command(Port, Data) ->
+    case lookup(Port) of
+        #port{via = Via, id = Id} = Row ->
+            Args = [Port, Data],
+            Sent = iodata(data, Data, Args),
+            case porthost_port:wait_idle(Row) of
+                ok -> posted(porthost_wire:post(Via, {command, Id, self(), Sent}), Args);
+                down -> error(badarg, Args)
+            end;
+        real -> erlang:port_command(Port, Data);
+        none -> error(badarg, [Port, Data])
+    end.
+
+%% @doc `erlang:port_command/3'.
+-spec port_command(any_port(), iodata(), [force | nosuspend]) -> boolean().
+port_command(Port, Data, Options) ->
+    case lookup(Port) of
+        #port{} = Row ->
+            Args = [Port, Data, Options],
+            case options(Options, [force, nosuspend]) andalso command_mode(Row, Options) of
+                false -> error(badarg, Args);
+                suspend -> port_command(Port, Data);
+                notsup -> error(notsup, Args);
+                busy -> false;
+                force ->
+                    #port{via = Via, id = Id} = Row,
+                    Sent = iodata(data, Data, Args),
+                    posted(porthost_wire:post(Via, {command, Id, self(), Sent, [force]}), Args)
+            end;
+        real -> erlang:port_command(Port, Data, Options);
+        none -> error(badarg, [Port, Data, Options])
+    end.
+
+command_mode(#port{flags = Flags}, Options) ->
+    case lists:member(force, Options) of
+        true ->
+            case atomics:get(Flags, ?SOFT_BUSY) of
+                1 -> force;
+                0 -> notsup
+            end;
+        false ->
+            case lists:member(nosuspend, Options) andalso atomics:get(Flags, ?BUSY) of
+                1 -> busy;
+                _ -> suspend
+            end
+    end.
+
+%% @doc `erlang:port_control/3'.
+-spec port_control(any_port(), 0..16#FFFFFFFF, iodata()) -> iodata().
+port_control(Port, Op, Data) ->
+    case lookup(Port) of
+        #port{via = Via, id = Id} when ?IS_OP(Op) ->
+            Args = [Port, Op, Data],
+            Sent = iodata(flat, Data, Args),
+            value(porthost_wire:request(Via, {control, tag, Id, self(), Op, Sent}), Args);
+        real -> erlang:port_control(Port, Op, Data);
+        _ -> error(badarg, [Port, Op, Data])
+    end.
+
+%% @doc `erlang:port_call/2'.
+-spec port_call(any_port(), term()) -> term().
+port_call(Port, Data) ->
+    call(Port, 0, Data, [Port, Data]).
+
+%% @doc `erlang:port_call/3'.
+-spec port_call(any_port(), 0..16#FFFFFFFF, term()) -> term().
+port_call(Port, Op, Data) ->
+    call(Port, Op, Data, [Port, Op, Data]).
+
+call(Port, Op, Data, Args) ->
+    case lookup(Port) of
+        #port{via = Via, id = Id} when ?IS_OP(Op) ->
+            case porthost_wire:fits(Via, Data) of
+                true ->
+                    value(porthost_wire:request(Via, {call, tag, Id, self(), Op, Data}), Args);
+                false ->
+                    error(system_limit, Args)
+            end;
+        real -> erlang:port_call(Port, Op, Data);
+        _ -> error(badarg, Args)
+    end.
+
+%% @doc `erlang:port_close/1'.
+-spec port_close(any_port()) -> true.
+port_close(Port) ->
+    case lookup(Port) of
+        #port{id = Id} = Row -> value(in_turn(Row, {close, tag, Id, self()}), [Port]);
+        real -> erlang:port_close(Port);
+        none -> error(badarg, [Port])
+    end.
+
+%% @doc `erlang:port_connect/2'.
+-spec port_connect(any_port(), pid()) -> true.
+port_connect(Port, Pid) ->
+    case lookup(Port) of
+        #port{id = Id} = Row when is_pid(Pid), node(Pid) =:= node() ->
+            case is_process_alive(Pid) of
+                true -> value(in_turn(Row, {connect, tag, Id, self(), Pid}), [Port, Pid]);
+                false -> error(badarg, [Port, Pid])
+            end;
+        real -> erlang:port_connect(Port, Pid);
+        _ -> error(badarg, [Port, Pid])
+    end.
+
+%% @doc `erlang:port_set_data/2'.
+-spec port_set_data(any_port(), term()) -> true.
+port_set_data(Port, Data) ->
+    case lookup(Port) of
+        #port{via = Via, id = Id} ->
+            case porthost_wire:fits(Via, Data) of
+                true -> value(porthost_wire:request(Via, {set_data, tag, Id, Data}), [Port, Data]);
+                false -> error(system_limit, [Port, Data])
+            end;
+        real -> erlang:port_set_data(Port, Data);
+        none -> error(badarg, [Port, Data])
+    end.
+
+%% @doc `erlang:port_get_data/1'.
+-spec port_get_data(any_port()) -> term().
+port_get_data(Port) ->
+    case lookup(Port) of
+        #port{via = Via, id = Id} ->
+            value(porthost_wire:request(Via, {get_data, tag, Id}), [Port]);
+        real -> erlang:port_get_data(Port);
+        none -> error(badarg, [Port])
+    end.
+
+%% Asking.
+
+%% @doc `erlang:port_info/1'.
+-spec port_info(any_port()) -> [{atom(), term()}] | undefined.
+port_info(Port) ->
+    case lookup(Port) of
+        #port{id = Id} = Row ->
+            case in_turn(Row, {info, tag, Id, all}) of
+                {ok, Known} -> all_info(Row, Known);
+                _ -> undefined
+            end;
+        real -> erlang:port_info(Port);
+        none -> no_info(Port, [Port])
+    end.
+
+%% @doc `erlang:port_info/2'.
+-spec port_info(any_port(), atom()) -> {atom(), term()} | [] | undefined.
+port_info(Port, Item) ->
+    case lookup(Port) of
+        #port{} = Row -> item(Row, Item, [Port, Item]);
+        real -> erlang:port_info(Port, Item);
+        none -> no_info(Port, [Port, Item])
+    end.
+
+%% A pid may have been a port; one that lives is none, nor was it.
+no_info(Pid, Args) when is_pid(Pid), node(Pid) =:= node() ->
+    case is_process_alive(Pid) andalso lookup(Pid) =:= none of
+        true -> error(badarg, Args);
+        false -> undefined
+    end;
+no_info(Name, _) when is_atom(Name) ->
+    undefined;
+no_info(_, Args) ->
+    error(badarg, Args).
+
+all_info(#port{pid = Pid, id = Id} = Row, Known) ->
+    case {process_info(Pid, registered_name), links(Row)} of
+        {Name, Links} when Name =/= undefined, Links =/= undefined ->
+            [N || {registered_name, _} = N <- [Name]]
+                ++ known([name], Known) ++ [{links, Links}, {id, Id}]
+                ++ known([connected, input, output, os_pid], Known);
+        _ ->
+            undefined
+    end.
+
+known(Items, Known) ->
+    [host_item(Item, Value) || Item <- Items, {I, Value} <- Known, I =:= Item].
+
+item(#port{pid = Pid}, registered_name, _) ->
+    process_info(Pid, registered_name);
+item(Row, links, _) ->
+    case links(Row) of
+        undefined -> undefined;
+        Links -> {links, Links}
+    end;
+item(#port{id = Id}, id, _) ->
+    {id, Id};
+item(#port{pid = Pid}, monitored_by, _) ->
+    process_info(Pid, monitored_by);
+item(#port{id = Id} = Row, Item, Args) ->
+    Items = [name, connected, input, output, os_pid, locking, parallelism, queue_size, memory,
+             monitors],
+    case lists:member(Item, Items) andalso in_turn(Row, {info, tag, Id, Item}) of
+        {ok, Value} -> host_item(Item, Value);
+        false -> error(badarg, Args);
+        _ -> undefined
+    end.
+
+host_item(name, Name) when is_binary(Name) -> {name, binary_to_list(Name)};
+host_item(monitors, Pids) -> {monitors, [monitored(Pid) || Pid <- Pids]};
+host_item(Item, Value) -> {Item, Value}.
+
+monitored(Pid) when is_pid(Pid) -> {process, Pid};
+monitored(Other) -> Other.
+
+links(#port{pid = Pid, via = #via{conn = Conn}}) ->
+    case process_info(Pid, links) of
+        {links, Links} -> lists:delete(Conn, Links);
+        undefined -> undefined
+    end.
+
+%% @doc All ports of this node: `erlang:ports/0' and the hosted ports of all hosts.
+-spec ports() -> [port() | hosted_port()].
+ports() ->
+    erlang:ports() ++ lists:flatmap(fun host_ports/1, porthost_registry:hosts()).
+
+%% @doc The ports of a host, also those that are closed and wait for their output to be written.
+-spec ports(host()) -> [hosted_port()].
+ports(Host) ->
+    host_ports(host(Host, [Host])).
+
+host_ports(#host{slots = Slots}) ->
+    try ets:match_object(Slots, #slot{state = open, _ = '_'}) of
+        Rows -> [Pid || #slot{pid = Pid} <- Rows]
+    catch
+        error:badarg -> []
+    end.
+
+%% @doc Whether a term is a port: the VM's own, dead or alive, or a hosted port that lives.
+-spec is_port(term()) -> boolean().
+is_port(Term) when erlang:is_port(Term) -> true;
+is_port(Term) when is_pid(Term) -> is_record(porthost_registry:lookup(Term), port);
+is_port(_) -> false.
+
+%% Messages.
+
+%% @doc `erlang:send/2', which for a hosted port does what `Port ! Message' does for the VM's own.
+-spec send(erlang:send_destination(), Message) -> Message.
+send(To, Message) ->
+    case receiver(To) of
+        #port{} = Row -> signal(Row, Message, suspend, [To, Message]), Message;
+        _ -> erlang:send(To, Message)
+    end.
+
+%% @doc `erlang:send/3'.
+-spec send(erlang:send_destination(), term(), [nosuspend | noconnect]) ->
+          ok | nosuspend | noconnect.
+send(To, Message, Options) ->
+    case receiver(To) of
+        #port{} = Row -> send_port(Row, Message, Options, [To, Message, Options]);
+        _ -> erlang:send(To, Message, Options)
+    end.
+
+%% @doc `erlang:send_nosuspend/2'.
+-spec send_nosuspend(erlang:send_destination(), term()) -> boolean().
+send_nosuspend(To, Message) ->
+    case receiver(To) of
+        #port{} = Row -> send_port(Row, Message, [nosuspend], [To, Message]) =:= ok;
+        _ -> erlang:send_nosuspend(To, Message)
+    end.
+
+%% @doc `erlang:send_nosuspend/3'.
+-spec send_nosuspend(erlang:send_destination(), term(), [noconnect]) -> boolean().
+send_nosuspend(To, Message, Options) ->
+    case receiver(To) of
+        #port{} = Row ->
+            options(Options, [noconnect]) orelse error(badarg, [To, Message, Options]),
+            send_port(Row, Message, [nosuspend], [To, Message, Options]) =:= ok;
+        _ -> erlang:send_nosuspend(To, Message, Options)
+    end.
+
+send_port(Row, Message, Options, Args) ->
+    case options(Options, [nosuspend, noconnect]) of
+        true ->
+            case lists:member(nosuspend, Options) of
+                true -> signal(Row, Message, nosuspend, Args);
+                false -> signal(Row, Message, suspend, Args)
+            end;
+        false ->
+            error(badarg, Args)
+    end.
+
+%% To a port that is gone a message just vanishes.
+signal(#port{via = Via, id = Id} = Row, Message, Mode, Args) ->
+    {Class, Sent} = porthost_wire:message(Message),
+    case Class =:= other orelse may_send(Row, Mode) of
+        nosuspend -> nosuspend;
+        down -> ok;
+        true ->
+            case porthost_wire:post(Via, {send, Id, self(), Sent}) of
+                {error, Reason} -> error(Reason, Args);
+                _ -> ok
+            end
+    end.
+
+may_send(#port{flags = Flags}, nosuspend) ->
+    case atomics:get(Flags, ?BUSY) of
+        0 -> true;
+        _ -> nosuspend
+    end;
+may_send(Row, suspend) ->
+    case porthost_port:wait_idle(Row) of
+        ok -> true;
+        down -> down
+    end.
+
+receiver(To) when is_pid(To); is_atom(To) -> lookup(To);
+receiver(_) -> none.
+
+%% Common to all.
+
+lookup(Port) when is_pid(Port) ->
+    case porthost_registry:lookup(Port) of
+        #port{} = Row -> Row;
+        _ -> none
+    end;
+lookup(Port) when erlang:is_port(Port) ->
+    real;
+lookup(Name) when is_atom(Name) ->
+    case whereis(Name) of
+        undefined -> none;
+        Port -> lookup(Port)
+    end;
+lookup(_) ->
+    none.
+
+%% A request that must not overtake messages that the caller has sent to the port.
+in_turn(#port{via = Via} = Row, Request) ->
+    case porthost_port:flush(Row) of
+        ok -> porthost_wire:request(Via, Request);
+        down -> down
+    end.
+
+iodata(Form, Data, Args) ->
+    try porthost_wire:Form(Data)
+    catch error:badarg -> error(badarg, Args)
+    end.
+
+options(Options, Allowed) ->
+    is_list(Options) andalso length_or_improper(Options) =/= improper
+        andalso lists:all(fun(Option) -> lists:member(Option, Allowed) end, Options).
+
+length_or_improper(List) ->
+    try length(List)
+    catch error:badarg -> improper
+    end.
+
+posted(ok, _) -> true;
+posted(down, Args) -> error(badarg, Args);
+posted({error, Reason}, Args) -> error(Reason, Args).
+
+value({ok, Value}, _) -> Value;
+value({error, system_limit}, Args) -> error(system_limit, Args);
+value(_, Args) -> error(badarg, Args).

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Probe: async jobs: keys, order, closing with jobs in flight. With NO_READY_ASYNC defined: a driver without that callback.
+ * Jobs pass a gate that another port of the driver can open, so that what happens before and after is certain. */
+#include "probe.h"
+
+#ifndef PROBE_NAME
+#define PROBE_NAME "async_probe_drv"
+#endif
+
+struct self {
+    ErlDrvPort port;
+    int talk; /* ready_async outputs too */
+};
+
+struct job {
+    int number;
+    int gated;
+};
+
+static ErlDrvMutex *lock; /* protects gate_open */
+static ErlDrvCond *opened;
+static int gate_open;
+
+static int init(void)
+{
+    lock = erl_drv_mutex_create("gate");
+    opened = erl_drv_cond_create("gate");
+    return lock && opened ? 0 : -1;
+}
+
+/* Comes after the last job: jobs keep the driver loaded. */
+static void finish(void)
+{
+    erl_drv_cond_destroy(opened);
+    erl_drv_mutex_destroy(lock);
+    trace("finish");
+}
+
+static ErlDrvData start(ErlDrvPort port, char *command)
+{
+    struct self *s = driver_alloc(sizeof *s);
+    *s = (struct self){.port = port, .talk = !strstr(command, " mute")};
+    return (ErlDrvData)s;
+}
+
+static void stop(ErlDrvData d)
+{
+    trace("stop");
+    driver_free(d);
+}
+
+static void flush(ErlDrvData d)
+{
+    (void)d;
+    trace("flush");
+}
+
+static void invoke(void *arg)
+{
+    struct job *j = arg;
+    erl_drv_mutex_lock(lock);
+    while (j->gated && !gate_open)
+        erl_drv_cond_wait(opened, lock);
+    erl_drv_mutex_unlock(lock);
+    trace("invoke %d", j->number);
+}
+
+static void async_free(void *arg)
+{
+    struct job *j = arg;
+    trace("async_free %d", j->number);
+    driver_free(j);
+}
+
+#ifndef NO_READY_ASYNC
+static void ready_async(ErlDrvData d, ErlDrvThreadData data)
+{
+    struct self *s = (struct self *)d;
+    struct job *j = (struct job *)data;
+    char text[32];
+    trace("ready_async %d", j->number);
+    int n = snprintf(text, sizeof text, "job %d", j->number);
+    if (s->talk)
+        trace("ready_async output %d", driver_output(s->port, text, (ErlDrvSizeT)n));
+    if (driver_sizeq(s->port))
+        trace("ready_async deq %zd", (ssize_t)driver_deq(s->port, driver_sizeq(s->port)));
+    driver_free(j);
+}
+#endif
+
+static void submit(struct self *s, int number, int gated, unsigned int *key, void (*release)(void *), struct answer *a)
+{
+    struct job *j = driver_alloc(sizeof *j);
+    *j = (struct job){.number = number, .gated = gated};
+    long id = driver_async(s->port, key, invoke, j, release);
+    say(a, "%s", id > 0 ? "positive" : id == 0 ? "zero" : "negative");
+}
+
+/* "N": jobs 1..N with the port's own key. */
+ACTION(do_jobs)
+{
+    struct self *s = self;
+    for (int i = 1; i <= atoi(arg); i++) {
+        unsigned int key = driver_async_port_key(s->port);
+        submit(s, i, 0, &key, async_free, a);
+    }
+}
+
+ACTION(do_gated_jobs)
+{
+    struct self *s = self;
+    for (int i = 1; i <= atoi(arg); i++) {
+        unsigned int key = driver_async_port_key(s->port);
+        submit(s, i, 1, &key, async_free, a);
+    }
+}
+
+ACTION(do_job_without_key)
+{
+    submit(self, 1, 0, NULL, async_free, a);
+}
+
+/* Not freed when the port is gone: a small leak that the case is about. */
+ACTION(do_gated_job_without_free)
+{
+    unsigned int key = 0;
+    submit(self, 1, 1, &key, NULL, a);
+}
+
+/* What is left in the key is the number of the thread. */
+ACTION(do_job_with_key)
+{
+    ErlDrvSysInfo info;
+    unsigned int key = (unsigned int)strtoul(arg, NULL, 10), before = key;
+    driver_system_info(&info, sizeof info);
+    submit(self, 1, 0, &key, async_free, a);
+    say(a, key == before % (unsigned int)info.async_threads ? "reduced" : "not reduced");
+}
+
+ACTION(do_port_key)
+{
+    struct self *s = self;
+    say(a, driver_async_port_key(s->port) == driver_async_port_key(s->port) ? "stable" : "unstable");
+}
+
+ACTION(do_gate)
+{
+    erl_drv_mutex_lock(lock);
+    gate_open = strcmp(arg, "open") == 0;
+    erl_drv_cond_broadcast(opened);
+    erl_drv_mutex_unlock(lock);
+    say(a, "ok");
+}
+
+ACTION(do_enq)
+{
+    struct self *s = self;
+    say(a, "%d", driver_enq(s->port, arg, len));
+}
+
+static const struct action actions[] = {
+    {"jobs", do_jobs},
+    {"gated_jobs", do_gated_jobs},
+    {"job_without_key", do_job_without_key},
+    {"gated_job_without_free", do_gated_job_without_free},
+    {"job_with_key", do_job_with_key},
+    {"port_key", do_port_key},
+    {"gate", do_gate},
+    {"enq", do_enq},
+    {NULL, NULL},
+};
+
+static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
+{
+    return op == 0 ? act(actions, d, buf, len, rbuf, rlen) : -1;
+}
+
+static ErlDrvEntry entry = {
+    .init = init,
+    .finish = finish,
+    .start = start,
+    .stop = stop,
+    .flush = flush,
+#ifndef NO_READY_ASYNC
+    .ready_async = ready_async,
+#endif
+    .control = control,
+    .driver_name = PROBE_NAME,
+    PROBE_VERSION,
+};
+
+DRIVER_INIT(async_probe_drv)
+{
+    return &entry;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Probe: the port's queue, and flush and close with data in it. Called by the run-time system only. */
+#include "probe.h"
+
+struct self {
+    ErlDrvPort port;
+    size_t deq_per_timeout; /* 0: the queue stays as it is */
+    int output_on_timeout;
+};
+
+static ErlDrvData start(ErlDrvPort port, char *command)
+{
+    struct self *s = driver_alloc(sizeof *s);
+    (void)command;
+    *s = (struct self){.port = port};
+    return (ErlDrvData)s;
+}
+
+static void stop(ErlDrvData d)
+{
+    struct self *s = (struct self *)d;
+    trace("stop sizeq %zd", (ssize_t)driver_sizeq(s->port));
+    driver_free(s);
+}
+
+static void flush(ErlDrvData d)
+{
+    struct self *s = (struct self *)d;
+    trace("flush sizeq %zd", (ssize_t)driver_sizeq(s->port));
+    if (s->deq_per_timeout)
+        driver_set_timer(s->port, 5);
+}
+
+static void timeout(ErlDrvData d)
+{
+    struct self *s = (struct self *)d;
+    if (s->output_on_timeout)
+        trace("timeout output %d", driver_output(s->port, "anyone?", 7));
+    ErlDrvSizeT left = driver_deq(s->port, s->deq_per_timeout);
+    trace("timeout deq %zd", (ssize_t)left);
+    if (left)
+        driver_set_timer(s->port, 5);
+}
+
+static void outputv(ErlDrvData d, ErlIOVec *ev)
+{
+    struct self *s = (struct self *)d;
+    trace("outputv enqv %d", driver_enqv(s->port, ev, 0));
+}
+
+static void say_queue(struct self *s, struct answer *a)
+{
+    int n = -7;
+    const SysIOVec *iov = driver_peekq(s->port, &n);
+    say(a, "%d", n);
+    for (int i = 0; i < n; i++)
+        say(a, "[%.*s]", (int)iov[i].iov_len, (char *)iov[i].iov_base);
+    if (n == 0)
+        say(a, "%s", iov ? "something" : "NULL");
+}
+
+ACTION(do_enq)
+{
+    struct self *s = self;
+    say(a, "%d", driver_enq(s->port, arg, len));
+    say_queue(s, a);
+}
+
+ACTION(do_pushq)
+{
+    struct self *s = self;
+    say(a, "%d", driver_pushq(s->port, arg, len));
+    say_queue(s, a);
+}
+
+/* The binary without its first byte; its count before, while queued, and after it has been dequeued. */
+ACTION(do_enq_bin)
+{
+    struct self *s = self;
+    ErlDrvBinary *b = bin_of(arg, len);
+    say(a, "%d", driver_enq_bin(s->port, b, 1, len - 1));
+    say_queue(s, a);
+    say(a, "refc %ld", driver_binary_get_refc(b));
+    driver_free_binary(b);
+}
+
+ACTION(do_pushq_bin)
+{
+    struct self *s = self;
+    ErlDrvBinary *b = bin_of(arg, len);
+    say(a, "%d", driver_pushq_bin(s->port, b, 0, len));
+    say_queue(s, a);
+    say(a, "refc %ld", driver_binary_get_refc(b));
+    driver_free_binary(b);
+}
+
+ACTION(do_bin_refc)
+{
+    struct self *s = self;
+    ErlDrvBinary *b = bin_of(arg, len);
+    driver_enq_bin(s->port, b, 0, len);
+    driver_enq_bin(s->port, b, 0, 0);
+    say(a, "queued %ld", driver_binary_get_refc(b));
+    driver_deq(s->port, 1);
+    say(a, "partly dequeued %ld", driver_binary_get_refc(b));
+    driver_deq(s->port, len - 1);
+    say(a, "dequeued %ld", driver_binary_get_refc(b));
+    driver_free_binary(b);
+}
+
+/* "N a|b|c" */
+static void with_vector(struct self *s, char *arg, size_t len, struct answer *a,
+                        int (*queue)(ErlDrvPort, ErlIOVec *, ErlDrvSizeT))
+{
+    char *rest;
+    struct vec v;
+    size_t skip = strtoul(arg, &rest, 10);
+    rest++;
+    vec_of(&v, rest, len - (size_t)(rest - arg));
+    say(a, "%d", queue(s->port, &v.ev, skip));
+    say_queue(s, a);
+    vec_free(&v);
+}
+
+ACTION(do_enqv)
+{
+    with_vector(self, arg, len, a, driver_enqv);
+}
+
+ACTION(do_pushqv)
+{
+    with_vector(self, arg, len, a, driver_pushqv);
+}
+
+ACTION(do_deq)
+{
+    struct self *s = self;
+    say(a, "%zd", (ssize_t)driver_deq(s->port, strtoul(arg, NULL, 10)));
+    say_queue(s, a);
+}
+
+ACTION(do_sizeq)
+{
+    struct self *s = self;
+    say(a, "%zd", (ssize_t)driver_sizeq(s->port));
+}
+
+ACTION(do_peekqv)
+{
+    struct self *s = self;
+    ErlIOVec ev = {.vsize = -7};
+    say(a, "%zd", (ssize_t)driver_peekqv(s->port, &ev));
+    say(a, "vsize %d size %zu %s", ev.vsize, ev.size, ev.iov && ev.binv ? "vectors" : "NULL");
+    for (int i = 0; i < ev.vsize; i++)
+        say(a, "[%.*s]%s", (int)ev.iov[i].iov_len, (char *)ev.iov[i].iov_base, ev.binv[i] ? "" : "-");
+}
+
+/* "N": a timer from flush on removes N bytes each time. */
+ACTION(do_drain)
+{
+    struct self *s = self;
+    s->deq_per_timeout = strtoul(arg, NULL, 10);
+    say(a, "ok");
+}
+
+ACTION(do_talk)
+{
+    struct self *s = self;
+    s->output_on_timeout = 1;
+    say(a, "ok");
+}
+
+/* A timer that fires while the port is open already. */
+ACTION(do_timer)
+{
+    struct self *s = self;
+    say(a, "%d", driver_set_timer(s->port, strtoul(arg, NULL, 10)));
+}
+
+static const struct action actions[] = {
+    {"enq", do_enq},   {"pushq", do_pushq},   {"enq_bin", do_enq_bin}, {"pushq_bin", do_pushq_bin}, {"bin_refc", do_bin_refc},
+    {"enqv", do_enqv}, {"pushqv", do_pushqv}, {"deq", do_deq},         {"sizeq", do_sizeq},         {"peekqv", do_peekqv},
+    {"drain", do_drain}, {"talk", do_talk},   {"timer", do_timer},     {NULL, NULL},
+};
+
+static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
+{
+    return op == 0 ? act(actions, d, buf, len, rbuf, rlen) : -1;
+}
+
+static ErlDrvEntry entry = {
+    .start = start,
+    .stop = stop,
+    .flush = flush,
+    .timeout = timeout,
+    .outputv = outputv,
+    .control = control,
+    .driver_name = "queue_probe_drv",
+    PROBE_VERSION,
+};
+
+DRIVER_INIT(queue_probe_drv)
+{
+    return &entry;
+}

@@ -1,0 +1,255 @@
+%% SPDX-License-Identifier: Apache-2.0
+%% Hosts: starting, stopping, and how their death is seen.
+-module(porthost_host_tests).
+-behaviour(supervisor).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-export([init/1]).
+
+start(Transport) ->
+    start(Transport, #{}).
+
+start(Transport, Options) ->
+    porthost:start_link(Options#{transport => Transport}).
+
+next() ->
+    receive Message -> Message after 3000 -> nothing end.
+
+%% A command that answers hello and then does what the shell text says.
+host_command(Text) ->
+    host_command(porthost_fake:hello(), Text).
+
+host_command(Answer, Text) ->
+    Name = lists:concat(["hello-", os:getpid(), "-", erlang:unique_integer([positive])]),
+    File = filename:join(os:getenv("TMPDIR", "/tmp"), Name),
+    Frame = term_to_binary(Answer),
+    ok = file:write_file(File, [<<(byte_size(Frame)):32>>, Frame]),
+    "sh -c 'cat " ++ File ++ "; rm " ++ File ++ "; " ++ Text ++ "'".
+
+with_fake(Fun) ->
+    {Pid, Ref} = spawn_monitor(fun() ->
+                                       process_flag(trap_exit, true),
+                                       Fake = porthost_fake:start(),
+                                       Fun(Fake),
+                                       unlink(Fake),
+                                       porthost_fake:stop(Fake)
+                               end),
+    receive {'DOWN', Ref, process, Pid, Why} -> ?assertEqual(normal, Why) end.
+
+a_host_says_hello_with_its_pid_and_name_test() ->
+    with_fake(fun(Fake) ->
+        {ok, Host} = start({unix, porthost_fake:path(Fake)}, #{name => some_host}),
+        ?assertEqual(Host, whereis(some_host)),
+        ?assertEqual([{hello, 1, #{self => Host, name => <<"some_host">>}}],
+                     porthost_fake:requests(Fake)),
+        ok = porthost:stop(some_host),
+        ?assertEqual({'EXIT', Host, normal}, next()),
+        ?assertEqual(undefined, whereis(some_host)),
+        porthost_fake:await(Fake, fun(R) -> R =:= closed end)
+    end).
+
+a_second_host_of_the_same_name_is_refused_test() ->
+    with_fake(fun(Fake) ->
+        {ok, Host} = start({unix, porthost_fake:path(Fake)}, #{name => some_host}),
+        ?assertEqual({error, {already_started, Host}},
+                     start({unix, porthost_fake:path(Fake)}, #{name => some_host}))
+    end).
+
+bad_options_are_named_test_() ->
+    [?_assertEqual({error, {porthost, {bad_option, Key}}}, porthost:start_link(Options))
+     || {Key, Options} <- [{transport, #{}},
+                           {transport, []},
+                           {transport, #{transport => {spawn, 1}}},
+                           {transport, #{transport => {unix, foo}}},
+                           {transport, #{transport => {tcp, "localhost", 70000}}},
+                           {transport, #{transport => stdio}},
+                           {name, #{transport => {spawn, "x"}, name => "x"}},
+                           {timeout, #{transport => {spawn, "x"}, timeout => -1}},
+                           {other, #{transport => {spawn, "x"}, other => 1}},
+                           {name, #{transport => {spawn, "x"}, name => undefined}}]].
+
+a_host_that_does_not_start_says_why_test_() ->
+    [fun() ->
+             ?assertEqual({error, {porthost, Why}}, start(Transport, #{timeout => 500, name => gone})),
+             ?assertEqual(undefined, whereis(gone))
+     end
+     || {Why, Transport} <-
+            [{{exit_status, 127}, {spawn, "/no/such/program 2>/dev/null"}},
+             {{exit_status, 3}, {spawn, "sh -c 'exit 3'"}},
+             {{signal, 9}, {spawn, "sh -c 'kill -KILL $$'"}},
+             {timeout, {spawn, "sleep 2"}},
+             {not_a_host, {spawn, "cat"}},
+             {{goodbye, bad_version, <<"no">>},
+              {spawn, host_command({goodbye, bad_version, <<"no">>}, "sleep 1")}},
+             {{connect, enoent}, {unix, "/no/such/socket"}},
+             {{connect, econnrefused}, {tcp, {127, 0, 0, 1}, 1}}]].
+
+the_caller_survives_a_host_that_does_not_start_test() ->
+    {Pid, Ref} = spawn_monitor(fun() ->
+                                       {error, _} = start({unix, "/no/such/socket"}),
+                                       timer:sleep(20)
+                               end),
+    ?assertEqual({'DOWN', Ref, process, Pid, normal}, next()).
+
+tcp_works_as_unix_sockets_do_test() ->
+    {ok, Listener} = gen_tcp:listen(0, [binary, {packet, 4}, {active, false}, {ip, {127, 0, 0, 1}}]),
+    {ok, Number} = inet:port(Listener),
+    spawn_link(fun() ->
+                       {ok, Socket} = gen_tcp:accept(Listener),
+                       {ok, Hello} = gen_tcp:recv(Socket, 0),
+                       {hello, 1, _} = binary_to_term(Hello),
+                       ok = gen_tcp:send(Socket, term_to_binary(porthost_fake:hello())),
+                       gen_tcp:recv(Socket, 0)
+               end),
+    {ok, Host} = start({tcp, "127.0.0.1", Number}),
+    ok = porthost:stop(Host).
+
+the_death_of_a_spawned_host_is_told_with_its_signal_test_() ->
+    [fun() ->
+             process_flag(trap_exit, true),
+             {ok, Host} = start({spawn, host_command(Text)}),
+             ?assertEqual({host_down, Why}, receive {'EXIT', Host, Reason} -> Reason end)
+     end
+     || {Why, Text} <- [{{signal, 11}, "sleep 0.1; kill -SEGV $$"},
+                        {{signal, 6}, "sleep 0.1; kill -ABRT $$"},
+                        {{exit_status, 2}, "sleep 0.1; exit 2"},
+                        {{exit_status, 0}, "sleep 0.1"}]].
+
+%% Everybody who has to do with a port of a host that dies.
+death(Kill) ->
+    with_fake(fun(Fake) ->
+        Test = self(),
+        {ok, Host} = start({unix, porthost_fake:path(Fake)}),
+        Port = porthost:open_port(Host, {spawn, "echo_drv"}, []),
+        Other = porthost:open_port(Host, {spawn, "echo_drv"}, []),
+        porthost_fake:script(Fake, fun({control, _, _, _, _, _}) -> []; (_) -> default end),
+        spawn_link(fun() ->
+                           R = try porthost:port_control(Port, 1, "") catch C:W -> {C, W} end,
+                           Test ! {called, R, porthost:is_port(Port)}
+                   end),
+        porthost_fake:await(Fake, fun(R) -> element(1, R) =:= control end),
+        Reason = Kill(Fake, Host),
+        ?assertEqual([{Port, Reason}, {Other, Reason}],
+                     lists:sort([receive {'EXIT', P, R} when P =/= Host -> {P, R} end || _ <- [1, 2]])),
+        ?assertEqual({called, {error, badarg}, false}, receive {called, _, _} = M -> M end),
+        receive
+            {'EXIT', Host, Why} ->
+                ?assertMatch({porthost, {host_down, _}}, Reason),
+                ?assert(lists:member(Why, [element(2, Reason), element(2, element(2, Reason))]))
+        end,
+        ?assertError(badarg, porthost:port_command(Port, "x")),
+        ?assertEqual(undefined, porthost:port_info(Port)),
+        ?assertError({porthost, {no_host, Host}}, porthost:open_port(Host, {spawn, "echo_drv"}, [])),
+        ?assertError({porthost, {no_host, Host}}, porthost:ports(Host)),
+        timer:sleep(20),
+        ?assertEqual([], ets:tab2list(porthost))
+    end).
+
+a_closed_connection_ends_all_ports_test() ->
+    death(fun(Fake, _) -> porthost_fake:close(Fake), {porthost, {host_down, closed}} end).
+
+a_goodbye_ends_all_ports_test() ->
+    death(fun(Fake, _) ->
+                  porthost_fake:send(Fake, {goodbye, shutdown, <<"bye">>}),
+                  {porthost, {host_down, {goodbye, shutdown, <<"bye">>}}}
+          end).
+
+a_frame_that_is_no_term_ends_all_ports_test() ->
+    death(fun(Fake, _) ->
+                  porthost_fake:send(Fake, <<"garbage">>),
+                  {porthost, {host_down, bad_frame}}
+          end).
+
+stopping_a_host_ends_all_ports_test() ->
+    death(fun(_, Host) -> porthost:stop(Host), {porthost, {host_down, normal}} end).
+
+killing_the_connection_process_ends_all_ports_test() ->
+    death(fun(_, Host) -> exit(Host, kill), {porthost, {host_down, killed}} end).
+
+ports_end_before_the_connection_process_test() ->
+    with_fake(fun(Fake) ->
+        {ok, Host} = start({unix, porthost_fake:path(Fake)}),
+        Ports = [porthost:open_port(Host, {spawn, "echo_drv"}, []) || _ <- lists:seq(1, 50)],
+        porthost_fake:close(Fake),
+        [?assertMatch({'EXIT', Port, {porthost, {host_down, closed}}} when Port =/= Host, next())
+         || _ <- Ports],
+        ?assertEqual({'EXIT', Host, {host_down, closed}}, next())
+    end).
+
+a_host_ends_with_its_parent_test() ->
+    with_fake(fun(Fake) ->
+        Test = self(),
+        Path = porthost_fake:path(Fake),
+        Parent = spawn(fun() ->
+                               {ok, Host} = start({unix, Path}),
+                               Test ! {host, Host},
+                               receive stop -> exit(shutdown) end
+                       end),
+        Host = receive {host, H} -> H end,
+        Ref = monitor(process, Host),
+        Parent ! stop,
+        ?assertEqual({'DOWN', Ref, process, Host, shutdown}, next())
+    end).
+
+a_supervisor_starts_a_dead_host_again_test() ->
+    process_flag(trap_exit, true),
+    Options = #{transport => {spawn, "true"}, name => some_host},
+    ?assertEqual(#{id => some_host, start => {porthost, start_link, [Options]}},
+                 porthost:child_spec(Options)),
+    Spec = #{id => host,
+             start => {erlang, apply,
+                       [fun() -> start({spawn, host_command("exec cat")}, #{name => some_host}) end, []]}},
+    {ok, Sup} = supervisor:start_link(?MODULE, {#{}, [Spec]}),
+    First = whereis(some_host),
+    exit(First, kill),
+    Second = another(First, 300),
+    ?assert(is_pid(Second)),
+    exit(Sup, shutdown),
+    receive {'EXIT', Sup, shutdown} -> ok end,
+    ?assertEqual(undefined, whereis(some_host)).
+
+init(Tree) ->
+    {ok, Tree}.
+
+another(First, N) ->
+    case whereis(some_host) of
+        Pid when is_pid(Pid), Pid =/= First -> Pid;
+        _ when N > 0 -> timer:sleep(10), another(First, N - 1);
+        _ -> none
+    end.
+
+system_messages_are_answered_test() ->
+    with_fake(fun(Fake) ->
+        {ok, Host} = start({unix, porthost_fake:path(Fake)}),
+        ?assertMatch({status, Host, {module, porthost_conn}, _}, sys:get_status(Host)),
+        ok = sys:suspend(Host),
+        ok = sys:resume(Host),
+        Port = porthost:open_port(Host, {spawn, "echo_drv"}, []),
+        ?assertEqual(<<"x">>, porthost:port_control(Port, 5, "x"))
+    end).
+
+%% A host that reads nothing must not stop the client from reading.
+a_host_that_does_not_read_can_still_be_heard_test_() ->
+    {timeout, 20,
+     fun() ->
+             with_fake(fun(Fake) ->
+                 {ok, Host} = start({unix, porthost_fake:path(Fake)}),
+                 Port = porthost:open_port(Host, {spawn, "echo_drv"}, []),
+                 {id, Id} = porthost:port_info(Port, id),
+                 Test = self(),
+                 porthost_fake:pause(Fake),
+                 %% More than socket and driver hold, from a caller and by messages.
+                 Block = binary:copy(<<"a">>, 500000),
+                 Blocked = spawn(fun() -> [porthost:port_command(Port, Block) || _ <- lists:seq(1, 20)] end),
+                 [Port ! {Test, {command, Block}} || _ <- lists:seq(1, 5)],
+                 timer:sleep(100),
+                 %% It hears the host all the same, and the port process answers.
+                 porthost_fake:send_all(Fake, [{monitor, 1, spawn(fun() -> ok end)},
+                                               {link, Id, Test}, {send, Test, heard}]),
+                 ?assertEqual(heard, next()),
+                 porthost:stop(Host),
+                 ?assertMatch({'EXIT', Port, _}, next()),
+                 ?assertNot(is_process_alive(Blocked))
+             end)
+     end}.

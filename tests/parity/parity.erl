@@ -1,0 +1,181 @@
+%% SPDX-License-Identifier: Apache-2.0
+%% Parity: the same cases against the ports of a VM and against those of the daemon, and the difference.
+%%
+%%   erl -noshell -pa EBIN -s parity -extra --drivers DIR --daemon PATH --client EBIN [--intended FILE] [--case TEXT]
+%%
+%% --drivers   where the probe drivers' .so files are          --daemon   the porthostd to test
+%% --client    the Erlang client's ebin directory              --intended differences that are meant: a list of {Case, Reason}
+%% --case      only cases whose name contains the text         --list     the names of the cases, nothing else
+%% --runs N    N times                                         --vm-only  a VM against another VM: are the cases stable?
+%% --print     the observations too
+%%
+%% Each side is a node of its own, so that a case can take it down. Nothing is kept from run to run: the VM that is installed is
+%% what the daemon is measured by. Ends with a line "N passed, N failed", and status 1 if anything failed.
+-module(parity).
+
+-export([start/0]).
+
+-define(CALL_TIME, 60000).
+
+-record(side, {backend, label, options, peer}).
+
+start() ->
+    Status = try
+                 run(options(init:get_plain_arguments(), #{runs => "1", intended => ""}))
+             catch
+                 throw:{usage, Text} ->
+                     io:put_chars(standard_error, ["parity: ", Text, "\n"]),
+                     2
+             end,
+    halt(Status).
+
+options(["--" ++ Flag | Rest], Options) when Flag =:= "list"; Flag =:= "vm-only"; Flag =:= "print" ->
+    options(Rest, Options#{list_to_atom(Flag) => true});
+options(["--" ++ Key, Value | Rest], Options) when Key =:= "drivers"; Key =:= "daemon"; Key =:= "client"; Key =:= "intended";
+                                                   Key =:= "case"; Key =:= "runs" ->
+    options(Rest, Options#{list_to_atom(Key) => Value});
+options([], Options) ->
+    Options;
+options([Other | _], _Options) ->
+    throw({usage, "what is " ++ Other ++ "?"}).
+
+modules() ->
+    [parity_output, parity_queue, parity_timer, parity_select, parity_async, parity_monitor, parity_busy, parity_result,
+     parity_failure, parity_caller, parity_start, parity_close, parity_bif, parity_api, parity_ddll].
+
+run(Options) ->
+    All = [{Module, Name} || Module <- modules(), {Name, _} <- Module:cases()],
+    Names = [Name || {_, Name} <- All],
+    length(lists:usort(Names)) =:= length(Names) orelse throw({usage, "two cases have one name"}),
+    Wanted = maps:get('case', Options, ""),
+    case [C || {_, Name} = C <- All, string:find(Name, Wanted) =/= nomatch] of
+        [] -> throw({usage, "no such case"});
+        Cases when is_map_key(list, Options) -> list(Cases);
+        Cases -> compare_all(Cases, Options)
+    end.
+
+list(Cases) ->
+    [io:put_chars([Name, "\n"]) || {_, Name} <- Cases],
+    0.
+
+need(Key, Options) ->
+    case Options of
+        #{Key := Value} -> Value;
+        _ -> throw({usage, "--" ++ atom_to_list(Key) ++ " is missing"})
+    end.
+
+%% ---- comparing -------------------------------------------------------------
+
+compare_all(Cases, Options) ->
+    Intended = intended(maps:get(intended, Options)),
+    Left = #side{backend = vm, label = "vm", options = Options},
+    Right = case Options of
+                #{'vm-only' := true} -> Left#side{label = "vm again"};
+                _ -> Left#side{backend = porthost, label = "porthost"}
+            end,
+    Repeated = lists:append(lists:duplicate(list_to_integer(maps:get(runs, Options)), Cases)),
+    {Passed, Failed} = compare(Repeated, started(Left, 1), started(Right, 2), Intended, Options, {0, 0}),
+    io:format("~b passed, ~b failed~n", [Passed, Failed]),
+    case Failed of
+        0 -> 0;
+        _ -> 1
+    end.
+
+intended("") ->
+    #{};
+intended(File) ->
+    case file:consult(File) of
+        {ok, [List]} -> maps:from_list(List);
+        _ -> throw({usage, "cannot read " ++ File})
+    end.
+
+compare([], Left, Right, _Intended, _Options, Counts) ->
+    peer:stop(Left#side.peer),
+    peer:stop(Right#side.peer),
+    Counts;
+compare([{Module, Name} | Rest], Left0, Right0, Intended, Options, {Passed, Failed}) ->
+    {A, Left} = observe(Left0, Module, Name, 1),
+    {B, Right} = observe(Right0, Module, Name, 2),
+    is_map_key(print, Options) andalso io:format("~ts~n    ~tp~n", [Name, A]),
+    Verdict = verdict(A, B, maps:find(Name, Intended)),
+    report(Verdict, Name, {Left#side.label, A}, {Right#side.label, B}),
+    compare(Rest, Left, Right, Intended, Options,
+            case Verdict of
+                failed -> {Passed, Failed + 1};
+                no_longer -> {Passed, Failed + 1};
+                broken -> {Passed, Failed + 1};
+                _ -> {Passed + 1, Failed}
+            end).
+
+%% A case that the VM itself does not get through says nothing; a difference that is listed must still be there.
+verdict(A, B, Listed) ->
+    case [hung || X <- A, X =:= hung orelse (is_tuple(X) andalso lists:member(element(1, X), [node_down, left_over, died, stopped]))] of
+        [] when A =:= B, Listed =:= error -> same;
+        [] when A =:= B -> no_longer;
+        [] when Listed =:= error -> failed;
+        [] -> {intended, element(2, Listed)};
+        _ -> broken
+    end.
+
+report(same, _Name, _A, _B) ->
+    ok;
+report({intended, Reason}, Name, _A, _B) ->
+    io:format("differs as intended: ~ts (~ts)~n", [Name, Reason]);
+report(no_longer, Name, _A, _B) ->
+    io:format("FAILED: ~ts~n    is listed as an intended difference, but does not differ~n", [Name]);
+report(broken, Name, {Label, A}, _B) ->
+    io:format("FAILED: ~ts~n    the case itself does not work; ~ts observed~n    ~tp~n", [Name, Label, A]);
+report(failed, Name, {LabelA, A}, {LabelB, B}) ->
+    io:format("FAILED: ~ts~n", [Name]),
+    diff(A, B, LabelA, LabelB, 1).
+
+%% Step by step; the elements of a step that is a list, such as messages and traces, one by one.
+diff([], [], _LabelA, _LabelB, _N) ->
+    ok;
+diff([X | A], [X | B], LabelA, LabelB, N) ->
+    diff(A, B, LabelA, LabelB, N + 1);
+diff(A, B, LabelA, LabelB, N) ->
+    {X, RestA} = step(A),
+    {Y, RestB} = step(B),
+    io:format("    step ~b~n      ~-9ts ~ts~n      ~-9ts ~ts~n", [N, LabelA, shown(X), LabelB, shown(Y)]),
+    diff(RestA, RestB, LabelA, LabelB, N + 1).
+
+step([]) -> {'(nothing)', []};
+step([X | Rest]) -> {X, Rest}.
+
+shown(X) ->
+    string:replace(io_lib:format("~140tp", [X]), "\n", "\n                ", all).
+
+%% ---- sides -----------------------------------------------------------------
+
+observe(Side, Module, Name, N) ->
+    try peer:call(Side#side.peer, parity_run, run, [Module, Name], ?CALL_TIME) of
+        Observation -> {Observation, Side}
+    catch
+        Class:Reason ->
+            catch peer:stop(Side#side.peer),
+            {[{node_down, Class, first(Reason)}], started(Side, N)}
+    end.
+
+first(Reason) when is_tuple(Reason), tuple_size(Reason) > 0 -> element(1, Reason);
+first(Reason) -> Reason.
+
+%% The trace file's name is passed on by the node to the daemon, its child.
+started(Side = #side{backend = Backend, options = Options}, N) ->
+    Trace = filename:join(tmp(), io_lib:format("parity-~s-~b.trace", [os:getpid(), N])),
+    Paths = [filename:dirname(code:which(?MODULE)) | [need(client, Options) || Backend =:= porthost]],
+    Env = [{"PH_PROBE_TRACE", lists:flatten(Trace)}, {"PARITY_DRIVERS", filename:absname(need(drivers, Options))}],
+    Args = ["-kernel", "logger_level", "none", "+A", "4", "-pa" | Paths],
+    {ok, Peer, _} = peer:start(#{connection => standard_io, args => Args, env => Env}),
+    Host = case Backend of
+               vm -> "";
+               porthost -> filename:absname(need(daemon, Options)) ++ " --stdio"
+           end,
+    ok = peer:call(Peer, parity_run, start, [Backend, Host], ?CALL_TIME),
+    Side#side{peer = Peer}.
+
+tmp() ->
+    case os:getenv("TMPDIR") of
+        false -> "/tmp";
+        Dir -> Dir
+    end.

@@ -1,0 +1,71 @@
+%% SPDX-License-Identifier: Apache-2.0
+%% Cases: the rest of the driver API: binaries, memory, threads, locks, the port data lock, time, environment.
+-module(parity_api).
+-include("parity.hrl").
+
+cases() ->
+    binaries() ++ threads() ++ system().
+
+one(Driver, Action) ->
+    fun() -> [do(open(Driver), Action)] end.
+
+binaries() ->
+    [{"references to a binary are counted, and dropping the last by hand does not free it", one("binary_probe_drv", "counts")},
+     {"a binary changes its size with its contents", one("binary_probe_drv", "realloc")},
+     {"a binary may be empty", one("binary_probe_drv", "empty")},
+     {"the data of a binary is aligned to eight bytes", one("binary_probe_drv", "aligned")},
+     {"driver memory may be empty, grow and be freed as nothing", one("binary_probe_drv", "memory")},
+     {"64 bytes of a binary are copied to the owner",
+      fun() -> P = open("binary_probe_drv", [binary]), [do(P, "output_small"), do(P, "term_small"), msgs(2)] end},
+     {"a large binary is sent and stays the driver's",
+      fun() -> P = open("binary_probe_drv", [binary]), [do(P, "output_large"), do(P, "term_large"), msgs(2), do(P, "still_good")] end},
+     {"a term with more bytes than the binary has is refused and takes no reference", one("binary_probe_drv", "term_beyond")},
+     {"a binary lives on in its messages when the port is gone",
+      fun() ->
+              trap(),
+              P = open("binary_probe_drv", [binary]),
+              [do(P, "output_large"), close(P), gone(P), msgs(2)]
+      end}].
+
+threads() ->
+    [{"threads have names, keys of their own and exit values", one("thread_probe_drv", "thread_facts")},
+     {"a thread that the driver did not make cannot be joined", one("thread_probe_drv", "join_self")},
+     {"locks have names and say when they are taken", one("thread_probe_drv", "locks")},
+     {"a thread sends terms in the name of the port and has no time",
+      fun() -> P = open("thread_probe_drv"), [do(P, "terms_from_thread"), msgs(2), trace(2)] end},
+     {"a thread sends terms long after the callback",
+      fun() -> P = open("thread_probe_drv"), [do(P, "send_later"), msgs(1), trace(1)] end},
+     {"a thread cannot output to a port that is gone",
+      fun() ->
+              P = open("thread_probe_drv"),
+              close(P), gone(P),
+              [do(open(port2, "thread_probe_drv", []), "dead_port"), trace(2)]
+      end},
+     {"a port has one port data lock",
+      fun() -> _ = open("thread_probe_drv pdl"), [trace(2)] end},
+     {"locking the port data lock takes a reference", 
+      fun() -> P = open("thread_probe_drv pdl"), [do(P, "pdl_refc")] end},
+     {"a thread may use the queue under the port data lock",
+      fun() ->
+              trap(),
+              P = open("thread_probe_drv pdl"),
+              [do(P, "enq_from_thread"), parity_port:port_info(P, queue_size), close(P), gone(P), trace(5), msgs(1)]
+      end},
+     {"a port data lock outlives its port",
+      fun() ->
+              P = open("thread_probe_drv pdl"),
+              K = open(port2, "thread_probe_drv", []),
+              [do(P, "keep_pdl"), close(P), gone(P), do(K, "drop_pdl")]
+      end}].
+
+system() ->
+    [{"errors have their names", one("system_probe_drv", "errno")},
+     {"the system describes itself", one("system_probe_drv", "info")},
+     {"an older caller of driver_system_info is served", one("system_probe_drv", "info_old")},
+     {"time is monotonic and agrees with the clock", one("system_probe_drv", "time")},
+     {"time is converted rounding down", one("system_probe_drv", "convert")},
+     {"the environment is read and written", one("system_probe_drv", "environment")},
+     {"libraries are opened by their path without suffix",
+      fun() -> [do(open("system_probe_drv"), ["dl ", dir(), "/system_probe_drv"])] end},
+     {"atoms are words", one("system_probe_drv", "atoms")},
+     {"a timeslice is used up bit by bit", one("partial_probe_drv", "timeslice")}].

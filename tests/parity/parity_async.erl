@@ -1,0 +1,59 @@
+%% SPDX-License-Identifier: Apache-2.0
+%% Cases: async jobs.
+-module(parity_async).
+-include("parity.hrl").
+
+cases() ->
+    living() ++ dying().
+
+living() ->
+    [{"jobs with one key run and complete in order",
+      fun() -> P = open("async_probe_drv"), R = [do(P, "jobs 10"), msgs(10)], T = trace(30), R ++ [only("invoke", T), only("ready_async", T)] end},
+     {"a job without key runs",
+      fun() -> P = open("async_probe_drv"), [do(P, "job_without_key"), msgs(1), trace(3)] end},
+     {"the key is reduced to the number of a thread",
+      fun() -> P = open("async_probe_drv"), [do(P, "job_with_key " ++ K) || K <- ["0", "3", "17", "4294967295"]] ++ [msgs(4)] end},
+     {"the key of a port is stable",
+      fun() -> [do(open("async_probe_drv"), "port_key")] end},
+     {"ready_async is called instead of async_free",
+      fun() -> P = open("async_probe_drv mute"), [do(P, "jobs 2"), trace(6), none()] end},
+     {"a port answers while its job runs",
+      fun() ->
+              P = open("async_probe_drv"),
+              [do(P, "gated_jobs 1"), none(), do(P, "port_key"), do(P, "gate open"), msgs(1)]
+      end},
+     {"without ready_async the data is freed",
+      fun() -> P = open("async_unready_probe_drv"), [do(P, "jobs 2"), trace(4), none()] end}].
+
+only(Prefix, Lines) ->
+    [L || L <- Lines, lists:prefix(Prefix, L)].
+
+%% A second port of the driver opens the gate.
+dying() ->
+    Gate = fun(Script) -> trap(), P = open("async_probe_drv"), K = open(port2, "async_probe_drv", []), Script(P, K) end,
+    [{"closing does not wait for jobs, and what they leave is freed",
+      fun() ->
+              Gate(fun(P, K) -> [do(P, "gated_jobs 2"), close(P), gone(P), trace(1), do(K, "gate open"), trace(4), msgs(1)] end)
+      end},
+     {"a job without async_free ends silently when its port is gone",
+      fun() ->
+              Gate(fun(P, K) -> [do(P, "gated_job_without_free"), close(P), gone(P), trace(1), do(K, "gate open"), trace(1), none()] end)
+      end},
+     {"a job that completes while its port is closing is ready and may empty the queue",
+      fun() ->
+              Gate(fun(P, K) ->
+                           [do(P, "gated_jobs 1"), do(P, "enq abc"), close(P), trace(1), do(K, "gate open"), trace(5), gone(P), msgs(1)]
+                   end)
+      end},
+     {"jobs keep the driver loaded",
+      fun() ->
+              trap(),
+              P = open("async_probe_drv"),
+              K = open(port2, "async_probe_drv", []),
+              do(P, "gated_jobs 1"),
+              close(P),
+              do(K, "gate open"),
+              close(K),
+              ddll(unload, ["async_probe_drv"]),
+              [[L || L <- trace(5), L =/= "stop"]]
+      end}].
