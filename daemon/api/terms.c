@@ -24,18 +24,25 @@ ErlDrvTermData driver_mk_atom(char *string)
     return ph_atom_latin1(string, strlen(string));
 }
 
-/* erl_driver(3), driver_mk_port */
+/* erl_driver(3), driver_mk_port. Any thread: drivers call it from their async jobs too. */
 ErlDrvTermData driver_mk_port(ErlDrvPort port)
 {
-    struct ph_port *p = ph_port_here(port);
-    return p ? ph_port_word(p->handle) : PH_NIL;
+    struct ph_port *p = ph_port_by_handle((uint64_t)(uintptr_t)port);
+    if (!p)
+        return PH_NIL;
+    ph_port_unref(p);
+    return ph_port_word((uint64_t)(uintptr_t)port);
 }
 
-/* erl_driver(3), driver_connected */
+/* erl_driver(3), driver_connected. Any thread, as driver_mk_port. */
 ErlDrvTermData driver_connected(ErlDrvPort port)
 {
-    struct ph_port *p = ph_port_here(port);
-    return p ? p->owner : PH_NIL;
+    struct ph_port *p = ph_port_by_handle((uint64_t)(uintptr_t)port);
+    if (!p)
+        return PH_NIL;
+    ErlDrvTermData owner = p->owner;
+    ph_port_unref(p);
+    return owner;
 }
 
 /* erl_driver(3), driver_caller */

@@ -261,8 +261,7 @@ start_waiting() {
 }
 
 finish_waiting() {
-    wait "$pid" 2>/dev/null
-    status=$?
+    { wait "$pid"; status=$?; } 2>/dev/null # bash reports a killed job here
     exec 9>&-
     rm "$work/in"
 }
