@@ -94,13 +94,6 @@ static bool port_term(struct ph_req *r, struct ph_slice *term)
     return ph_req_raw(r, term) && term->len <= PH_MAX_TAG;
 }
 
-static bool iodata(struct ph_req *r, struct ph_slice *out)
-{
-    size_t size;
-    struct ph_cur c = r->cur;
-    return ph_req_raw(r, out) && ph_iodata_size(c, &size) == 0;
-}
-
 /* --- ports --- */
 
 static enum ph_fault open_port(struct ph_req *r)
@@ -133,16 +126,15 @@ static enum ph_fault open_port(struct ph_req *r)
 static bool op_elements(struct ph_req *r, struct ph_op_args *a)
 {
     uint64_t n;
-    struct ph_slice from;
     switch (r->what) {
     case PH_REQ_COMMAND:
-        return ph_req_pid(r, &a->caller) && iodata(r, &a->data);
+        return ph_req_pid(r, &a->caller) && ph_req_raw(r, &a->data);
     case PH_REQ_CONTROL:
     case PH_REQ_CALL:
         if (!ph_req_pid(r, &a->caller) || (r->element++, ph_etf_uint64(&r->cur, &n)) || n > UINT32_MAX)
             return false;
         a->number = (uint32_t)n;
-        return r->what == PH_REQ_CONTROL ? iodata(r, &a->data) : ph_req_raw(r, &a->data);
+        return ph_req_raw(r, &a->data);
     case PH_REQ_SEND:
         return ph_req_pid(r, &a->caller) && ph_req_raw(r, &a->data);
     case PH_REQ_CONNECT:
@@ -150,7 +142,7 @@ static bool op_elements(struct ph_req *r, struct ph_op_args *a)
     case PH_REQ_CLOSE:
         return ph_req_pid(r, &a->caller);
     case PH_REQ_EXIT:
-        return ph_req_raw(r, &from) && ph_req_raw(r, &a->data);
+        return ph_req_pid(r, &a->caller) && ph_req_raw(r, &a->data);
     case PH_REQ_INFO:
     case PH_REQ_SET_DATA:
         return ph_req_raw(r, &a->data);
@@ -231,13 +223,14 @@ static enum ph_fault grant(struct ph_req *r)
     r->element++;
     if (ph_etf_list(&r->cur, &n))
         return bad_request(r);
+    bool any = n > 0;
     for (; n > 0; n--) {
         if (ph_etf_tuple(&r->cur, &arity) || arity != 2 || ph_etf_uint64(&r->cur, &id) || id > PH_MAX_PORT_ID ||
             ph_etf_raw(&r->cur, &term) || term.len > PH_MAX_TAG)
             return bad_request(r);
         ph_peer_grant(r->peer, id, term);
     }
-    return PH_FAULT_NONE;
+    return any && ph_etf_nil(&r->cur) ? bad_request(r) : PH_FAULT_NONE;
 }
 
 /* --- hello --- */

@@ -154,6 +154,7 @@ static int append_frame(struct evbuffer *out, struct ph_wbuf *w)
         done = ref->at;
     }
     w->nrefs = 0;
+    w->ref_bytes = 0;
     return evbuffer_add(out, w->buf + done, w->len - done);
 }
 

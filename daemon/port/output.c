@@ -142,7 +142,7 @@ static int skip_in_vector(ErlIOVec *ev, size_t skip)
     if (i < ev->vsize && skip > 0) {
         ev->iov[i].iov_base = (char *)ev->iov[i].iov_base + skip;
         ev->iov[i].iov_len -= skip;
-    } else if (i < ev->vsize && ev->iov[i].iov_len == 0) {
+    } else if (i == 0 && ev->vsize > 0 && ev->iov[0].iov_len == 0) {
         i++;
     }
     return i;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns the grammar of Erlang terms: turns tokens into the external format. Binaries are in term_bits.c. Called by whoever has a
+/* Owns the grammar of Erlang terms: turns tokens into the external format. Binaries are in term_bits.c, identifiers in term_ident.c. Called by whoever has a
  * term in text. Every parse function is entered with the lexer at the first token of what it reads and leaves it at the last. */
 #include "term_read.h"
 
@@ -45,13 +45,13 @@ void ph_put32(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)v;
 }
 
-static void raw8(struct ph_wbuf *w, unsigned v)
+void ph_put_raw8(struct ph_wbuf *w, unsigned v)
 {
     uint8_t b = (uint8_t)v;
     ph_w_raw(w, &b, 1);
 }
 
-static void raw32(struct ph_wbuf *w, uint32_t v)
+void ph_put_raw32(struct ph_wbuf *w, uint32_t v)
 {
     uint8_t b[4];
     ph_put32(b, v);
@@ -102,12 +102,12 @@ static void write_integer(struct ph_wbuf *w, const struct ph_integer *n)
         ph_w_int(w, v);
         return;
     }
-    raw8(w, n->len < 256 ? ERL_SMALL_BIG_EXT : ERL_LARGE_BIG_EXT);
+    ph_put_raw8(w, n->len < 256 ? ERL_SMALL_BIG_EXT : ERL_LARGE_BIG_EXT);
     if (n->len < 256)
-        raw8(w, (unsigned)n->len);
+        ph_put_raw8(w, (unsigned)n->len);
     else
-        raw32(w, (uint32_t)n->len);
-    raw8(w, n->negative);
+        ph_put_raw32(w, (uint32_t)n->len);
+    ph_put_raw8(w, n->negative);
     ph_w_raw(w, n->mag, n->len);
 }
 
@@ -227,8 +227,8 @@ static bool parse_list(struct ph_reader *r, unsigned depth)
         ph_w_nil(w);
         return true;
     }
-    raw8(w, ERL_LIST_EXT);
-    raw32(w, 0);
+    ph_put_raw8(w, ERL_LIST_EXT);
+    ph_put_raw32(w, 0);
     for (;; ph_lex_next(&r->lex)) {
         size_t from = w->len;
         if (!parse(r, depth + 1))
@@ -273,8 +273,8 @@ static bool parse_tuple(struct ph_reader *r, unsigned depth)
 {
     size_t at = r->w->len;
     uint32_t n = 0;
-    raw8(r->w, ERL_SMALL_TUPLE_EXT);
-    raw8(r->w, 0);
+    ph_put_raw8(r->w, ERL_SMALL_TUPLE_EXT);
+    ph_put_raw8(r->w, 0);
     ph_lex_next(&r->lex);
     if (ph_lex_is(&r->lex, '}'))
         return ph_read_fits(r, 0);
@@ -382,102 +382,7 @@ static bool parse_map(struct ph_reader *r, unsigned depth)
     return ok;
 }
 
-/* ---- identifiers and funs ---- */
-
-static bool all_fit_32(struct ph_reader *r, const uint64_t *numbers, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if (numbers[i] > UINT32_MAX) {
-            ph_lex_error(&r->lex, r->lex.start, "a number in this identifier does not fit 32 bits");
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The node of the identifier just read; returns its creation. */
-static uint32_t write_node(struct ph_reader *r, uint32_t creation)
-{
-    bool own = *r->lex.start == '0';
-    ph_w_atom_len(r->w, own ? PH_CTL_NODE : r->lex.buf, own ? strlen(PH_CTL_NODE) : r->lex.len);
-    return own ? PH_CTL_CREATION : creation;
-}
-
-static bool wrong_count(struct ph_reader *r, const char *what)
-{
-    ph_lex_expected(&r->lex, r->lex.pos - 1, what);
-    return false;
-}
-
-static bool parse_pid(struct ph_reader *r)
-{
-    uint64_t id[2];
-    uint32_t creation;
-    int n = ph_lex_identifier(&r->lex, id, 2, &creation);
-    if (n < 0 || !all_fit_32(r, id, n))
-        return false;
-    if (n < 2)
-        return wrong_count(r, "'.' and a number");
-    raw8(r->w, ERL_NEW_PID_EXT);
-    creation = write_node(r, creation);
-    raw32(r->w, (uint32_t)id[0]);
-    raw32(r->w, (uint32_t)id[1]);
-    raw32(r->w, creation);
-    return true;
-}
-
-static bool parse_port(struct ph_reader *r)
-{
-    uint64_t id;
-    uint32_t creation;
-    int n = ph_lex_identifier(&r->lex, &id, 1, &creation);
-    if (n < 0)
-        return false;
-    if (n < 1)
-        return wrong_count(r, "'.' and a number");
-    bool small = id < 1u << 28;
-    raw8(r->w, small ? ERL_NEW_PORT_EXT : ERL_V4_PORT_EXT);
-    creation = write_node(r, creation);
-    if (!small)
-        raw32(r->w, (uint32_t)(id >> 32));
-    raw32(r->w, (uint32_t)id);
-    raw32(r->w, creation);
-    return true;
-}
-
-static bool parse_ref(struct ph_reader *r)
-{
-    uint64_t id[5];
-    uint32_t creation;
-    int n = ph_lex_identifier(&r->lex, id, 5, &creation);
-    if (n < 0 || !all_fit_32(r, id, n))
-        return false;
-    if (n < 1)
-        return wrong_count(r, "'.' and a number");
-    raw8(r->w, ERL_NEWER_REFERENCE_EXT);
-    raw8(r->w, 0);
-    raw8(r->w, (unsigned)n);
-    creation = write_node(r, creation);
-    raw32(r->w, creation);
-    for (int i = n; i > 0; i--) /* the text has the last word first */
-        raw32(r->w, (uint32_t)id[i - 1]);
-    return true;
-}
-
-static bool parse_hash(struct ph_reader *r, unsigned depth)
-{
-    struct ph_lex *x = &r->lex;
-    ph_lex_next(x);
-    if (ph_lex_is(x, '{'))
-        return parse_map(r, depth);
-    bool port = x->tok == PH_TOK_VAR && strcmp(x->buf, "Port") == 0;
-    if (!port && !(x->tok == PH_TOK_VAR && strcmp(x->buf, "Ref") == 0))
-        return ph_read_expected(r, "'{', Port or Ref after '#'");
-    ph_lex_next(x);
-    if (!ph_lex_is(x, '<'))
-        return ph_read_expected(r, "'<'");
-    return port ? parse_port(r) : parse_ref(r);
-}
+/* ---- atoms, funs and what begins with # ---- */
 
 static bool parse_atom(struct ph_reader *r)
 {
@@ -495,7 +400,7 @@ static bool parse_export(struct ph_reader *r)
 {
     struct ph_integer n = {0};
     int64_t arity = -1;
-    raw8(r->w, ERL_EXPORT_EXT);
+    ph_put_raw8(r->w, ERL_EXPORT_EXT);
     if (!parse_name(r, "the name of a module after 'fun'"))
         return false;
     ph_lex_next(&r->lex);
@@ -515,6 +420,21 @@ static bool parse_export(struct ph_reader *r)
     return true;
 }
 
+static bool parse_hash(struct ph_reader *r, unsigned depth)
+{
+    struct ph_lex *x = &r->lex;
+    ph_lex_next(x);
+    if (ph_lex_is(x, '{'))
+        return parse_map(r, depth);
+    bool port = x->tok == PH_TOK_VAR && strcmp(x->buf, "Port") == 0;
+    if (!port && !(x->tok == PH_TOK_VAR && strcmp(x->buf, "Ref") == 0))
+        return ph_read_expected(r, "'{', Port or Ref after '#'");
+    ph_lex_next(x);
+    if (!ph_lex_is(x, '<'))
+        return ph_read_expected(r, "'<'");
+    return port ? ph_read_port(r) : ph_read_ref(r);
+}
+
 /* ---- the whole ---- */
 
 static bool parse_punct(struct ph_reader *r, unsigned depth)
@@ -527,7 +447,7 @@ static bool parse_punct(struct ph_reader *r, unsigned depth)
     case '#':
         return parse_hash(r, depth);
     case '<':
-        return parse_pid(r);
+        return ph_read_pid(r);
     case '-':
     case '+':
         return parse_number(r);

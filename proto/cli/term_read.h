@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the term reader (term_read.c, term_bits.c) share. Its users include term.h. */
+/* What the parts of the term reader (term_read.c, term_bits.c, term_ident.c) share. Its users include term.h. */
 #ifndef PH_CLI_TERM_READ_H
 #define PH_CLI_TERM_READ_H
 
@@ -24,6 +24,9 @@ struct ph_integer {
 bool ph_read_sign(struct ph_reader *r);
 bool ph_read_integer(struct ph_reader *r, bool negative, struct ph_integer *n);
 bool ph_read_binary(struct ph_reader *r);
+bool ph_read_pid(struct ph_reader *r);
+bool ph_read_port(struct ph_reader *r);
+bool ph_read_ref(struct ph_reader *r);
 
 bool ph_read_expected(struct ph_reader *r, const char *what); /* at the current token; returns false */
 bool ph_read_no_memory(struct ph_reader *r);                  /* returns false */
@@ -36,5 +39,7 @@ bool ph_read_fits(struct ph_reader *r, size_t more);
 bool ph_integer_small(const struct ph_integer *n, int64_t *v);
 
 void ph_put32(uint8_t *p, uint32_t v);
+void ph_put_raw8(struct ph_wbuf *w, unsigned v);
+void ph_put_raw32(struct ph_wbuf *w, uint32_t v);
 
 #endif

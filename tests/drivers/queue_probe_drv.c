@@ -139,6 +139,12 @@ ACTION(do_deq)
     say_queue(s, a);
 }
 
+ACTION(do_deq_all)
+{
+    struct self *s = self;
+    say(a, "%zd", (ssize_t)driver_deq(s->port, driver_sizeq(s->port)));
+}
+
 ACTION(do_sizeq)
 {
     struct self *s = self;
@@ -180,7 +186,7 @@ ACTION(do_timer)
 static const struct action actions[] = {
     {"enq", do_enq},   {"pushq", do_pushq},   {"enq_bin", do_enq_bin}, {"pushq_bin", do_pushq_bin}, {"bin_refc", do_bin_refc},
     {"enqv", do_enqv}, {"pushqv", do_pushqv}, {"deq", do_deq},         {"sizeq", do_sizeq},         {"peekqv", do_peekqv},
-    {"drain", do_drain}, {"talk", do_talk},   {"timer", do_timer},     {NULL, NULL},
+    {"deq_all", do_deq_all}, {"drain", do_drain}, {"talk", do_talk},   {"timer", do_timer},     {NULL, NULL},
 };
 
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)

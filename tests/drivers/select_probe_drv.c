@@ -56,12 +56,17 @@ static void ready_input(ErlDrvData d, ErlDrvEvent e)
     char buf[16];
     ssize_t n = s->read_size ? read(s->mine, buf, (size_t)s->read_size) : 0;
     trace("ready_input %s %zd %.*s", (int)(intptr_t)e == s->mine ? "mine" : "not mine", n, n > 0 ? (int)n : 0, buf);
-    if (n <= 0)
-        driver_select(s->port, e, ERL_DRV_READ, 0);
-    else
+    if (n > 0)
         driver_output(s->port, buf, (ErlDrvSizeT)n);
-    if (s->deselect)
-        driver_select(s->port, e, s->deselect, 0);
+    else
+        driver_select(s->port, e, ERL_DRV_READ, 0);
+    if (!s->deselect)
+        return;
+    deselecting = 1;
+    driver_select(s->port, e, s->deselect, 0);
+    deselecting = 0;
+    if (s->deselect & ERL_DRV_USE)
+        s->mine = -1;
 }
 
 static void ready_output(ErlDrvData d, ErlDrvEvent e)

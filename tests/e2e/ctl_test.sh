@@ -23,6 +23,7 @@ verdict() { # NAME STATUS, then what went wrong on stdin
     if (($2 == 0)); then
         passed=$((passed + 1))
         echo "ok $number - $1"
+        cat >/dev/null
     else
         failed=$((failed + 1))
         echo "not ok $number - $1"
@@ -174,7 +175,7 @@ EOF
 check 'a session with two ports is played' 0 "loaded
 $opened
 $opened
-{p1,{data,{eol,<<\"hello world\">>}}}
+{p1,{data,<<\"hello world\">>}}
 {ok,call,{ok,1,{a,\"b c\"}}}
 {ok,control,[1,2]}
 {exit,p1,normal}
@@ -197,6 +198,36 @@ own shell <<<$'frob\np9 close\nwait\nquit\nping'
 check 'unknown words are usage errors, and quit ends' 2 ''
 own shell </dev/null
 check 'no lines are no mistake' 0 ''
+
+# ---- a running host ----
+
+port=$((20000 + $$ % 20000))
+"$daemon" --unix "$work/sock" --tcp "127.0.0.1:$port" --driver-path "$drivers" 2>"$work/host.log" &
+host=$!
+for _ in {1..100}; do
+    [[ -S $work/sock ]] && "$ctl" --tcp "127.0.0.1:$port" ping >/dev/null 2>&1 && break
+    sleep 0.05
+done
+run "$ctl" --unix "$work/sock" open echo_drv command hello
+check 'a port is opened over a unix socket' 0 "$opened"$'\n{port,{data,"hello"}}\n'"$closed"
+run "$ctl" --tcp "127.0.0.1:$port" open echo_drv control 0 hello
+check 'a port is opened over TCP' 0 "$opened"$'\n{ok,control,"hello"}\n'"$closed"
+"$ctl" --unix "$work/sock" open echo_drv wait 3000 >"$work/other" 2>/dev/null &
+other=$!
+for _ in {1..100}; do
+    grep -q open "$work/other" && break
+    sleep 0.05
+done
+run "$ctl" --unix "$work/sock" ports --all
+check_that 'the ports of other connections are shown' grep -qE '^\[#\{.*name => "echo_drv"' "$work/out"
+run "$ctl" --unix "$work/sock" ports
+check 'its own ports are shown by default' 0 '[]'
+kill -INT "$other" "$host" 2>/dev/null
+wait "$host"
+run "$ctl" --unix "$work/sock" ping
+check_err 'a host that has ended gives no connection' 3 'cannot connect'
+kill "$other" 2>/dev/null
+wait "$other"
 
 # ---- usage ----
 

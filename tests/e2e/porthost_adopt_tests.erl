@@ -8,8 +8,8 @@
 
 %% Compile a module into a directory in the code path, and load it.
 with_module(Lines, Options, Test) ->
-    Dir = filename:join(os:getenv("TMPDIR", "/tmp"),
-                        lists:concat(["adopt-", os:getpid(), "-", erlang:unique_integer([positive])])),
+    Name = lists:concat(["adopt-", os:getpid(), "-", erlang:unique_integer([positive])]),
+    Dir = filename:join(os:getenv("TMPDIR", "/tmp"), Name),
     ok = file:make_dir(Dir),
     Source = filename:join(Dir, ?MODULE_NAME) ++ ".erl",
     ok = file:write_file(Source, ["-module(", atom_to_list(?MODULE_NAME), ").\n",
@@ -79,8 +79,8 @@ options_that_change_the_meaning_are_kept_test() ->
     end).
 
 transforms_of_the_module_are_not_applied_again_test() ->
-    with_module(["-compile([{parse_transform, porthost_transform}, warnings_as_errors])." | source()],
-                [debug_info], fun(_) ->
+    Attribute = "-compile([{parse_transform, porthost_transform}, warnings_as_errors]).",
+    with_module([Attribute | source()], [debug_info], fun(_) ->
         ?assertEqual(ok, porthost:adopt(?MODULE_NAME)),
         ?assertEqual(port, kind(self()))
     end).
@@ -101,14 +101,14 @@ a_module_that_is_nowhere_is_not_found_test() ->
     ?assertError(_, porthost:adopt("not an atom")).
 
 code_that_is_run_is_not_purged_test() ->
-    with_module(["-export([kind/1, wait/0])." | tl(source())] ++ ["wait() -> receive stop -> ok end."],
-                [debug_info], fun(_) ->
+    Source = ["-export([kind/1, wait/0])." | tl(source())] ++ ["wait() -> receive stop -> ok end."],
+    with_module(Source, [debug_info], fun(_) ->
         Pid = spawn(?MODULE_NAME, wait, []),
         ?assertEqual(ok, porthost:adopt(?MODULE_NAME)),
         ?assertEqual({error, old_code_in_use}, porthost:adopt(?MODULE_NAME)),
         ?assert(is_process_alive(Pid)),
         Pid ! stop,
-        timer:sleep(20),
+        porthost_fake:until(fun() -> not is_process_alive(Pid) end),
         ?assertEqual(ok, porthost:adopt(?MODULE_NAME))
     end).
 

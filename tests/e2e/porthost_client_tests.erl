@@ -40,7 +40,7 @@ command_lines_are_sent_as_bytes_test_() ->
               ?FAKE(Fake, begin
                   open(Given),
                   {open, _, _, _, _, Command, [binary]} =
-                      porthost_fake:await(Fake, fun(R) -> element(1, R) =:= open end),
+                      porthost_fake:await(Fake, open),
                   ?assertEqual(Sent, Command)
               end)
       end}
@@ -180,7 +180,7 @@ control_gives_what_the_driver_gives_test() ->
         ?assertEqual(<<"abc">>, porthost:port_control(Port, 5, ["a", <<"bc">>])),
         ?assertEqual(<<>>, porthost:port_control(Port, 16#FFFFFFFF, [])),
         Me = self(),
-        {control, _, _, Caller, _, _} = porthost_fake:await(Fake, fun(R) -> element(1, R) =:= control end),
+        {control, _, _, Caller, _, _} = porthost_fake:await(Fake, control),
         ?assertEqual(Me, Caller)
     end).
 
@@ -295,7 +295,8 @@ data_of_a_port_is_kept_test() ->
 
 dead_ports_and_other_things_are_badarg_test_() ->
     Things = [fun dead/0, fun() -> self() end, fun() -> no_such_name end, fun() -> 1 end,
-              fun() -> {a} end, fun() -> "x" end, fun() -> init end, fun() -> whereis(porthost) end],
+              fun() -> {a} end, fun() -> "x" end, fun() -> init end,
+              fun() -> whereis(porthost) end],
     Calls = [fun(P) -> porthost:port_command(P, "x") end,
              fun(P) -> porthost:port_command(P, "x", []) end,
              fun(P) -> porthost:port_command(P, "x", [force]) end,
@@ -429,7 +430,7 @@ the_sender_is_the_caller_test() ->
         Port = open("echo_drv"),
         Me = self(),
         spawn(fun() -> porthost:send(Port, {Me, {command, "x"}}) end),
-        {send, _, Sender, {Me, _}} = porthost_fake:await(Fake, fun(R) -> element(1, R) =:= send end),
+        {send, _, Sender, {Me, _}} = porthost_fake:await(Fake, send),
         ?assertNotEqual(Me, Sender),
         Data = {Port, {data, <<"x">>}},
         ?assertEqual(Data, next())
@@ -443,3 +444,18 @@ commands_and_messages_of_one_process_keep_their_order_test() ->
          end || N <- lists:seq(1, 200)],
         [?assertEqual({Port, {data, integer_to_binary(N)}}, next()) || N <- lists:seq(1, 200)]
     end).
+
+an_error_names_the_function_that_was_called_test() ->
+    ?PORT(Port, begin
+        [?assertMatch({Function, [{porthost, Function, [Port | _], _}, {?MODULE, _, _, _} | _]},
+                      {Function, stack(fun() -> apply(porthost, Function, [Port | Args]) end)})
+         || {Function, Args} <- [{port_command, [foo]}, {port_command, [x, [foo]]},
+                                 {port_control, [-1, ""]}, {port_control, [99, ""]},
+                                 {port_call, [-1, x]}, {port_connect, [foo]},
+                                 {port_info, [foo]}, {send, [x, foo]}]]
+    end).
+
+stack(Fun) ->
+    try Fun() of Result -> {returned, Result}
+    catch error:_:Stack -> Stack
+    end.

@@ -106,7 +106,8 @@ load_and_unload_give_ok_or_the_reason_test_() ->
              end)
      end
      || {Answer, Result} <- [{{ok, loaded}, ok}, {{ok, already_loaded}, ok},
-                             {{ok, pending_process}, ok}, {{error, not_loaded}, {error, not_loaded}},
+                             {{ok, pending_process}, ok},
+                             {{error, not_loaded}, {error, not_loaded}},
                              {{error, inconsistent}, {error, bad_driver_name}}]].
 
 the_options_are_those_of_erl_ddll_test_() ->
@@ -114,7 +115,8 @@ the_options_are_those_of_erl_ddll_test_() ->
              answering({ok, loaded}, fun(Fake) ->
                  ok = apply(porthost_ddll, Function, Args),
                  Request = request(Fake),
-                 ?assertEqual(lists:sort(Options), lists:sort(element(tuple_size(Request), Request)))
+                 Sent = element(tuple_size(Request), Request),
+                 ?assertEqual(lists:sort(Options), lists:sort(Sent))
              end)
      end
      || {Function, Args, Options} <-

@@ -7,8 +7,8 @@
 %% likes, and look at what the client has sent.
 -module(porthost_fake).
 
--export([run/1, start/0, start/1, stop/1, path/1, script/2, send/2, send_all/2, pause/1, close/1, requests/1, await/2,
-         hello/0]).
+-export([run/1, start/0, start/1, stop/1, path/1, script/2, send/2, send_all/2, pause/1, close/1,
+         requests/1, await/2, until/1, hello/0]).
 
 -record(st, {path, listener, socket, script, rest = <<>>, ports = #{}, log = []}).
 -record(port, {term, owner, data = undefined}).
@@ -65,7 +65,9 @@ close(Fake) -> call(Fake, close).
 pause(Fake) -> call(Fake, pause).
 requests(Fake) -> call(Fake, requests).
 
-%% Wait for a request that Select is true of, among those that came and those to come.
+%% Wait for a request of that name, or that Select is true of, among those that came and those to
+%% come.
+await(Fake, Name) when is_atom(Name) -> await(Fake, fun(R) -> element(1, R) =:= Name end);
 await(Fake, Select) -> await(Fake, Select, 200).
 
 await(Fake, Select, N) ->
@@ -73,6 +75,15 @@ await(Fake, Select, N) ->
         [R | _] -> R;
         [] when N > 0 -> timer:sleep(10), await(Fake, Select, N - 1);
         [] -> error({no_such_request, requests(Fake)})
+    end.
+
+%% Wait until a condition holds.
+until(Condition) -> until(Condition, 200).
+
+until(Condition, N) ->
+    case Condition() of
+        true -> ok;
+        false when N > 0 -> timer:sleep(10), until(Condition, N - 1)
     end.
 
 hello() ->
@@ -114,7 +125,7 @@ loop(#st{socket = Socket} = St) ->
         {tcp, Socket, Bytes} ->
             loop(received(St#st{rest = <<(St#st.rest)/binary, Bytes/binary>>}));
         {tcp_closed, Socket} ->
-            loop(St#st{log = [closed | St#st.log]});
+            loop(St#st{log = [{closed} | St#st.log]});
         {call, From, Ref, What} ->
             {Answer, St1} = called(What, St),
             From ! {Ref, Answer},

@@ -48,7 +48,8 @@ binaries_in_lists_stay_apart_test() ->
     ?assertEqual(Data, porthost_wire:data(Data)).
 
 deep_lists_are_made_flat_test() ->
-    Flat = porthost_wire:data(lists:foldl(fun(_, L) -> [L] end, [<<"abc">>, $d], lists:seq(1, 5000))),
+    Deep = lists:foldl(fun(_, L) -> [L] end, [<<"abc">>, $d], lists:seq(1, 5000)),
+    Flat = porthost_wire:data(Deep),
     ?assertEqual(<<"abcd">>, iolist_to_binary(Flat)),
     ?assert(lists:all(fun is_binary/1, Flat)).
 
@@ -63,7 +64,8 @@ flat_data_is_a_binary_test() ->
 
 messages_of_a_port_are_known_test() ->
     Me = self(),
-    ?assertEqual({command, {Me, {command, <<"ab">>}}}, porthost_wire:message({Me, {command, "ab"}})),
+    ?assertEqual({command, {Me, {command, <<"ab">>}}},
+                 porthost_wire:message({Me, {command, "ab"}})),
     ?assertEqual({other, {Me, close}}, porthost_wire:message({Me, close})),
     ?assertEqual({other, {Me, {connect, Me}}}, porthost_wire:message({Me, {connect, Me}})).
 

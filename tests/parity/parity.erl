@@ -73,8 +73,8 @@ compare_all(Cases, Options) ->
                 #{'vm-only' := true} -> Left#side{label = "vm again"};
                 _ -> Left#side{backend = porthost, label = "porthost"}
             end,
-    Repeated = lists:append(lists:duplicate(list_to_integer(maps:get(runs, Options)), Cases)),
-    {Passed, Failed} = compare(Repeated, started(Left, 1), started(Right, 2), Intended, Options, {0, 0}),
+    {Passed, Failed} = lists:foldl(fun(_, Counts) -> compare(Cases, started(Left, 1), started(Right, 2), Intended, Options, Counts) end,
+                                   {0, 0}, lists:seq(1, list_to_integer(maps:get(runs, Options)))),
     io:format("~b passed, ~b failed~n", [Passed, Failed]),
     case Failed of
         0 -> 0;
@@ -90,12 +90,12 @@ intended(File) ->
     end.
 
 compare([], Left, Right, _Intended, _Options, Counts) ->
-    peer:stop(Left#side.peer),
-    peer:stop(Right#side.peer),
+    ended(Left),
+    ended(Right),
+    [file:delete(trace(N)) || N <- [1, 2]],
     Counts;
 compare([{Module, Name} | Rest], Left0, Right0, Intended, Options, {Passed, Failed}) ->
-    {A, Left} = observe(Left0, Module, Name, 1),
-    {B, Right} = observe(Right0, Module, Name, 2),
+    {{A, Left}, {B, Right}} = both(fun() -> observe(Left0, Module, Name, 1) end, fun() -> observe(Right0, Module, Name, 2) end),
     is_map_key(print, Options) andalso io:format("~ts~n    ~tp~n", [Name, A]),
     Verdict = verdict(A, B, maps:find(Name, Intended)),
     report(Verdict, Name, {Left#side.label, A}, {Right#side.label, B}),
@@ -109,13 +109,18 @@ compare([{Module, Name} | Rest], Left0, Right0, Intended, Options, {Passed, Fail
 
 %% A case that the VM itself does not get through says nothing; a difference that is listed must still be there.
 verdict(A, B, Listed) ->
-    case [hung || X <- A, X =:= hung orelse (is_tuple(X) andalso lists:member(element(1, X), [node_down, left_over, died, stopped]))] of
-        [] when A =:= B, Listed =:= error -> same;
-        [] when A =:= B -> no_longer;
-        [] when Listed =:= error -> failed;
-        [] -> {intended, element(2, Listed)};
-        _ -> broken
+    case lists:any(fun is_trouble/1, A) of
+        true -> broken;
+        false when A =:= B, Listed =:= error -> same;
+        false when A =:= B -> no_longer;
+        false when Listed =:= error -> failed;
+        false -> {intended, element(2, Listed)}
     end.
+
+%% Steps that say that the case or its node did not come to a good end.
+is_trouble('$hung') -> true;
+is_trouble({Mark, _}) -> lists:member(Mark, ['$node_down', '$left_over', '$died', '$stopped']);
+is_trouble(_) -> false.
 
 report(same, _Name, _A, _B) ->
     ok;
@@ -148,23 +153,41 @@ shown(X) ->
 
 %% ---- sides -----------------------------------------------------------------
 
+%% At the same time.
+both(First, Second) ->
+    {Pid, Ref} = spawn_monitor(fun() -> exit({result, Second()}) end),
+    Result = First(),
+    receive {'DOWN', Ref, process, Pid, {result, Other}} -> {Result, Other} end.
+
 observe(Side, Module, Name, N) ->
     try peer:call(Side#side.peer, parity_run, run, [Module, Name], ?CALL_TIME) of
-        Observation -> {Observation, Side}
+        Observation -> {Observation, refreshed(Side, Observation, N)}
     catch
         Class:Reason ->
             catch peer:stop(Side#side.peer),
-            {[{node_down, Class, first(Reason)}], started(Side, N)}
+            {[{'$node_down', {Class, first(Reason)}}], started(Side, N)}
     end.
+
+%% What a case has left behind must not disturb the next one.
+refreshed(Side, Observation, N) ->
+    case lists:any(fun is_trouble/1, Observation) of
+        false -> Side;
+        true -> ended(Side), started(Side, N)
+    end.
+
+%% Without waiting for ports that will never be flushed.
+ended(#side{peer = Peer}) ->
+    peer:cast(Peer, erlang, halt, [0, [{flush, false}]]),
+    catch peer:stop(Peer),
+    ok.
 
 first(Reason) when is_tuple(Reason), tuple_size(Reason) > 0 -> element(1, Reason);
 first(Reason) -> Reason.
 
 %% The trace file's name is passed on by the node to the daemon, its child.
 started(Side = #side{backend = Backend, options = Options}, N) ->
-    Trace = filename:join(tmp(), io_lib:format("parity-~s-~b.trace", [os:getpid(), N])),
     Paths = [filename:dirname(code:which(?MODULE)) | [need(client, Options) || Backend =:= porthost]],
-    Env = [{"PH_PROBE_TRACE", lists:flatten(Trace)}, {"PARITY_DRIVERS", filename:absname(need(drivers, Options))}],
+    Env = [{"PH_PROBE_TRACE", trace(N)}, {"PARITY_DRIVERS", filename:absname(need(drivers, Options))}],
     Args = ["-kernel", "logger_level", "none", "+A", "4", "-pa" | Paths],
     {ok, Peer, _} = peer:start(#{connection => standard_io, args => Args, env => Env}),
     Host = case Backend of
@@ -173,6 +196,9 @@ started(Side = #side{backend = Backend, options = Options}, N) ->
            end,
     ok = peer:call(Peer, parity_run, start, [Backend, Host], ?CALL_TIME),
     Side#side{peer = Peer}.
+
+trace(N) ->
+    filename:join(tmp(), lists:flatten(io_lib:format("parity-~s-~b.trace", [os:getpid(), N]))).
 
 tmp() ->
     case os:getenv("TMPDIR") of

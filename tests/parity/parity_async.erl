@@ -12,28 +12,25 @@ living() ->
      {"a job without key runs",
       fun() -> P = open("async_probe_drv"), [do(P, "job_without_key"), msgs(1), trace(3)] end},
      {"the key is reduced to the number of a thread",
-      fun() -> P = open("async_probe_drv"), [do(P, "job_with_key " ++ K) || K <- ["0", "3", "17", "4294967295"]] ++ [msgs(4)] end},
+      fun() -> P = open("async_probe_drv"), [[do(P, "job_with_key " ++ K) || K <- ["0", "3", "17", "4294967295"]], msgs(4)] end},
      {"the key of a port is stable",
       fun() -> [do(open("async_probe_drv"), "port_key")] end},
      {"ready_async is called instead of async_free",
-      fun() -> P = open("async_probe_drv mute"), [do(P, "jobs 2"), trace(6), none()] end},
+      fun() -> P = open("async_probe_drv mute"), R = do(P, "jobs 2"), T = trace(4), [R, only("ready", T), only("async_free", T), none()] end},
      {"a port answers while its job runs",
       fun() ->
               P = open("async_probe_drv"),
               [do(P, "gated_jobs 1"), none(), do(P, "port_key"), do(P, "gate open"), msgs(1)]
       end},
      {"without ready_async the data is freed",
-      fun() -> P = open("async_unready_probe_drv"), [do(P, "jobs 2"), trace(4), none()] end}].
-
-only(Prefix, Lines) ->
-    [L || L <- Lines, lists:prefix(Prefix, L)].
+      fun() -> P = open("async_unready_probe_drv"), R = do(P, "jobs 2"), T = trace(4), [R, only("invoke", T), only("async_free", T), none()] end}].
 
 %% A second port of the driver opens the gate.
 dying() ->
     Gate = fun(Script) -> trap(), P = open("async_probe_drv"), K = open(port2, "async_probe_drv", []), Script(P, K) end,
     [{"closing does not wait for jobs, and what they leave is freed",
       fun() ->
-              Gate(fun(P, K) -> [do(P, "gated_jobs 2"), close(P), gone(P), trace(1), do(K, "gate open"), trace(4), msgs(1)] end)
+              Gate(fun(P, K) -> R = [do(P, "gated_jobs 2"), close(P), gone(P), trace(1), do(K, "gate open")], T = trace(4), R ++ [only("invoke", T), only("async_free", T), msgs(1)] end)
       end},
      {"a job without async_free ends silently when its port is gone",
       fun() ->

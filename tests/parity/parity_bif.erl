@@ -28,7 +28,7 @@ cases() ->
      {"port_info of a port that is gone is undefined",
       fun() -> P = open("output_probe_drv"), close(P), gone(P), [parity_port:port_info(P), parity_port:port_info(P, name), r(fun() -> parity_port:port_info(P, unknown) end)] end},
      {"port_info of what is no port is a badarg, and of an unknown name undefined",
-      fun() -> [r(fun() -> parity_port:port_info(X) end) || X <- [1, {}, "x", no_such_name]] ++ [r(fun() -> parity_port:port_info(no_such_name, name) end)] end},
+      fun() -> [[r(fun() -> parity_port:port_info(X) end) || X <- [1, {}, "x", no_such_name]], r(fun() -> parity_port:port_info(no_such_name, name) end)] end},
      {"the process id that a driver sets is shown",
       fun() ->
               P = open("partial_probe_drv"),
@@ -71,7 +71,7 @@ cases() ->
       fun() ->
               load("start_probe_drv"),
               [r(fun() -> parity_port:open_port(N, O), opened end)
-               || {N, O} <- [{{spawn_driver, "start_probe_drv"}, a}, {{spawn_driver, "start_probe_drv"}, [a | b]}, {{spawn_driver}, []}, {spawn_driver, []},
+               || {N, O} <- [{{spawn_driver, "start_probe_drv"}, a}, {{spawn_driver, "start_probe_drv"}, [a | b]}, {{spawn_driver}, []},
                              {{spawn_driver, "start_probe_drv", x}, []}, {{spawn_driver, 1}, []}, {{spawn_driver, []}, []}, {{spawn_driver, <<>>}, []}]]
       end},
      {"a port is linked to its owner from the start",

@@ -46,6 +46,16 @@ suspension() ->
               With(fun(P, A) ->
                            do(P, "busy_on_output"),
                            First = ask(A, send(P, "first")),
+                           do(P, "limits 0 0"),
+                           C = start_ask(A, send(P, "second")),
+                           [First, answered(C, ?WAIT), do(P, "busy 0"), answer(C), trace(4)]
+                   end)
+      end},
+     {"the command that makes the port busy succeeds and the very next one waits",
+      fun() ->
+              With(fun(P, A) ->
+                           do(P, "busy_on_output"),
+                           First = ask(A, send(P, "first")),
                            C = start_ask(A, send(P, "second")),
                            [First, answered(C, ?WAIT), do(P, "busy 0"), answer(C), trace(4)]
                    end)
@@ -123,9 +133,9 @@ options() ->
      {"options of port_command that do not exist are a badarg",
       fun() ->
               P = open("busy_probe_drv"),
-              [send(P, "a", O) || O <- [[wrong], wrong, [force | nosuspend], [{force, true}]]] ++ [send(P, "ok", []), trace(1)]
+              [[send(P, "a", O) || O <- [[wrong], wrong, [force | nosuspend], [{force, true}]]], send(P, "ok", []), trace(1)]
       end},
-     {"waiting processes see no driver of another port",
+     {"a busy port does not make another port of its driver busy",
       fun() ->
               P = open("busy_probe_drv"),
               Q = open(port2, "busy_probe_drv", []),
@@ -139,7 +149,7 @@ limits() ->
      {"a low limit above the high one raises it",
       fun() -> P = open("busy_probe_drv"), [do(P, "limits " ++ L) || L <- ["10 20", "100 50", "1 1"]] end},
      {"limits once disabled stay disabled",
-      fun() -> P = open("busy_probe_drv"), [do(P, "limits " ++ L) || L <- ["disabled 0", "0 0", "100 200"]] ++ [command(P, "still works"), trace(1)] end},
+      fun() -> P = open("busy_probe_drv"), [[do(P, "limits " ++ L) || L <- ["disabled 0", "0 0", "100 200"]], command(P, "still works"), trace(1)] end},
      {"limits are read through the pointers that are given",
       fun() -> [do(open("busy_probe_drv"), "limits_null")] end},
      {"a driver without command queue limits has none",

@@ -12,16 +12,23 @@ cases() ->
               A = proc(a),
               [do(P, "report"), call(P, 0, x), ask(A, fun() -> do(P, "report") end), ask(A, fun() -> call(P, 0, x) end), msgs(5)]
       end},
-     {"the caller of a command is its real sender, whoever it says it is",
+     {"the caller of a command is the process that commands",
+      fun() ->
+              P = open("caller_probe_drv"),
+              A = proc(a),
+              command(P, "x"),
+              ask(A, fun() -> parity_port:port_command(P, "x") end),
+              R = msgs(3),
+              P ! {self(), {command, "x"}},
+              [R, msgs(1)]
+      end},
+     {"the caller of a command by message is its real sender, whoever it says it is",
       fun() ->
               P = open("caller_probe_drv"),
               A = proc(a),
               Self = self(),
-              command(P, "x"),
-              P ! {self(), {command, "x"}},
-              ask(A, fun() -> parity_port:port_command(P, "x") end),
               ask(A, fun() -> P ! {Self, {command, "x"}}, ok end),
-              [msgs(5)]
+              [msgs(2)]
       end},
      {"there is no caller in timeout, ready_input, ready_async and process_exit",
       fun() ->

@@ -5,8 +5,8 @@
 %% Functions that wait take a number of things to wait for, at most five seconds, and then look a moment longer for more.
 -module(parity_case).
 
--export([open/1, open/2, open/3, load/1, dir/0, do/2, control/3, call/3, command/2, bang/2, close/1, r/1, ddll/2]).
--export([msgs/1, none/0, trace/1, trace_file/0, gone/1, until/1]).
+-export([open/1, open/2, open/3, load/1, dir/0, do/2, dos/2, control/3, call/3, command/2, bang/2, close/1, r/1, ddll/2]).
+-export([msgs/1, none/0, trace/1, only/2, trace_file/0, gone/1, until/1, until/2]).
 -export([proc/1, ask/2, start_ask/2, answered/2, answer/1, stop_proc/1, name/2, trap/0]).
 -export([normalise/1, run/1]).
 
@@ -43,6 +43,9 @@ dir() ->
 %% An action of a probe driver, and its answer.
 do(Port, Action) ->
     control(Port, 0, Action).
+
+dos(Port, Actions) ->
+    [do(Port, A) || A <- Actions].
 
 control(Port, Op, Data) ->
     r(fun() -> parity_port:port_control(Port, Op, Data) end).
@@ -101,20 +104,27 @@ trace(N) ->
     put(trace_seen, length(Lines)),
     lists:nthtail(Seen, Lines).
 
+%% Of events in different threads only those of one kind have an order.
+only(Prefix, Lines) ->
+    [L || L <- Lines, lists:prefix(Prefix, L)].
+
 lines() ->
     {ok, Bytes} = file:read_file(trace_file()),
     [unicode:characters_to_list(L, latin1) || L <- binary:split(Bytes, <<"\n">>, [global]), L =/= <<>>].
 
 until(Condition) ->
-    until(Condition, erlang:monotonic_time(millisecond) + ?LONG).
+    until(Condition, ?LONG).
 
-until(Condition, End) ->
+until(Condition, Timeout) ->
+    until_time(Condition, erlang:monotonic_time(millisecond) + Timeout).
+
+until_time(Condition, End) ->
     case Condition() of
         true ->
             true;
         false ->
             case erlang:monotonic_time(millisecond) < End of
-                true -> timer:sleep(3), until(Condition, End);
+                true -> timer:sleep(3), until_time(Condition, End);
                 false -> false
             end
     end.
@@ -209,7 +219,7 @@ normalise(Term) ->
 %% What is_port/1 says of a hosted port is not an observation.
 kind(Thing) ->
     case get({name, Thing}) of
-        Name when Name =:= port; Name =:= port2; Name =:= child -> port;
+        Name when Name =:= port; Name =:= port2; Name =:= port3; Name =:= child -> port;
         _ -> process
     end.
 
@@ -217,5 +227,5 @@ kind(Thing) ->
 run(Fun) ->
     case r(Fun) of
         Observation when is_list(Observation) -> normalise(Observation);
-        Other -> [{stopped, normalise(Other)}]
+        Other -> [{'$stopped', normalise(Other)}]
     end.

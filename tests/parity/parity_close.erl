@@ -55,7 +55,7 @@ closing() ->
                    parity_port:monitor_port(P),
                    How(P),
                    lists:sort([setelement(2, M, x) || M <- msgs(2), element(1, M) =:= 'DOWN']) ++ [gone(P)]
-               end || {N, How} <- [{port, fun(P) -> close(P) end}, {port2, fun(P) -> exit(P, some_reason) end}]]
+               end || {N, How} <- [{port, fun(P) -> close(P) end}, {port2, fun(P) -> exit(P, some_reason) end}, {port3, fun(P) -> exit(P, kill) end}]]
       end},
      {"a monitor of a port that is gone says noproc",
       fun() -> P = open("output_probe_drv"), close(P), gone(P), parity_port:monitor_port(P), [msgs(1)] end},
@@ -157,7 +157,7 @@ owners() ->
               P = open("output_probe_drv"),
               A = proc(a),
               stop_proc(A),
-              [r(fun() -> parity_port:port_connect(P, X) end) || X <- [A, a, 1, {a}]] ++ [close(P), r(fun() -> parity_port:port_connect(P, self()) end)]
+              [[r(fun() -> parity_port:port_connect(P, X) end) || X <- [A, a, 1, {a}]], close(P), r(fun() -> parity_port:port_connect(P, self()) end)]
       end},
      {"a connect message is answered, and neither links nor unlinks",
       fun() ->
@@ -185,7 +185,9 @@ messages() ->
     [{"a message that is none of the three is an exit signal badsig to the owner, and the port lives on",
       fun() -> [Bad(fun(_) -> M end) || M <- [nonsense, {self(), nonsense}, {self(), {command}}, {1, 2, 3}, [], <<"x">>, {self(), {nonsense, x}}]] end},
      {"a command message with data that is not iodata is a badsig",
-      fun() -> [Bad(fun(_) -> {self(), {command, D}} end) || D <- [a, [256], <<1:1>>, {}]] end},
+      fun() -> [Bad(fun(_) -> {self(), {command, D}} end) || D <- [a, [256], {}]] end},
+     {"an output callback gets the whole bytes of a bit string sent by message",
+      fun() -> [Bad(fun(_) -> {self(), {command, D}} end) || D <- [<<1:1>>, <<65, 1:1>>]] end},
      {"a message in the name of another than the owner is a badsig to the owner",
       fun() -> [Bad(fun(_) -> {spawn(fun() -> ok end), Request} end) || Request <- [{command, "x"}, close, {connect, self()}]] end},
      {"a connect message to what is no process is a badsig",
@@ -206,7 +208,7 @@ messages() ->
               trap(),
               P = open("output_probe_drv"),
               close(P), gone(P), msgs(1),
-              [bang(P, M) =:= M || M <- [{self(), {command, "x"}}, {self(), close}, nonsense]] ++ [none()]
+              [[bang(P, M) =:= M || M <- [{self(), {command, "x"}}, {self(), close}, nonsense]], none()]
       end},
      {"the former owner can no longer command by message",
       fun() ->
@@ -223,7 +225,8 @@ messages() ->
               P = open("output_probe_drv"),
               true = register(close_case, P),
               close_case ! {self(), {command, "by message"}},
-              [command(close_case, "by function"), do(close_case, "flags"), r(fun() -> parity_port:port_info(close_case, name) end),
-               r(fun() -> parity_port:port_info(close_case, registered_name) end), msgs(2), close(close_case), command(close_case, "x"), close(close_case),
+              First = msgs(1),
+              [First, command(close_case, "by function"), do(close_case, "flags"), r(fun() -> parity_port:port_info(close_case, name) end),
+               r(fun() -> parity_port:port_info(close_case, registered_name) end), msgs(1), close(close_case), command(close_case, "x"), close(close_case),
                r(fun() -> parity_port:port_info(close_case) end)]
       end}].

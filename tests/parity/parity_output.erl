@@ -31,8 +31,8 @@ messages() ->
       fun() ->
               [begin
                    P = open(N, "output_probe_drv", O),
-                   [do(P, [A, " ", Long]) || A <- ["output", "output2", "binary", "binary_hd", "binary_slice", "vector"]]
-                       ++ [do(P, ["vector ", Long, "|", Long]), msgs(7)]
+                   [[do(P, [A, " ", Long]) || A <- ["output", "output2", "binary", "binary_hd", "binary_slice", "vector"]],
+                    do(P, ["vector ", Long, "|", Long]), msgs(7)]
                end || {N, O} <- [{port, []}, {port2, [binary]}]]
       end},
      {"output precedes the result of the control that makes it",
@@ -70,7 +70,7 @@ vectors() ->
     Send = fun(Datas) ->
                    P = open("vector_probe_drv", [binary]),
                    do(P, "mode 1"),
-                   [command(P, D) || D <- Datas] ++ [trace(2 * length(Datas)), msgs(length(Datas))]
+                   [[command(P, D) || D <- Datas], trace(2 * length(Datas)), msgs(length(Datas))]
            end,
     [{"an empty list and an empty binary reach outputv as different vectors",
       fun() -> Send([[], <<>>, [[]], [<<>>], [<<>>, <<>>], [[], <<>>, "a"]]) end},
@@ -112,7 +112,7 @@ whole_vectors() ->
 lines() ->
     Write = fun(Options, Pieces) ->
                     P = open("output_probe_drv", Options),
-                    [do(P, ["output ", Piece]) || Piece <- Pieces] ++ [none()]
+                    [[do(P, ["output ", Piece]) || Piece <- Pieces], none()]
             end,
     [{"line mode sends a message for every line and keeps the rest",
       fun() -> Write([{line, 10}], ["one\ntwo\nth", "ree\n", "rest"]) end},
@@ -154,24 +154,35 @@ commands() ->
     [{"the output callback gets the data as one flat copy, empty data too",
       fun() ->
               P = open("output_probe_drv"),
-              [command(P, D) || D <- ["abc", <<"abc">>, ["a", <<"b">>, [$c | <<"d">>]], [], <<>>, binary:copy(<<"x">>, 100)]]
-                  ++ [trace(6), msgs(6)]
+              [[command(P, D) || D <- ["abc", <<"abc">>, ["a", <<"b">>, [$c | <<"d">>]], [], <<>>, binary:copy(<<"x">>, 100)]], trace(6), msgs(6)]
       end},
      {"a command that is not iodata is a badarg and does not reach the driver",
       fun() ->
               P = open("vector_probe_drv"),
-              [command(P, D) || D <- [an_atom, 1, [256], [-1], [a], {}, #{}, [<<1:1>>], <<1:3>>]] ++ [trace(0), none()]
+              [[command(P, D) || D <- [an_atom, 1, [256], [-1], [a], {}, #{}, [<<1:1>>], <<1:3>>]], trace(0), none()]
       end},
      {"a driver without output discards commands",
       fun() -> P = open("bare_probe_drv"), [command(P, "abc"), bang(P, {self(), {command, "x"}}) =:= {self(), {command, "x"}}, close(P)] end},
      {"outputv is preferred to output",
       fun() -> P = open("vector_probe_drv"), [command(P, "abc"), trace(1)] end},
+     {"commands by function arrive in the order sent",
+      fun() ->
+              P = open("output_probe_drv"),
+              [parity_port:port_command(P, integer_to_list(I)) || I <- lists:seq(1, 20)],
+              [[list_to_integer(D) || {_, {data, D}} <- msgs(20)] =:= lists:seq(1, 20)]
+      end},
+     {"commands by message arrive in the order sent",
+      fun() ->
+              P = open("output_probe_drv"),
+              [P ! {self(), {command, integer_to_list(I)}} || I <- lists:seq(1, 20)],
+              [[list_to_integer(D) || {_, {data, D}} <- msgs(20)] =:= lists:seq(1, 20)]
+      end},
      {"commands from one process arrive in the order sent by function and by message",
       fun() ->
               P = open("output_probe_drv"),
-              [begin parity_port:port_command(P, "f" ++ integer_to_list(I)), P ! {self(), {command, "m" ++ integer_to_list(I)}} end
-               || I <- lists:seq(1, 20)],
-              [msgs(40)]
+              [begin parity_port:port_command(P, integer_to_list(I)), P ! {self(), {command, integer_to_list(I + 1)}} end
+               || I <- lists:seq(1, 19, 2)],
+              [[list_to_integer(D) || {_, {data, D}} <- msgs(20)] =:= lists:seq(1, 20)]
       end},
      {"the counters of port_info count bytes of output and of input",
       fun() ->

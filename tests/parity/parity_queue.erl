@@ -7,7 +7,7 @@ cases() ->
     queue() ++ closing().
 
 queue() ->
-    Do = fun(Actions) -> P = open("queue_probe_drv"), Result = [do(P, A) || A <- Actions], do(P, "deq 1000"), drained(P, Result) end,
+    Do = fun(Actions) -> P = open("queue_probe_drv"), Result = dos(P, Actions), do(P, "deq_all"), drained(P, Result) end,
     [{"data is queued at the tail and pushed at the head",
       fun() -> Do(["enq abc", "enq de", "pushq xy", "pushq z", "sizeq"]) end},
      {"an empty queue peeks as nothing",
@@ -33,7 +33,7 @@ queue() ->
               command(P, ["d", binary:copy(<<"e">>, 70), "f"]),
               command(P, []),
               R = [do(P, "peekqv"), parity_port:port_info(P, queue_size), trace(3)],
-              do(P, "deq 75"),
+              do(P, "deq_all"),
               drained(P, R)
       end}].
 
@@ -69,10 +69,17 @@ closing() ->
               do(P, "timer 150"),
               true = register(queue_case, P),
               close(P),
-              [whereis(queue_case), command(P, "x"), do(P, "sizeq"), close(P), call(P, 0, x), bang(P, {self(), {command, "y"}}) =:= {self(), {command, "y"}},
-               r(fun() -> parity_port:port_connect(P, self()) end), parity_port:port_info(P), parity_port:port_info(P, connected),
-               r(fun() -> parity_port:port_get_data(P) end), lists:member(P, parity_port:ports()), trace(3), gone(P),
+              [whereis(queue_case), command(P, "x"), close(P), call(P, 0, x), bang(P, {self(), {command, "y"}}) =:= {self(), {command, "y"}},
+               r(fun() -> parity_port:port_connect(P, self()) end), r(fun() -> parity_port:port_get_data(P) end), lists:member(P, parity_port:ports()), trace(3), gone(P),
                lists:member(P, parity_port:ports()), none()]
+      end},
+     {"a closing port still answers control and port_info",
+      fun() ->
+              trap(),
+              P = open("queue_probe_drv"),
+              do(P, "enq abcdef"), do(P, "drain 6"), do(P, "timer 150"),
+              close(P),
+              [do(P, "sizeq"), parity_port:port_info(P, links), parity_port:port_info(P, connected), trace(3), gone(P), msgs(1)]
       end},
      {"what a closing port outputs is dropped",
       fun() ->

@@ -34,7 +34,9 @@ controls() ->
      {"operations of control are numbers of 32 bits",
       fun() -> P = open("result_probe_drv"), [control(P, Op, "x") || Op <- [16#ffffffff, 16#100000000, -1, 1 bsl 70, 1.0, a, 0]] end},
      {"data of control must be iodata",
-      fun() -> P = open("result_probe_drv"), [control(P, 0, D) || D <- [a, 1, [256], <<1:3>>, [<<1:1>>], {}, [[]], <<"ok">>]] end},
+      fun() -> P = open("result_probe_drv"), [control(P, 0, D) || D <- [a, 1, [256], {}, [[]], <<"ok">>]] end},
+     {"control gets the whole bytes of a bit string",
+      fun() -> P = open("result_probe_drv"), [control(P, 0, D) || D <- [<<1:3>>, [<<1:1>>], <<"ab", 1:1>>]] end},
      {"control of a driver without one is a badarg",
       fun() -> [control(open("bare_probe_drv"), 0, "x")] end}].
 

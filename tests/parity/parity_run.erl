@@ -34,19 +34,19 @@ run(Module, Name) ->
     {Pid, Ref} = spawn_monitor(fun() -> exit({observed, parity_case:run(Fun)}) end),
     receive
         {'DOWN', Ref, process, Pid, {observed, Observation}} -> Observation ++ clean();
-        {'DOWN', Ref, process, Pid, Reason} -> [{died, Reason}] ++ clean()
+        {'DOWN', Ref, process, Pid, Reason} -> [{'$died', Reason}] ++ clean()
     after ?CASE_TIME ->
         exit(Pid, kill),
-        [hung] ++ clean()
+        ['$hung'] ++ clean()
     end.
 
 %% Drivers are unloaded when the process of the case has ended and its ports and jobs have: the next case needs them unloaded.
 clean() ->
     [exit(P, kill) || P <- parity_port:ports() -- persistent_term:get({?MODULE, ports})],
-    parity_case:until(fun() -> left_over() =:= [] end),
+    parity_case:until(fun() -> left_over() =:= [] end, 2000),
     case left_over() of
         [] -> [];
-        Names -> [{left_over, Names}]
+        Names -> [{'$left_over', Names}]
     end.
 
 %% The lock probe makes itself permanent, and is meant to.

@@ -39,14 +39,14 @@ names() ->
      {"the command may be a string, a binary or an atom",
       fun() ->
               load("start_probe_drv"),
-              [opened(C, []) || C <- ["start_probe_drv s", <<"start_probe_drv b">>, 'start_probe_drv a', ["start_probe_drv", " deep"], 1, {a}]] ++ [trace(3)]
+              [[opened(C, []) || C <- ["start_probe_drv s", <<"start_probe_drv b">>, 'start_probe_drv a', ["start_probe_drv", " deep"], 1, {a}]], trace(3)]
       end},
      {"the command is passed on in UTF-8",
       fun() -> load("start_probe_drv"), [opened([$s, $t | "art_probe_drv \x{e5}\x{20ac}"], []), trace(1)] end},
      {"only a space ends the name of the driver",
       fun() ->
               load("start_probe_drv"),
-              [opened(C, []) || C <- ["start_probe_drv\tx", " start_probe_drv", "", "start_probe", "start_probe_drv2", "no_such_drv"]] ++ [trace(0)]
+              [[opened(C, []) || C <- ["start_probe_drv\tx", " start_probe_drv", "", "start_probe", "start_probe_drv2", "no_such_drv"]], trace(0)]
       end},
      {"spawn finds a driver, too",
       fun() -> load("start_probe_drv"), [r(fun() -> parity_port:open_port({spawn, "start_probe_drv x"}, []), opened end), trace(1)] end},
@@ -58,7 +58,10 @@ names() ->
               [{O, opened("start_probe_drv x", O)}
                || O <- [[exit_status], [{args, []}], [{arg0, "x"}], [{line, 0}], [{line, -1}], [{line, a}], [line, {packet, 2}], [{packet, 3}],
                         [unknown], [binary | eof], binary, [{cd, "/"}], [{parallelism, true}], [{parallelism, 1}], [eof], [{line, 1}],
-                        [{packet, 1}], [{packet, 2}], [{packet, 4}], [stream], [nouse_stdio], [overlapped_io], [{env, []}], [{env, a}]]]
+                        [{packet, 1}], [{packet, 2}], [{packet, 4}], [stream], [nouse_stdio], [overlapped_io], [{env, []}]]]
+      end},
+     {"an environment must be a list",
+      fun() -> load("start_probe_drv"), [opened("start_probe_drv x", [{env, E}]) || E <- [a, [a], [{"A", 1}], [{"A", false}], [{"A", "b"}]]]
       end},
      {"the level of locking is known",
       fun() ->

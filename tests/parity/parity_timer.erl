@@ -4,7 +4,7 @@
 -include("parity.hrl").
 
 cases() ->
-    Do = fun(Actions, N) -> P = open("timer_probe_drv"), [do(P, A) || A <- Actions] ++ [msgs(N), trace(N)] end,
+    Do = fun(Actions, N) -> P = open("timer_probe_drv"), dos(P, Actions) ++ [msgs(N), trace(N)] end,
     [{"a timer fires once and never early",
       fun() -> Do(["set 30"], 1) end},
      {"a timer of 0 ms fires soon but not inside the call that sets it",

@@ -93,39 +93,39 @@ adopt(Module) ->
 %% program.
 -spec open_port(term(), list()) -> hosted_port() | port().
 open_port(Name, Options) ->
-    open(?DEFAULT_HOST, Name, Options, [Name, Options]).
+    open(?DEFAULT_HOST, Name, Options, {open_port, [Name, Options]}).
 
 %% @doc The same on a given host.
 -spec open_port(host(), term(), list()) -> hosted_port() | port().
 open_port(Host, Name, Options) ->
-    open(Host, Name, Options, [Host, Name, Options]).
+    open(Host, Name, Options, {open_port, [Host, Name, Options]}).
 
-open(Host, {Kind, Text} = Name, Options, Args) when Kind =:= spawn; Kind =:= spawn_driver ->
-    #host{via = Via} = Row = host(Host, Args),
+open(Host, {Kind, Text} = Name, Options, Call) when Kind =:= spawn; Kind =:= spawn_driver ->
+    #host{via = Via} = Row = host(Host, Call),
     case command_line(Text) of
         {ok, Command} when is_list(Options) ->
             case porthost_wire:fits(Via, Options) andalso
                  porthost_port:open(Row, Command, Options) of
                 {ok, Port} -> Port;
                 {error, no_driver} when Kind =:= spawn -> erlang:open_port(Name, Options);
-                {error, no_driver} -> error(badarg, Args);
-                {error, Reason} when is_atom(Reason) -> error(Reason, Args);
-                _ -> error(badarg, Args)
+                {error, no_driver} -> fail(badarg, Call);
+                {error, Reason} when is_atom(Reason) -> fail(Reason, Call);
+                _ -> fail(badarg, Call)
             end;
         _ ->
-            error(badarg, Args)
+            fail(badarg, Call)
     end;
 open(_, Name, Options, _) ->
     erlang:open_port(Name, Options).
 
-host(Host, Args) ->
+host(Host, Call) ->
     Pid = case is_atom(Host) of
               true -> whereis(Host);
               false -> Host
           end,
     case is_pid(Pid) andalso porthost_registry:lookup(Pid) of
         #host{} = Row -> Row;
-        _ -> error({porthost, {no_host, Host}}, Args)
+        _ -> fail({porthost, {no_host, Host}}, Call)
     end.
 
 %% As the VM reads it: characters become bytes in the encoding of file names, bytes stay.
@@ -159,14 +159,14 @@ encoded(Chars) ->
 port_command(Port, Data) ->
     case lookup(Port) of
         #port{via = Via, id = Id} = Row ->
-            Args = [Port, Data],
-            Sent = iodata(data, Data, Args),
+            Call = {port_command, [Port, Data]},
+            Sent = iodata(data, Data, Call),
             case porthost_port:wait_idle(Row) of
-                ok -> posted(porthost_wire:post(Via, {command, Id, self(), Sent}), Args);
-                down -> error(badarg, Args)
+                ok -> posted(porthost_wire:post(Via, {command, Id, self(), Sent}), Call);
+                down -> fail(badarg, Call)
             end;
         real -> erlang:port_command(Port, Data);
-        none -> error(badarg, [Port, Data])
+        none -> fail(badarg, {port_command, [Port, Data]})
     end.
 
 %% @doc `erlang:port_command/3'.
@@ -174,32 +174,30 @@ port_command(Port, Data) ->
 port_command(Port, Data, Options) ->
     case lookup(Port) of
         #port{} = Row ->
-            Args = [Port, Data, Options],
+            Call = {port_command, [Port, Data, Options]},
             case options(Options, [force, nosuspend]) andalso command_mode(Row, Options) of
-                false -> error(badarg, Args);
+                false -> fail(badarg, Call);
                 suspend -> port_command(Port, Data);
-                notsup -> error(notsup, Args);
+                notsup -> fail(notsup, Call);
                 busy -> false;
                 force ->
                     #port{via = Via, id = Id} = Row,
-                    Sent = iodata(data, Data, Args),
-                    posted(porthost_wire:post(Via, {command, Id, self(), Sent, [force]}), Args)
+                    Sent = iodata(data, Data, Call),
+                    posted(porthost_wire:post(Via, {command, Id, self(), Sent, [force]}), Call)
             end;
         real -> erlang:port_command(Port, Data, Options);
-        none -> error(badarg, [Port, Data, Options])
+        none -> fail(badarg, {port_command, [Port, Data, Options]})
     end.
 
-command_mode(#port{flags = Flags}, Options) ->
+command_mode(#port{busy = Busy, soft_busy = SoftBusy}, Options) ->
     case lists:member(force, Options) of
-        true ->
-            case atomics:get(Flags, ?SOFT_BUSY) of
-                1 -> force;
-                0 -> notsup
-            end;
+        true when SoftBusy -> force;
+        true -> notsup;
+        false when not Busy -> suspend;
         false ->
-            case lists:member(nosuspend, Options) andalso atomics:get(Flags, ?BUSY) of
-                1 -> busy;
-                _ -> suspend
+            case lists:member(nosuspend, Options) of
+                true -> busy;
+                false -> suspend
             end
     end.
 
@@ -208,43 +206,44 @@ command_mode(#port{flags = Flags}, Options) ->
 port_control(Port, Op, Data) ->
     case lookup(Port) of
         #port{via = Via, id = Id} when ?IS_OP(Op) ->
-            Args = [Port, Op, Data],
-            Sent = iodata(flat, Data, Args),
-            value(porthost_wire:request(Via, {control, tag, Id, self(), Op, Sent}), Args);
+            Call = {port_control, [Port, Op, Data]},
+            Sent = iodata(flat, Data, Call),
+            value(porthost_wire:request(Via, {control, tag, Id, self(), Op, Sent}), Call);
         real -> erlang:port_control(Port, Op, Data);
-        _ -> error(badarg, [Port, Op, Data])
+        _ -> fail(badarg, {port_control, [Port, Op, Data]})
     end.
 
 %% @doc `erlang:port_call/2'.
 -spec port_call(any_port(), term()) -> term().
 port_call(Port, Data) ->
-    call(Port, 0, Data, [Port, Data]).
+    call(Port, 0, Data, {port_call, [Port, Data]}).
 
 %% @doc `erlang:port_call/3'.
 -spec port_call(any_port(), 0..16#FFFFFFFF, term()) -> term().
 port_call(Port, Op, Data) ->
-    call(Port, Op, Data, [Port, Op, Data]).
+    call(Port, Op, Data, {port_call, [Port, Op, Data]}).
 
-call(Port, Op, Data, Args) ->
+call(Port, Op, Data, Call) ->
     case lookup(Port) of
         #port{via = Via, id = Id} when ?IS_OP(Op) ->
             case porthost_wire:fits(Via, Data) of
                 true ->
-                    value(porthost_wire:request(Via, {call, tag, Id, self(), Op, Data}), Args);
+                    value(porthost_wire:request(Via, {call, tag, Id, self(), Op, Data}), Call);
                 false ->
-                    error(system_limit, Args)
+                    fail(system_limit, Call)
             end;
         real -> erlang:port_call(Port, Op, Data);
-        _ -> error(badarg, Args)
+        _ -> fail(badarg, Call)
     end.
 
 %% @doc `erlang:port_close/1'.
 -spec port_close(any_port()) -> true.
 port_close(Port) ->
     case lookup(Port) of
-        #port{id = Id} = Row -> value(in_turn(Row, {close, tag, Id, self()}), [Port]);
+        #port{id = Id} = Row ->
+            value(in_turn(Row, {close, tag, Id, self()}), {port_close, [Port]});
         real -> erlang:port_close(Port);
-        none -> error(badarg, [Port])
+        none -> fail(badarg, {port_close, [Port]})
     end.
 
 %% @doc `erlang:port_connect/2'.
@@ -253,11 +252,13 @@ port_connect(Port, Pid) ->
     case lookup(Port) of
         #port{id = Id} = Row when is_pid(Pid), node(Pid) =:= node() ->
             case is_process_alive(Pid) of
-                true -> value(in_turn(Row, {connect, tag, Id, self(), Pid}), [Port, Pid]);
-                false -> error(badarg, [Port, Pid])
+                true ->
+                    value(in_turn(Row, {connect, tag, Id, self(), Pid}),
+                          {port_connect, [Port, Pid]});
+                false -> fail(badarg, {port_connect, [Port, Pid]})
             end;
         real -> erlang:port_connect(Port, Pid);
-        _ -> error(badarg, [Port, Pid])
+        _ -> fail(badarg, {port_connect, [Port, Pid]})
     end.
 
 %% @doc `erlang:port_set_data/2'.
@@ -266,11 +267,14 @@ port_set_data(Port, Data) ->
     case lookup(Port) of
         #port{via = Via, id = Id} ->
             case porthost_wire:fits(Via, Data) of
-                true -> value(porthost_wire:request(Via, {set_data, tag, Id, Data}), [Port, Data]);
-                false -> error(system_limit, [Port, Data])
+                true ->
+                    value(porthost_wire:request(Via, {set_data, tag, Id, Data}),
+                          {port_set_data, [Port, Data]});
+                false ->
+                    fail(system_limit, {port_set_data, [Port, Data]})
             end;
         real -> erlang:port_set_data(Port, Data);
-        none -> error(badarg, [Port, Data])
+        none -> fail(badarg, {port_set_data, [Port, Data]})
     end.
 
 %% @doc `erlang:port_get_data/1'.
@@ -278,9 +282,9 @@ port_set_data(Port, Data) ->
 port_get_data(Port) ->
     case lookup(Port) of
         #port{via = Via, id = Id} ->
-            value(porthost_wire:request(Via, {get_data, tag, Id}), [Port]);
+            value(porthost_wire:request(Via, {get_data, tag, Id}), {port_get_data, [Port]});
         real -> erlang:port_get_data(Port);
-        none -> error(badarg, [Port])
+        none -> fail(badarg, {port_get_data, [Port]})
     end.
 
 %% Asking.
@@ -295,28 +299,28 @@ port_info(Port) ->
                 _ -> undefined
             end;
         real -> erlang:port_info(Port);
-        none -> no_info(Port, [Port])
+        none -> no_info(Port, {port_info, [Port]})
     end.
 
 %% @doc `erlang:port_info/2'.
 -spec port_info(any_port(), atom()) -> {atom(), term()} | [] | undefined.
 port_info(Port, Item) ->
     case lookup(Port) of
-        #port{} = Row -> item(Row, Item, [Port, Item]);
+        #port{} = Row -> item(Row, Item, {port_info, [Port, Item]});
         real -> erlang:port_info(Port, Item);
-        none -> no_info(Port, [Port, Item])
+        none -> no_info(Port, {port_info, [Port, Item]})
     end.
 
 %% A pid may have been a port; one that lives is none, nor was it.
-no_info(Pid, Args) when is_pid(Pid), node(Pid) =:= node() ->
+no_info(Pid, Call) when is_pid(Pid), node(Pid) =:= node() ->
     case is_process_alive(Pid) andalso lookup(Pid) =:= none of
-        true -> error(badarg, Args);
+        true -> fail(badarg, Call);
         false -> undefined
     end;
 no_info(Name, _) when is_atom(Name) ->
     undefined;
-no_info(_, Args) ->
-    error(badarg, Args).
+no_info(_, Call) ->
+    fail(badarg, Call).
 
 all_info(#port{pid = Pid, id = Id} = Row, Known) ->
     case {process_info(Pid, registered_name), links(Row)} of
@@ -342,12 +346,12 @@ item(#port{id = Id}, id, _) ->
     {id, Id};
 item(#port{pid = Pid}, monitored_by, _) ->
     process_info(Pid, monitored_by);
-item(#port{id = Id} = Row, Item, Args) ->
+item(#port{id = Id} = Row, Item, Call) ->
     Items = [name, connected, input, output, os_pid, locking, parallelism, queue_size, memory,
              monitors],
     case lists:member(Item, Items) andalso in_turn(Row, {info, tag, Id, Item}) of
         {ok, Value} -> host_item(Item, Value);
-        false -> error(badarg, Args);
+        false -> fail(badarg, Call);
         _ -> undefined
     end.
 
@@ -372,7 +376,7 @@ ports() ->
 %% @doc The ports of a host, also those that are closed and wait for their output to be written.
 -spec ports(host()) -> [hosted_port()].
 ports(Host) ->
-    host_ports(host(Host, [Host])).
+    host_ports(host(Host, {ports, [Host]})).
 
 host_ports(#host{slots = Slots}) ->
     try ets:match_object(Slots, #slot{state = open, _ = '_'}) of
@@ -393,7 +397,7 @@ is_port(_) -> false.
 -spec send(erlang:send_destination(), Message) -> Message.
 send(To, Message) ->
     case receiver(To) of
-        #port{} = Row -> signal(Row, Message, suspend, [To, Message]), Message;
+        #port{} = Row -> signal(Row, Message, suspend, {send, [To, Message]}), Message;
         _ -> erlang:send(To, Message)
     end.
 
@@ -402,7 +406,7 @@ send(To, Message) ->
           ok | nosuspend | noconnect.
 send(To, Message, Options) ->
     case receiver(To) of
-        #port{} = Row -> send_port(Row, Message, Options, [To, Message, Options]);
+        #port{} = Row -> send_port(Row, Message, Options, {send, [To, Message, Options]});
         _ -> erlang:send(To, Message, Options)
     end.
 
@@ -410,7 +414,8 @@ send(To, Message, Options) ->
 -spec send_nosuspend(erlang:send_destination(), term()) -> boolean().
 send_nosuspend(To, Message) ->
     case receiver(To) of
-        #port{} = Row -> send_port(Row, Message, [nosuspend], [To, Message]) =:= ok;
+        #port{} = Row ->
+            send_port(Row, Message, [nosuspend], {send_nosuspend, [To, Message]}) =:= ok;
         _ -> erlang:send_nosuspend(To, Message)
     end.
 
@@ -419,39 +424,40 @@ send_nosuspend(To, Message) ->
 send_nosuspend(To, Message, Options) ->
     case receiver(To) of
         #port{} = Row ->
-            options(Options, [noconnect]) orelse error(badarg, [To, Message, Options]),
-            send_port(Row, Message, [nosuspend], [To, Message, Options]) =:= ok;
+            Call = {send_nosuspend, [To, Message, Options]},
+            options(Options, [noconnect]) orelse fail(badarg, Call),
+            send_port(Row, Message, [nosuspend], Call) =:= ok;
         _ -> erlang:send_nosuspend(To, Message, Options)
     end.
 
-send_port(Row, Message, Options, Args) ->
+send_port(Row, Message, Options, Call) ->
     case options(Options, [nosuspend, noconnect]) of
         true ->
             case lists:member(nosuspend, Options) of
-                true -> signal(Row, Message, nosuspend, Args);
-                false -> signal(Row, Message, suspend, Args)
+                true -> signal(Row, Message, nosuspend, Call);
+                false -> signal(Row, Message, suspend, Call)
             end;
         false ->
-            error(badarg, Args)
+            fail(badarg, Call)
     end.
 
 %% To a port that is gone a message just vanishes.
-signal(#port{via = Via, id = Id} = Row, Message, Mode, Args) ->
+signal(#port{via = Via, id = Id} = Row, Message, Mode, Call) ->
     {Class, Sent} = porthost_wire:message(Message),
     case Class =:= other orelse may_send(Row, Mode) of
         nosuspend -> nosuspend;
         down -> ok;
         true ->
             case porthost_wire:post(Via, {send, Id, self(), Sent}) of
-                {error, Reason} -> error(Reason, Args);
+                {error, Reason} -> fail(Reason, Call);
                 _ -> ok
             end
     end.
 
-may_send(#port{flags = Flags}, nosuspend) ->
-    case atomics:get(Flags, ?BUSY) of
-        0 -> true;
-        _ -> nosuspend
+may_send(#port{busy = Busy}, nosuspend) ->
+    case Busy of
+        false -> true;
+        true -> nosuspend
     end;
 may_send(Row, suspend) ->
     case porthost_port:wait_idle(Row) of
@@ -486,9 +492,9 @@ in_turn(#port{via = Via} = Row, Request) ->
         down -> down
     end.
 
-iodata(Form, Data, Args) ->
+iodata(Form, Data, Call) ->
     try porthost_wire:Form(Data)
-    catch error:badarg -> error(badarg, Args)
+    catch error:badarg -> fail(badarg, Call)
     end.
 
 options(Options, Allowed) ->
@@ -501,9 +507,17 @@ length_or_improper(List) ->
     end.
 
 posted(ok, _) -> true;
-posted(down, Args) -> error(badarg, Args);
-posted({error, Reason}, Args) -> error(Reason, Args).
+posted(down, Call) -> fail(badarg, Call);
+posted({error, Reason}, Call) -> fail(Reason, Call).
 
 value({ok, Value}, _) -> Value;
-value({error, system_limit}, Args) -> error(system_limit, Args);
-value(_, Args) -> error(badarg, Args).
+value({error, system_limit}, Call) -> fail(system_limit, Call);
+value(_, Call) -> fail(badarg, Call).
+
+%% Raise an error as if in the function that the user has called.
+-spec fail(term(), {atom(), [term()]}) -> no_return().
+fail(Reason, {Function, Args}) ->
+    {current_stacktrace, Stack} = process_info(self(), current_stacktrace),
+    Callers = lists:dropwhile(fun(Frame) -> lists:member(element(1, Frame), [erlang, ?MODULE]) end,
+                              Stack),
+    erlang:raise(error, Reason, [{?MODULE, Function, Args, []} | Callers]).

@@ -7,10 +7,6 @@
 %% First element of every message between the processes of the application.
 -define(MSG, '$porthost').
 
-%% Positions in the flags of a port.
--define(BUSY, 1).
--define(SOFT_BUSY, 2).
-
 %% Positions in the counters of a host.
 -define(LAST_ID, 1).
 -define(GRANTED, 2).
@@ -26,7 +22,8 @@
 -record(port, {pid :: pid(),
                via :: #via{},
                id :: non_neg_integer(),
-               flags :: atomics:atomics_ref()}).
+               busy = false :: boolean(),           % written by the connection process alone
+               soft_busy = false :: boolean()}).
 
 %% A host, keyed by its connection process.
 -record(host, {conn :: pid(),
@@ -35,8 +32,7 @@
                slots :: ets:table(),                % of #slot{}: every port id in use
                writer :: pid()}).
 
-%% A port id in use, until the host says `closed`.
+%% A port id in use, until the host says `closed'.
 -record(slot, {id :: non_neg_integer(),
                pid :: pid(),
-               flags :: atomics:atomics_ref(),
                state :: open | granted}).

@@ -16,7 +16,7 @@
 -module(porthost_conn).
 
 -export([start_link/1, start/1]).
--export([init/3, loop/1, writer_init/1]).
+-export([init/3, writer_init/1]).
 -export([system_continue/3, system_terminate/4, system_code_change/4, system_get_state/1]).
 
 -include("porthost.hrl").
@@ -277,11 +277,9 @@ with_slot(#st{host = #host{slots = Slots}} = St, Id, Fun) ->
     end,
     St.
 
-busy(#slot{pid = Pid, flags = Flags}, Busy) ->
-    case Busy of
-        true -> atomics:put(Flags, ?BUSY, 1);
-        false -> atomics:put(Flags, ?BUSY, 0), Pid ! {?MSG, idle}
-    end.
+busy(#slot{pid = Pid}, Busy) ->
+    ets:update_element(?TABLE, Pid, {#port.busy, Busy}),
+    Busy orelse (Pid ! {?MSG, idle}).
 
 %% Have the port process do something, and wait until it has.
 tell(#slot{pid = Pid}, What) ->
@@ -310,23 +308,29 @@ exit_reason(Reason) -> Reason.
 
 %% A driver has made a port, of the same driver as its parent.
 created(#st{host = #host{via = Via, slots = Slots, writer = Writer} = Host}, Slot, ParentId) ->
-    #slot{pid = Pid, id = Id, flags = Flags} = Slot,
-    case ets:lookup(Slots, ParentId) of
-        [#slot{flags = Parent}] ->
-            atomics:put(Flags, ?SOFT_BUSY, atomics:get(Parent, ?SOFT_BUSY));
-        [] ->
-            ok
-    end,
+    #slot{pid = Pid, id = Id} = Slot,
     ets:insert(Slots, Slot#slot{state = open}),
-    ets:insert(?TABLE, #port{pid = Pid, via = Via, id = Id, flags = Flags}),
+    ets:insert(?TABLE, #port{pid = Pid, via = Via, id = Id,
+                             soft_busy = soft_busy(Slots, ParentId)}),
     Writer ! {frame, porthost_port:grant(Host, 1)}.
 
+soft_busy(Slots, Id) ->
+    case ets:lookup(Slots, Id) of
+        [#slot{pid = Pid}] ->
+            case porthost_registry:lookup(Pid) of
+                #port{soft_busy = SoftBusy} -> SoftBusy;
+                none -> false
+            end;
+        [] ->
+            false
+    end.
+
 %% A process that the host wanted watched has ended. Why is nothing that drivers can see.
-down(#st{host = #host{writer = Writer}, monitors = Monitors, watched = Watched} = St, Ref, Reason) ->
+down(#st{host = Host, monitors = Monitors, watched = Watched} = St, Ref, Reason) ->
     case maps:take(Ref, Watched) of
         {Id, Watched1} ->
             Word = if is_atom(Reason) -> Reason; true -> exit end,
-            Writer ! {frame, porthost_wire:encode({down, Id, Word})},
+            Host#host.writer ! {frame, porthost_wire:encode({down, Id, Word})},
             St#st{monitors = maps:remove(Id, Monitors), watched = Watched1};
         error ->
             St

@@ -151,22 +151,23 @@ stop() -> on(?DEFAULT_HOST, stop, []).
 %% The functions that wait.
 
 load_and_wait(Host, Path, Driver, Options) ->
-    case on(Host, try_load, [Path, Driver, [{monitor, pending_driver} | Options]]) of
+    #host{conn = Conn} = host(Host),
+    case on(Conn, try_load, [Path, Driver, [{monitor, pending_driver} | Options]]) of
         {error, inconsistent} -> {error, bad_driver_name};
         {error, Reason} -> {error, Reason};
-        {ok, pending_driver, Ref} -> wait(Host, Ref);
+        {ok, pending_driver, Ref} -> wait(Conn, Ref);
         {ok, _} -> ok
     end.
 
 unload_and_wait(Host, Driver, Options) ->
-    case on(Host, try_unload, [Driver, Options]) of
+    #host{conn = Conn} = host(Host),
+    case on(Conn, try_unload, [Driver, Options]) of
         {error, Reason} -> {error, Reason};
-        {ok, pending_driver, Ref} -> wait(Host, Ref);
+        {ok, pending_driver, Ref} -> wait(Conn, Ref);
         {ok, _} -> ok
     end.
 
-wait(Host, Ref) ->
-    #host{conn = Conn} = host(Host),
+wait(Conn, Ref) ->
     Monitor = erlang:monitor(process, Conn),
     Result = receive
                  {'UP', Ref, driver, _, permanent} -> {error, permanent};

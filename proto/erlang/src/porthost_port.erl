@@ -13,7 +13,7 @@
 -module(porthost_port).
 
 -export([open/3, grant/2, wait_idle/1, flush/1]).
--export([init/3, init_granted/3]).
+-export([init/3, init_granted/2]).
 
 -include("porthost.hrl").
 
@@ -21,7 +21,6 @@
 
 -record(st, {host :: #host{},
              id :: non_neg_integer(),
-             flags :: atomics:atomics_ref(),
              opening = none :: none | {Request :: reference(), Opener :: reference()},
              %% Messages that came while the port was busy, newest first, and whose they are.
              held = [] :: [{frame, iodata()} | {flush, reference()}],
@@ -50,19 +49,25 @@ open(#host{counters = Counters} = Host, Command, Options) ->
 grant(#host{counters = Counters, slots = Slots} = Host, N) ->
     Grant = fun(_) ->
         Id = atomics:add_get(Counters, ?LAST_ID, 1),
-        Flags = atomics:new(2, []),
-        Pid = spawn(?MODULE, init_granted, [Host, Id, Flags]),
-        ets:insert(Slots, #slot{id = Id, pid = Pid, flags = Flags, state = granted}),
+        Pid = spawn(?MODULE, init_granted, [Host, Id]),
+        ets:insert(Slots, #slot{id = Id, pid = Pid, state = granted}),
         {Id, Pid}
     end,
     porthost_wire:encode({grant, lists:map(Grant, lists:seq(1, N))}).
 
 %% @doc Wait until the port is not busy.
 -spec wait_idle(#port{}) -> ok | down.
-wait_idle(#port{flags = Flags} = Port) ->
-    case atomics:get(Flags, ?BUSY) of
-        0 -> ok;
-        _ -> case ask(Port, wait) of ok -> wait_idle(Port); down -> down end
+wait_idle(#port{busy = false}) ->
+    ok;
+wait_idle(#port{pid = Pid, busy = true} = Port) ->
+    case ask(Port, wait) of
+        ok ->
+            case porthost_registry:lookup(Pid) of
+                #port{} = Now -> wait_idle(Now);
+                none -> down
+            end;
+        down ->
+            down
     end.
 
 %% @doc Wait until what this process has sent to the port as messages is on its way to the host.
@@ -94,13 +99,12 @@ init(#host{conn = Conn} = Host, Id, Opener) ->
     end.
 
 init_open(#host{via = Via, slots = Slots} = Host, Id, Opener, Tag, Command, Options) ->
-    Flags = atomics:new(2, []),
-    try ets:insert(Slots, #slot{id = Id, pid = self(), flags = Flags, state = open})
+    try ets:insert(Slots, #slot{id = Id, pid = self(), state = open})
     catch error:badarg -> exit(normal)  % the connection is gone
     end,
-    ets:insert(?TABLE, #port{pid = self(), via = Via, id = Id, flags = Flags}),
+    ets:insert(?TABLE, #port{pid = self(), via = Via, id = Id}),
     Request = erlang:alias([reply]),
-    St = #st{host = Host, id = Id, flags = Flags, opening = {Request, Tag}},
+    St = #st{host = Host, id = Id, opening = {Request, Tag}},
     first_grant(Host),
     case porthost_wire:post(Via, {open, Request, Id, self(), Opener, Command, Options}) of
         ok -> loop(St);
@@ -113,11 +117,11 @@ first_grant(#host{counters = Counters, via = Via} = Host) ->
         _ -> true
     end.
 
--spec init_granted(#host{}, non_neg_integer(), atomics:atomics_ref()) -> no_return().
-init_granted(#host{conn = Conn} = Host, Id, Flags) ->
+-spec init_granted(#host{}, non_neg_integer()) -> no_return().
+init_granted(#host{conn = Conn} = Host, Id) ->
     process_flag(trap_exit, true),
     link(Conn),
-    loop(#st{host = Host, id = Id, flags = Flags}).
+    loop(#st{host = Host, id = Id}).
 
 loop(#st{host = #host{conn = Conn}} = St) ->
     receive
@@ -160,7 +164,7 @@ connection_down(#st{host = #host{slots = Slots}, id = Id}, Reason) ->
 
 %% Replies to the requests of this process: open, and who owns the port.
 reply(#st{opening = {Request, Tag}} = St, Request, ok, #{soft_busy := SoftBusy}) ->
-    atomics:put(St#st.flags, ?SOFT_BUSY, case SoftBusy of true -> 1; false -> 0 end),
+    ets:update_element(?TABLE, self(), {#port.soft_busy, SoftBusy}),
     Tag ! {Tag, {ok, self()}},
     St#st{opening = none};
 reply(#st{opening = {Request, _}} = St, Request, error, Reason) ->
@@ -208,7 +212,7 @@ message(#st{id = Id} = St, Message) ->
     {Class, Sent} = porthost_wire:message(Message),
     Sender = case Sent of {Pid, _} -> Pid; badsig -> self() end,
     Frame = {frame, porthost_wire:encode({send, Id, Sender, Sent})},
-    case Class =:= command andalso busy(St) of
+    case Class =:= command andalso busy() of
         true -> hold(St, Sender, Frame);
         false -> forward(St, Sender, Frame)
     end.
@@ -225,14 +229,14 @@ hold(#st{held = Held, holding = Holding} = St, Sender, Item) ->
     St#st{held = [Item | Held], holding = Holding#{Sender => []}}.
 
 wait(#st{waiters = Waiters} = St, Tag, Pid) ->
-    case busy(St) of
+    case busy() of
         true -> St#st{waiters = Waiters#{monitor(process, Pid) => Tag}};
         false -> Tag ! {Tag, done}, St
     end.
 
 %% The host says that the port is not busy any more; by now it may be again.
 idle(#st{held = Held, waiters = Waiters} = St) ->
-    case busy(St) of
+    case busy() of
         true -> St;
         false ->
             [to_writer(St, Item) || Item <- lists:reverse(Held)],
@@ -241,8 +245,12 @@ idle(#st{held = Held, waiters = Waiters} = St) ->
             St#st{held = [], holding = #{}, waiters = #{}}
     end.
 
-busy(#st{flags = Flags}) ->
-    atomics:get(Flags, ?BUSY) =/= 0.
+%% Without a row the port is about to end.
+busy() ->
+    case porthost_registry:lookup(self()) of
+        #port{busy = Busy} -> Busy;
+        none -> false
+    end.
 
 to_writer(#st{host = #host{writer = Writer}}, Item) ->
     Writer ! Item,
