@@ -222,11 +222,10 @@ static const char *reload_refused(const struct ph_driver *cd, const struct ph_dd
         return "not_loaded_by_this_process";
     if (d->kill_ports != req->kill_ports)
         return "inconsistent";
-    if (!find_user(d, req->user, req->peer))
-        return "not_loaded_by_this_process";
-    if (req->reload == PH_PENDING_DRIVER && !only_one_entry(d))
+    struct ph_user *u = find_user(d, req->user, req->peer);
+    if (req->reload == PH_PENDING_DRIVER && !LIST_EMPTY(&d->users) && !(u && only_one_entry(d)))
         return "pending_process";
-    return NULL;
+    return u ? NULL : "not_loaded_by_this_process";
 }
 
 static void reload(struct ph_ddll_req *req, struct ph_driver *d)
@@ -274,7 +273,7 @@ static void finish_reload(struct ph_driver *d)
         ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "UP", "loaded");
         return;
     }
-    ph_driver_unlist_if_idle(d, true);
+    ph_driver_unlist_if_idle(d);
     ph_waiters_tell_load_failure(d, &err);
     while (!LIST_EMPTY(&d->users))
         free_user(LIST_FIRST(&d->users));
@@ -289,13 +288,11 @@ static void go_if_idle(struct ph_driver *d)
         return;
     bool again = d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD;
     if (again) {
-        ph_driver_set_status(d, PH_DRIVER_FORCE_RELOAD); /* nothing may open it while its code is changed */
-        if (!ph_driver_unlist_if_idle(d, false))
-            return;
-        finish_reload(d);
+        if (ph_driver_bar_if_idle(d))
+            finish_reload(d);
         return;
     }
-    if (!ph_driver_unlist_if_idle(d, true))
+    if (!ph_driver_unlist_if_idle(d))
         return;
     ph_loader_unload(d);
     ph_waiters_tell(d, ALL_UNLOAD_WAITS, "DOWN", "unloaded");

@@ -82,12 +82,22 @@ void ph_driver_on_idle(void (*idle)(struct ph_driver *d))
     on_idle = idle;
 }
 
-bool ph_driver_unlist_if_idle(struct ph_driver *d, bool unlist)
+bool ph_driver_unlist_if_idle(struct ph_driver *d)
 {
     pthread_mutex_lock(&mu);
     bool idle = atomic_load_explicit(&d->holds, memory_order_acquire) == 0;
-    if (idle && unlist)
+    if (idle)
         TAILQ_REMOVE(&drivers, d, link);
+    pthread_mutex_unlock(&mu);
+    return idle;
+}
+
+bool ph_driver_bar_if_idle(struct ph_driver *d)
+{
+    pthread_mutex_lock(&mu);
+    bool idle = atomic_load_explicit(&d->holds, memory_order_acquire) == 0;
+    if (idle)
+        d->status = PH_DRIVER_FORCE_RELOAD;
     pthread_mutex_unlock(&mu);
     return idle;
 }

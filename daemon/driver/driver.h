@@ -59,7 +59,9 @@ void ph_driver_on_idle(void (*idle)(struct ph_driver *d));
 struct ph_driver *ph_driver_new(const char *name);           /* new, not listed, no holds */
 void ph_driver_free(struct ph_driver *d);
 void ph_driver_list(struct ph_driver *d);                    /* in front of all others */
-bool ph_driver_unlist_if_idle(struct ph_driver *d, bool unlist); /* false if something holds it; for a reload it stays listed */
+/* Both: false, and nothing done, if something holds it. */
+bool ph_driver_unlist_if_idle(struct ph_driver *d);
+bool ph_driver_bar_if_idle(struct ph_driver *d); /* for a reload: nothing may open it while its code is changed */
 void ph_driver_set_status(struct ph_driver *d, enum ph_driver_status status);
 void ph_driver_each(void (*fn)(struct ph_driver *d, void *arg), void *arg); /* under the list's mutex */
 bool ph_driver_is_listed(const struct ph_driver *d); /* d may be a stale address */

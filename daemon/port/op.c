@@ -88,7 +88,14 @@ static void exit_port(struct ph_op *op)
         ph_port_exit(op->port, op->data, PH_EXIT_NORMALLY);
 }
 
-static void run_on_live_port(struct ph_op *op)
+/* A closing port has left the world of commands and owners, but still answers these. */
+static bool may_run(const struct ph_op *op)
+{
+    enum ph_port_state state = ph_port_state(op->port);
+    return state == PH_PORT_LIVE || (state == PH_PORT_CLOSING && (op->what == PH_REQ_CONTROL || op->what == PH_REQ_CALL || op->what == PH_REQ_INFO));
+}
+
+static void run_on_port(struct ph_op *op)
 {
     switch (op->what) {
     case PH_REQ_COMMAND:
@@ -130,13 +137,12 @@ static void run(struct ph_job *job)
 {
     struct ph_op *op = (struct ph_op *)job;
     struct ph_port *p = op->port;
-    bool live = ph_port_state(p) == PH_PORT_LIVE;
-    if (live && ph_busy_holds(p, op))
+    if (ph_port_state(p) == PH_PORT_LIVE && ph_busy_holds(p, op))
         return;
     if (op->counted)
         ph_busy_executed(p, op->data.len);
-    if (live)
-        run_on_live_port(op);
+    if (may_run(op))
+        run_on_port(op);
     else if (op->tag.len)
         ph_reply_error_atom(p->peer, op->tag, op->what == PH_REQ_INFO ? "undefined" : "badarg");
     ph_op_free(op);

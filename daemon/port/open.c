@@ -4,6 +4,7 @@
 #include "port/open.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/errno_id.h"
@@ -61,6 +62,28 @@ static int msgq_option(struct ph_cur *c, struct ph_open_options *o)
     return 0;
 }
 
+static bool text(struct ph_cur *c)
+{
+    char *copy;
+    size_t len;
+    if (ph_etf_text(c, false, &copy, &len))
+        return false;
+    free(copy);
+    return true;
+}
+
+/* [{Name, Value | false}]: checked as the VM does, though a driver never sees it. */
+static int env_option(struct ph_cur *c)
+{
+    uint32_t n, arity;
+    if (ph_etf_list(c, &n))
+        return -1;
+    for (uint32_t i = 0; i < n; i++)
+        if (ph_etf_tuple(c, &arity) || arity != 2 || !text(c) || (ph_etf_is_atom(c, "false") && !text(c)))
+            return -1;
+    return n > 0 ? ph_etf_nil(c) : 0;
+}
+
 static int pair_option(struct ph_cur *c, struct ph_open_options *o, bool *packet)
 {
     uint64_t n;
@@ -78,8 +101,10 @@ static int pair_option(struct ph_cur *c, struct ph_open_options *o, bool *packet
         return ph_etf_bool(c, &o->parallelism);
     if (ph_etf_is_atom(c, "busy_limits_msgq") == 0)
         return msgq_option(c, o);
-    if (ph_etf_is_atom(c, "cd") == 0 || ph_etf_is_atom(c, "env") == 0)
-        return ph_etf_skip(c, PH_MAX_DEPTH);
+    if (ph_etf_is_atom(c, "env") == 0)
+        return env_option(c);
+    if (ph_etf_is_atom(c, "cd") == 0)
+        return text(c) ? 0 : -1;
     return -1;
 }
 

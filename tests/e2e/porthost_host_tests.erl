@@ -180,6 +180,27 @@ ports_end_before_the_connection_process_test() ->
         ?assertEqual({'EXIT', Host, {host_down, closed}}, next())
     end).
 
+%% The VM's port to a dead host fails as soon as it is written to, and then tells no exit status.
+the_signal_is_told_even_while_callers_write_test_() ->
+    {timeout, 60,
+     fun() ->
+             process_flag(trap_exit, true),
+             [begin
+                  {ok, Host} = start({spawn, host_command("sleep 0.1; kill -SEGV $$")}),
+                  Via = element(3, porthost_registry:lookup(Host)),
+                  Writers = [spawn(fun() -> write(Via) end) || _ <- [1, 2]],
+                  ?assertEqual({host_down, {signal, 11}},
+                               receive {'EXIT', Host, Reason} -> Reason end),
+                  [porthost_fake:until(fun() -> not is_process_alive(W) end) || W <- Writers]
+              end || _ <- lists:seq(1, 10)]
+     end}.
+
+write(Via) ->
+    case porthost_wire:post(Via, {command, 1, self(), <<"data">>}) of
+        ok -> write(Via);
+        down -> ok
+    end.
+
 a_host_ends_with_its_parent_test() ->
     with_fake(fun(Fake) ->
         Test = self(),
@@ -233,6 +254,23 @@ system_messages_are_answered_test() ->
         Port = porthost:open_port(Host, {spawn, "echo_drv"}, []),
         ?assertEqual(<<"x">>, porthost:port_control(Port, 5, "x"))
     end).
+
+%% Sending must not cost more when many messages wait for the sender.
+a_full_mailbox_does_not_slow_its_owner_down_test_() ->
+    {timeout, 60,
+     fun() ->
+             with_fake(fun(Fake) ->
+                 {ok, Host} = start({unix, porthost_fake:path(Fake)}),
+                 Port = porthost:open_port(Host, {spawn, "echo_drv"}, []),
+                 porthost_fake:script(Fake, fun({control, Tag, _, _, _, _}) -> [{ok, Tag, []}];
+                                               (_) -> [] end),
+                 Work = fun() -> [porthost:port_control(Port, 5, "") || _ <- lists:seq(1, 200)] end,
+                 {Empty, _} = timer:tc(Work),
+                 [self() ! {message, N} || N <- lists:seq(1, 200000)],
+                 {Full, _} = timer:tc(Work),
+                 ?assert(Full < 5 * Empty + 100000)
+             end)
+     end}.
 
 %% A host that reads nothing must not stop the client from reading.
 a_host_that_does_not_read_can_still_be_heard_test_() ->

@@ -3,7 +3,7 @@
 %% have the same names, arguments, results and exceptions. A case calls ports through this module only.
 -module(parity_port).
 
--export([use/1, backend/0, is_hosted/0]).
+-export([use/1, backend/0]).
 -export([open_port/2, port_command/2, port_command/3, port_control/3, port_call/2, port_call/3, port_close/1, port_connect/2,
          port_info/1, port_info/2, port_set_data/2, port_get_data/1, ports/0, monitor_port/1, ddll/2]).
 
@@ -17,10 +17,6 @@ use(Backend) ->
 -spec backend() -> backend().
 backend() ->
     persistent_term:get(?MODULE).
-
--spec is_hosted() -> boolean().
-is_hosted() ->
-    backend() =:= porthost.
 
 port_module() ->
     case backend() of

@@ -13,8 +13,7 @@
 
 %% A connection as whoever writes to it sees it.
 -record(via, {conn :: pid(),                       % the connection process: whose death ends a call
-              kind :: port | tcp,
-              handle :: port(),
+              port :: port(),                       % the VM's port that carries the frames
               max_frame :: pos_integer(),
               max_depth :: pos_integer()}).
 

@@ -12,6 +12,10 @@
 %% The process does not write, except to say hello: the host may have stopped reading until it is
 %% read from. Its writer process does, and the callers do.
 %%
+%% Whatever the transport, frames are read and written by one of the VM's own ports, which any
+%% process can write to with port_command/2: a socket is handed over to one. gen_tcp:send/2 would
+%% wait for a message from the socket, and look for it in all that the caller has in its mailbox.
+%%
 %% It is a special process as sys(3erl) has it, written by hand, for every frame passes it.
 -module(porthost_conn).
 
@@ -22,14 +26,15 @@
 -include("porthost.hrl").
 -include_lib("kernel/include/logger.hrl").
 
-%% Frames that may arrive on a socket before the runtime stops reading for us to catch up.
--define(ACTIVE, 500).
--define(SOCKET_OPTIONS, [binary, {packet, 4}, {active, ?ACTIVE}, {keepalive, true},
-                         {high_watermark, 262144}, {low_watermark, 131072}]).
+-define(PORT_OPTIONS, [{packet, 4}, binary]).
+-define(SOCKET_OPTIONS, [{inet_backend, inet}, binary, {packet, raw}, {active, false}]).
 -define(DEFAULT_TIMEOUT, 10000).
+-define(POLL_MS, 10).
+-define(POLLS, 50).
 
 -record(st, {parent :: pid() | undefined,
              host :: #host{},
+             socket :: gen_tcp:socket() | none,     % whose descriptor the port uses
              debug = [] :: [sys:dbg_opt()],
              monitors = #{} :: #{integer() => reference()},     % the host's id => ours
              watched = #{} :: #{reference() => integer()}}).    % and back
@@ -116,12 +121,18 @@ register_name(#{}) ->
 connect(Parent, #{transport := Transport} = Options) ->
     Timeout = maps:get(timeout, Options, ?DEFAULT_TIMEOUT),
     case open(Transport, Timeout) of
-        {ok, Kind, Handle} ->
-            Via = #via{conn = self(), kind = Kind, handle = Handle,
-                       max_frame = 1 bsl 27, max_depth = 1000},
+        {ok, Port, Socket} ->
+            Via = #via{conn = self(), port = Port, max_frame = 1 bsl 27, max_depth = 1000},
             Name = atom_to_binary(maps:get(name, Options, node())),
             _ = porthost_wire:write(Via, porthost_wire:hello(self(), short(Name))),
-            hello(Parent, Via, Timeout);
+            case hello(Parent, Via, Timeout) of
+                {ok, Greeted} ->
+                    hold_pipe(Port),
+                    {ok, started(Parent, Greeted, Socket)};
+                {error, Why} ->
+                    close(Port, Socket),
+                    {error, Why}
+            end;
         {error, Why} ->
             {error, {connect, Why}}
     end.
@@ -130,60 +141,88 @@ short(<<Name:64/binary, _/binary>>) -> Name;
 short(Name) -> Name.
 
 open({spawn, Command}, _) ->
-    try open_port({spawn, Command}, [{packet, 4}, binary, exit_status, hide]) of
-        Port -> {ok, port, Port}
+    try open_port({spawn, Command}, [exit_status, hide | ?PORT_OPTIONS]) of
+        Port -> {ok, Port, none}
     catch
         error:Why -> {error, Why}
     end;
 open({unix, Path}, Timeout) ->
     socket({local, Path}, 0, [], Timeout);
-open({tcp, Host, Port}, Timeout) ->
-    socket(Host, Port, [{nodelay, true}], Timeout).
+open({tcp, Host, Number}, Timeout) ->
+    socket(Host, Number, [{nodelay, true}, {keepalive, true}], Timeout).
 
-%% The inet backend whatever the node's default is: any process may write, and a write is whole.
-socket(Address, Port, Options, Timeout) ->
-    try gen_tcp:connect(Address, Port, [{inet_backend, inet} | Options ++ ?SOCKET_OPTIONS],
-                        Timeout) of
-        {ok, Socket} -> {ok, tcp, Socket};
-        {error, Why} -> {error, Why}
+socket(Address, Number, Options, Timeout) ->
+    try gen_tcp:connect(Address, Number, ?SOCKET_OPTIONS ++ Options, Timeout) of
+        {ok, Socket} ->
+            {ok, Fd} = inet:getfd(Socket),
+            {ok, open_port({fd, Fd, Fd}, ?PORT_OPTIONS), Socket};
+        {error, Why} ->
+            {error, Why}
     catch
         exit:Why -> {error, Why}
     end.
 
-hello(Parent, #via{handle = Handle} = Via, Timeout) ->
+hello(Parent, #via{port = Port} = Via, Timeout) ->
     receive
-        {Handle, {data, Frame}} -> hello_answer(Parent, Via, Frame);
-        {tcp, Handle, Frame} -> hello_answer(Parent, Via, Frame);
-        {Handle, {exit_status, Status}} -> {error, status(Status)};
-        {tcp_closed, Handle} -> {error, closed};
-        {tcp_error, Handle, Why} -> {error, Why};
-        {'EXIT', Handle, Why} -> {error, Why};
+        {Port, {data, Frame}} -> greeted(Via, porthost_wire:decode(Frame));
+        {Port, {exit_status, Status}} -> {error, status(Status)};
+        {'EXIT', Port, Why} -> {error, closed(Why)};
         {'EXIT', Parent, Why} -> exit(Why)
     after Timeout ->
-        close(Via),
         {error, timeout}
     end.
 
-hello_answer(Parent, Via, Frame) ->
-    case porthost_wire:decode(Frame) of
-        {ok, {hello, 1, #{max_frame := MaxFrame, max_depth := MaxDepth}}} ->
-            {ok, started(Parent, Via#via{max_frame = MaxFrame, max_depth = MaxDepth})};
-        {ok, {goodbye, Reason, Text}} ->
-            close(Via),
-            {error, {goodbye, Reason, Text}};
+greeted(Via, {ok, {hello, 1, #{max_frame := MaxFrame, max_depth := MaxDepth}}}) ->
+    {ok, Via#via{max_frame = MaxFrame, max_depth = MaxDepth}};
+greeted(_, {ok, {goodbye, Reason, Text}}) ->
+    {error, {goodbye, Reason, Text}};
+greeted(_, _) ->
+    {error, not_a_host}.
+
+%% When a spawned host dies while somebody writes, the VM's port fails with epipe and forgets the
+%% exit status, which tells us why the host died. So the pipe is kept open at its far end too, by
+%% a descriptor of ours that nobody reads from; it goes when this process does.
+hold_pipe(Port) ->
+    case erlang:port_info(Port, os_pid) of
+        {os_pid, Pid} when is_integer(Pid) ->
+            Ours = [Pipe || {Pipe, _} <- pipes("self")],
+            Theirs = pipes(integer_to_list(Pid)),
+            [file:open(File, [read, raw, device])
+             || {Pipe, File} <- Theirs, lists:member(Pipe, Ours), is_read_from(File)];
         _ ->
-            close(Via),
-            {error, not_a_host}
+            []
     end.
 
-started(Parent, Via) ->
+pipes(Process) ->
+    Dir = "/proc/" ++ Process ++ "/fd",
+    Files = case file:list_dir(Dir) of
+                {ok, Names} -> [filename:join(Dir, Name) || Name <- Names];
+                {error, _} -> []
+            end,
+    [{Pipe, File} || File <- Files, {ok, "pipe:" ++ _ = Pipe} <- [file:read_link(File)]].
+
+%% The access mode is in the last two bits of the flags, an octal number.
+is_read_from(File) ->
+    Info = filename:join([filename:dirname(filename:dirname(File)), "fdinfo",
+                          filename:basename(File)]),
+    case file:read_file(Info) of
+        {ok, Text} ->
+            case re:run(Text, "flags:\\s*[0-7]*([0-7])", [{capture, [1], list}]) of
+                {match, [Digit]} -> (hd(Digit) - $0) band 3 =:= 0;
+                nomatch -> false
+            end;
+        {error, _} ->
+            false
+    end.
+
+started(Parent, Via, Socket) ->
     Slots = ets:new(porthost_slots, [public, set, {keypos, #slot.id},
                                      {read_concurrency, true}, {write_concurrency, true}]),
     Host = #host{conn = self(), via = Via, counters = atomics:new(2, []), slots = Slots,
                  writer = proc_lib:spawn_link(?MODULE, writer_init, [Via])},
     ok = porthost_registry:watch(self()),
     ets:insert(?TABLE, Host),
-    #st{parent = Parent, host = Host}.
+    #st{parent = Parent, host = Host, socket = Socket}.
 
 %% The writer: it writes what must not make its sender wait.
 
@@ -198,27 +237,18 @@ writer_init(Via) ->
 %% The loop.
 
 -spec loop(#st{}) -> no_return().
-loop(#st{parent = Parent, host = #host{via = #via{handle = Handle}}} = St) ->
+loop(#st{parent = Parent, host = #host{via = #via{port = Port}}} = St) ->
     receive
-        {Handle, {data, Frame}} ->
+        {Port, {data, Frame}} ->
             loop(frame(St, Frame));
-        {tcp, Handle, Frame} ->
-            loop(frame(St, Frame));
-        {tcp_passive, Handle} ->
-            _ = inet:setopts(Handle, [{active, ?ACTIVE}]),
-            loop(St);
-        {Handle, {exit_status, Status}} ->
+        {Port, {exit_status, Status}} ->
             host_down(St, status(Status));
-        {tcp_closed, Handle} ->
-            host_down(St, closed);
-        {tcp_error, Handle, Why} ->
-            host_down(St, Why);
         {'DOWN', Ref, process, _, Reason} ->
             loop(down(St, Ref, Reason));
         {'EXIT', Parent, Reason} ->
             terminate(St, Reason);
-        {'EXIT', Handle, _} ->
-            host_down(St, closed);
+        {'EXIT', Port, Why} ->
+            host_down(St, closed(Why));
         {'EXIT', Pid, Reason} ->
             loop(exited(St, Pid, Reason));
         {system, From, Request} ->
@@ -352,15 +382,18 @@ exited(#st{host = #host{writer = Writer}} = St, Pid, _) ->
 status(Status) when Status > 128, Status < 128 + 65 -> {signal, Status - 128};
 status(Status) -> {exit_status, Status}.
 
+closed(normal) -> closed;
+closed(Why) -> Why.
+
 -spec host_down(#st{}, term()) -> no_return().
 host_down(St, Why) ->
     terminate(St, {host_down, Why}).
 
 %% Every port ends before this process does: those who are in a call learn of it last.
 -spec terminate(#st{}, term()) -> no_return().
-terminate(#st{host = #host{via = Via, slots = Slots, writer = Writer}}, Reason) ->
+terminate(#st{host = #host{via = Via, slots = Slots, writer = Writer}} = St, Reason) ->
     ets:delete(?TABLE, self()),
-    close(Via),                         % first, for it sets those free who wait to write
+    close(Via#via.port, St#st.socket),  % first, for it sets those free who wait to write
     PortReason = case Reason of
                      {host_down, _} -> {porthost, Reason};
                      _ -> {porthost, {host_down, Reason}}
@@ -372,10 +405,26 @@ terminate(#st{host = #host{via = Via, slots = Slots, writer = Writer}}, Reason) 
     exit(Writer, kill),
     exit(Reason).
 
-close(#via{kind = port, handle = Port}) ->
+%% The VM may close a socket only when the port that uses its descriptor is gone. A port with
+%% output in its queue would stay until the host has read that, so it is killed if that takes long.
+close(Port, none) ->
     catch port_close(Port);
-close(#via{kind = tcp, handle = Socket}) ->
+close(Port, Socket) ->
+    poll(fun() -> is_written(erlang:port_info(Port, queue_size)) end),
+    exit(Port, kill),
+    poll(fun() -> not lists:member(Port, erlang:ports()) end),
     gen_tcp:close(Socket).
+
+is_written({queue_size, Size}) -> Size =:= 0;
+is_written(undefined) -> true.
+
+poll(Condition) -> poll(Condition, ?POLLS).
+
+poll(Condition, N) ->
+    case Condition() of
+        false when N > 0 -> timer:sleep(?POLL_MS), poll(Condition, N - 1);
+        Held -> Held
+    end.
 
 %% What sys(3erl) calls.
 

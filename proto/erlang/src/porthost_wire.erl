@@ -42,12 +42,10 @@ decode(Frame) ->
 
 %% @doc Write a frame; the caller waits while the connection takes no more.
 -spec write(#via{}, iodata()) -> boolean().
-write(#via{kind = port, handle = Port}, Frame) ->
+write(#via{port = Port}, Frame) ->
     try port_command(Port, Frame)
     catch error:badarg -> false
-    end;
-write(#via{kind = tcp, handle = Socket}, Frame) ->
-    gen_tcp:send(Socket, Frame) =:= ok.
+    end.
 
 %% @doc Send a request that has no reply.
 -spec post(#via{}, tuple()) -> ok | failure().
