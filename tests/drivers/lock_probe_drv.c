@@ -8,11 +8,6 @@ static ErlDrvData start(ErlDrvPort port, char *command)
     return (ErlDrvData)port;
 }
 
-static void finish(void)
-{
-    trace("finish");
-}
-
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
 {
     (void)op;
@@ -25,7 +20,6 @@ static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSize
 
 static ErlDrvEntry entry = {
     .start = start,
-    .finish = finish,
     .control = control,
     .driver_name = "lock_probe_drv",
     PROBE_VERSION,

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# porthostd from the outside: options, listeners, signals, ends. Prints TAP lines and "N passed, N failed".
+set -u
+daemon=${PORTHOSTD:-build/porthostd}
+ctl=${PORTHOSTCTL:-build/porthostctl}
+drivers=${DRIVERS:-build/drivers}
+dir=$(mktemp -d)
+n=0 failed=0
+pids=()
+trap 'kill -KILL "${pids[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
+
+ok() { # STATUS NAME
+  n=$((n + 1))
+  if [ "$1" -eq 0 ]; then
+    echo "ok $n - $2"
+  else
+    failed=$((failed + 1))
+    echo "not ok $n - $2"
+    sed 's/^/# /' "$dir/err" 2>/dev/null
+  fi
+}
+
+start() { # OPTION...: a daemon in the background; its pid in $pid
+  "$daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err" &
+  pid=$!
+  pids+=("$pid")
+}
+
+await() { # COMMAND...: until it succeeds, at most some seconds
+  for _ in $(seq 200); do
+    "$@" && return 0
+    sleep 0.05
+  done
+  return 1
+}
+
+refuses() { # STATUS TEXT OPTION...: ends with that status and says that
+  local want=$1 text=$2
+  shift 2
+  timeout 20 "$daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err"
+  [ $? -eq "$want" ] && grep -q -- "$text" "$dir/err"
+}
+
+"$daemon" --help >"$dir/out" 2>"$dir/err" && grep -q -- --driver-path "$dir/out" && [ ! -s "$dir/err" ]
+ok $? "--help describes the options on standard output"
+[[ $("$daemon" --version) =~ ^porthostd\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+ok $? "--version says the version"
+refuses 2 "nothing to serve"
+ok $? "without anything to serve it ends with status 2"
+refuses 2 "unrecognized option" --wrong
+ok $? "an unknown option is named"
+refuses 2 "unexpected argument 'x'" --stdio x
+ok $? "an argument is refused"
+refuses 2 "unknown level 'loud'" --stdio --log-level loud
+ok $? "an unknown log level is refused"
+refuses 2 "only one of" --stdio --nouse-stdio
+ok $? "--stdio and --nouse-stdio exclude each other"
+refuses 1 "expected HOST:PORT" --tcp 4711
+ok $? "a TCP address without host is refused"
+refuses 1 "not a loopback address" --tcp 0.0.0.0:0
+ok $? "a TCP address that others can reach is refused"
+refuses 1 "the path must have" --unix "$dir/$(printf 'x%.0s' $(seq 200))"
+ok $? "a unix path that is too long is refused"
+echo text >"$dir/file"
+refuses 1 "is not a socket" --unix "$dir/file" && [ "$(cat "$dir/file")" = text ]
+ok $? "a file that is no socket is left alone"
+refuses 1 "No such file" --unix "$dir/none/s"
+ok $? "a unix path in no directory is refused"
+
+start --unix "$dir/s" --driver-path "$drivers"
+await test -S "$dir/s" && [ "$(stat -c %a "$dir/s")" = 600 ]
+ok $? "the unix socket is for its user only"
+timeout 20 "$ctl" --unix "$dir/s" ping >"$dir/o" 2>>"$dir/err" && grep -q pong "$dir/o"
+ok $? "a client is served over the unix socket"
+refuses 1 "another daemon listens" --unix "$dir/s"
+ok $? "a socket of a living daemon is refused"
+timeout 20 "$ctl" --unix "$dir/s" ping >"$dir/o" 2>>"$dir/err"
+ok $? "and that daemon goes on"
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+start --unix "$dir/s" --tcp 127.0.0.1:0 --driver-path "$drivers"
+await timeout 20 "$ctl" --unix "$dir/s" ping >"$dir/o" 2>&1
+ok $? "a socket that a dead daemon left is replaced"
+kill -TERM "$pid"
+wait "$pid"
+[ $? -eq 0 ] && [ ! -e "$dir/s" ] && [ ! -s "$dir/out" ]
+ok $? "SIGTERM ends it with status 0, the socket is removed, nothing went to standard output"
+start --unix "$dir/s"
+await test -S "$dir/s"
+kill -INT "$pid"
+wait "$pid"
+ok $? "so does SIGINT, which a background process of a script must be able to get"
+
+"$daemon" --stdio </dev/null >"$dir/out" 2>"$dir/err"
+[ $? -eq 0 ] && [ ! -s "$dir/out" ]
+ok $? "--stdio ends with status 0 at the end of its input"
+"$daemon" --nouse-stdio 3</dev/null 4>"$dir/four" >"$dir/out" 2>"$dir/err"
+[ $? -eq 0 ] && [ ! -s "$dir/out" ]
+ok $? "--nouse-stdio serves descriptors 3 and 4"
+refuses 1 "descriptor 3" --nouse-stdio 3>&- 4>&-
+ok $? "--nouse-stdio without those descriptors is refused"
+# {hello,1,#{}} and {ping,1} from a file, which no event loop can wait for
+printf '\0\0\0\021\203h\003w\005helloa\001t\0\0\0\0\0\0\0\013\203h\002w\004pinga\001' >"$dir/frames"
+timeout 20 "$daemon" --stdio <"$dir/frames" >"$dir/out" 2>"$dir/err"
+[ $? -eq 0 ] && grep -q pong "$dir/out"
+ok $? "requests from a regular file are answered"
+head -c 13 "$dir/frames" | timeout 20 "$daemon" --stdio >"$dir/out" 2>"$dir/err"
+[ $? -eq 0 ] && grep -q "inside a frame" "$dir/err"
+ok $? "a stream that ends inside a frame is logged"
+(while IFS= read -r -n1 -d '' c; do printf '%s' "$c"; sleep 0.002; done < <(tr '\0' '\n' <"$dir/frames")) >/dev/null
+for i in $(seq 0 "$(($(stat -c %s "$dir/frames") - 1))"); do
+  dd if="$dir/frames" bs=1 skip="$i" count=1 status=none
+done | timeout 60 "$daemon" --stdio >"$dir/out" 2>"$dir/err"
+[ $? -eq 0 ] && grep -q pong "$dir/out"
+ok $? "requests that come byte by byte are answered"
+
+mkfifo "$dir/in" "$dir/outp"
+"$daemon" --stdio --driver-path "$drivers" <"$dir/in" >"$dir/outp" 2>"$dir/err" &
+pid=$!
+pids+=("$pid")
+exec 7>"$dir/in" 8<"$dir/outp"
+kill -TERM "$pid"
+wait "$pid" && timeout 5 grep -q shutdown <&8
+ok $? "a client is told of the shutdown"
+exec 7>&- 8<&-
+
+mkdir "$dir/open" && cp "$drivers/echo_drv.so" "$dir/open/" && chmod 777 "$dir/open"
+start --unix "$dir/s2" --driver-path "$dir/open"
+await test -S "$dir/s2"
+timeout 20 "$ctl" --unix "$dir/s2" load echo_drv >"$dir/o" 2>&1
+[ $? -eq 1 ] && grep -q "others may write" "$dir/err"
+ok $? "over a socket no driver is loaded from a directory that others may write"
+chmod 755 "$dir/open" && timeout 20 "$ctl" --unix "$dir/s2" load echo_drv >"$dir/o" 2>&1
+ok $? "and one from a directory of the driver path is"
+timeout 20 "$ctl" --unix "$dir/s2" load "$(realpath "$drivers")" crunch_drv >"$dir/o" 2>&1
+[ $? -eq 1 ] && grep -q "not in a directory of the driver path" "$dir/err"
+ok $? "but none from elsewhere"
+
+echo "1..$n"
+echo "$((n - failed)) passed, $failed failed"
+[ "$failed" -eq 0 ]
