@@ -143,12 +143,14 @@ static int listen_all(const struct ph_options *o)
     for (size_t i = 0; i < o->tcp_count; i++)
         if (ph_listen_tcp(o->tcp_addresses[i]))
             return -1;
-    return o->stdio_in >= 0 ? ph_use_stdio(o->stdio_in, o->stdio_out) : 0;
+    if (o->stdio_in >= 0)
+        ph_serve_stdio();
+    return 0;
 }
 
 static int run(const struct ph_options *o)
 {
-    if (start_threads() || start_events()) {
+    if ((o->stdio_in >= 0 && ph_claim_stdio(o->stdio_in, o->stdio_out)) || start_threads() || start_events()) {
         end.abandoned = true;
         return 1;
     }

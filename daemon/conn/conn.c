@@ -276,9 +276,10 @@ static void drained(void *arg)
 
 static void end_port(void *port, void *arg)
 {
-    static const uint8_t reason[] = "\x77\x11" "connection_closed";
-    (void)arg;
-    ph_exit_later(port, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_NORMALLY);
+    static const uint8_t closed[] = "\x77\x11" "connection_closed", shutdown[] = "\x77\x08" "shutdown";
+    const struct ph_conn *c = arg;
+    bool by_us = c->goodbye == PH_FAULT_SHUTDOWN;
+    ph_exit_later(port, (struct ph_slice){by_us ? shutdown : closed, (by_us ? sizeof shutdown : sizeof closed) - 1}, PH_EXIT_NORMALLY);
 }
 
 static void finish(struct ph_conn *c)
@@ -339,7 +340,7 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
         ph_count(PH_COUNT_FAULTS, 1);
     }
     event_del(c->readable);
-    ph_peer_each_port(c->peer, end_port, NULL);
+    ph_peer_each_port(c->peer, end_port, c);
     event_active(c->end_timer, EV_TIMEOUT, 0);
 }
 
@@ -347,7 +348,7 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
 static void broken(void *arg, const char *why)
 {
     struct ph_conn *c = arg;
-    ph_log(PH_LOG_WARNING, c->where, "cannot write: %s", why);
+    ph_log(c->state == OPEN ? PH_LOG_WARNING : PH_LOG_DEBUG, c->where, "cannot write: %s", why);
     begin_end(c, PH_FAULT_NONE, NULL);
     ph_peer_drop_output(c->peer);
 }

@@ -170,6 +170,17 @@ static char *split(const char *host_port, char **host, char **port)
     return NULL;
 }
 
+/* Says the port that was really bound: the address may have asked for any. */
+static void log_tcp(const char *host)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+    char port[NI_MAXSERV] = "?";
+    if (getsockname(evconnlistener_get_fd(SLIST_FIRST(&listeners)->evl), (struct sockaddr *)&addr, &len) == 0)
+        getnameinfo((struct sockaddr *)&addr, len, NULL, 0, port, sizeof port, NI_NUMERICSERV);
+    ph_log(PH_LOG_NOTICE, NULL, "listening on tcp %s:%s", host, port);
+}
+
 static int listen_tcp(const char *host_port, const char *host, const char *port)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found, *a;
@@ -184,8 +195,8 @@ static int listen_tcp(const char *host_port, const char *host, const char *port)
             ph_log(PH_LOG_ERROR, NULL, "--tcp %s: not a loopback address", host_port);
         else if (add_listener(PH_CONN_TCP, a->ai_addr, a->ai_addrlen, NULL))
             ph_log(PH_LOG_ERROR, NULL, "--tcp %s: %s", host_port, strerror(errno));
-        else
-            listening++;
+        else if (++listening)
+            log_tcp(host);
     }
     freeaddrinfo(found);
     return listening ? 0 : -1;
@@ -199,8 +210,6 @@ int ph_listen_tcp(const char *host_port)
         return -1;
     }
     int result = listen_tcp(host_port, host, port);
-    if (result == 0)
-        ph_log(PH_LOG_NOTICE, NULL, "listening on tcp %s", host_port);
     ph_free(copy);
     return result;
 }
@@ -223,7 +232,9 @@ void ph_listeners_close(void)
 
 static int claim(int fd, int i)
 {
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 5);
+    struct stat st;
+    bool usable = fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISREG(st.st_mode) || S_ISCHR(st.st_mode));
+    int own = usable ? fcntl(fd, F_DUPFD_CLOEXEC, 5) : -1;
     int flags = own < 0 ? -1 : fcntl(own, F_GETFL);
     if (flags < 0 || fcntl(own, F_SETFL, flags | O_NONBLOCK)) {
         ph_log(PH_LOG_ERROR, NULL, "descriptor %d cannot be used as a connection: %s", fd, strerror(errno));
@@ -241,7 +252,7 @@ static void replace(int fd, int by)
         dup2(by, fd);
 }
 
-int ph_use_stdio(int in, int out)
+int ph_claim_stdio(int in, int out)
 {
     if (claim(in, 0) || claim(out, 1))
         return -1;
@@ -250,8 +261,12 @@ int ph_use_stdio(int in, int out)
     replace(out, in == 0 ? STDERR_FILENO : null);
     if (null > 2)
         close(null);
-    ph_conn_start(PH_CONN_STDIO, stdio_fds[0], stdio_fds[1]);
     return 0;
+}
+
+void ph_serve_stdio(void)
+{
+    ph_conn_start(PH_CONN_STDIO, stdio_fds[0], stdio_fds[1]);
 }
 
 void ph_restore_stdio(void)

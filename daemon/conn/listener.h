@@ -8,9 +8,10 @@ int ph_listen_unix(const char *path);
 int ph_listen_tcp(const char *host_port); /* "HOST:PORT", "[V6]:PORT"; loopback only */
 void ph_listeners_close(void);            /* also removes the unix sockets' files */
 
-/* Uses descriptors in and out (0 and 1, or 3 and 4) as a connection. Descriptors 0 and 1 are then /dev/null and stderr, so that a
- * driver that prints does no harm. 0, or -1 with a line in the log. */
-int ph_use_stdio(int in, int out);
+/* Takes descriptors in and out (0 and 1, or 3 and 4) for a connection: to be called before anything is opened, for their numbers are the
+ * parent's word. They are then /dev/null and stderr, so that a driver that prints does no harm. 0, or -1 with a line in the log. */
+int ph_claim_stdio(int in, int out);
+void ph_serve_stdio(void);   /* starts the connection */
 void ph_restore_stdio(void); /* gives the descriptors their flags back */
 
 #endif

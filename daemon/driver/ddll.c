@@ -3,6 +3,7 @@
  * workers, so users, waiters and drivers' fields need no other. */
 #include "driver/ddll.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,29 +121,41 @@ static void reply_load_error(const struct ph_ddll_req *req, const struct ph_load
     ph_peer_commit(req->peer, w);
 }
 
+/* "dir/name.so", or "name.so" without a directory: malloc'd. */
+static char *join(const char *dir, const char *name)
+{
+    size_t n = (dir ? strlen(dir) + 1 : 0) + strlen(name) + sizeof ".so";
+    char *file = ph_alloc(n);
+    snprintf(file, n, "%s%s%s.so", dir ? dir : "", dir ? "/" : "", name);
+    return file;
+}
+
+/* For a client that is not trusted: the resolved file (malloc'd), or NULL and err. */
+static char *permitted(const char *file, uint64_t conn, struct ph_load_error *err)
+{
+    const char *why;
+    char *resolved = ph_driver_path_resolve(file, &why);
+    if (why) {
+        ph_log(PH_LOG_WARNING, NULL, "conn %llu: may not load %s: %s", (unsigned long long)conn, file, why);
+        *err = (struct ph_load_error){.atom = "not_permitted"};
+    } else if (!resolved) {
+        ph_loader_cannot_open(file, strerror(errno), err);
+    }
+    return resolved;
+}
+
 /* The file that path and name mean to this client: malloc'd; NULL and err if it may not be loaded. */
 static char *file_for(const struct ph_ddll_req *req, struct ph_load_error *err)
 {
-    char *file = NULL;
-    if (req->path && req->path[0]) {
-        size_t n = strlen(req->path) + strlen(req->name) + sizeof "/.so";
-        file = ph_alloc(n);
-        snprintf(file, n, "%s/%s.so", req->path, req->name);
-    } else if (!(file = ph_driver_path_find(req->name))) {
-        size_t n = strlen(req->name) + sizeof ".so";
-        file = ph_alloc(n);
-        snprintf(file, n, "%s.so", req->name); /* dlopen says that there is no such file */
-    }
-    const char *why = req->trusted ? NULL : ph_driver_path_refuses(file);
-    if (!why && !req->trusted && strchr(req->name, '/'))
-        why = "a driver's name has no slash";
-    if (why) {
-        ph_log(PH_LOG_WARNING, NULL, "conn %llu: may not load %s: %s", (unsigned long long)ph_peer_id(req->peer), file, why);
-        *err = (struct ph_load_error){.atom = "not_permitted"};
-        ph_free(file);
-        return NULL;
-    }
-    return file;
+    bool given = req->path && req->path[0];
+    char *file = given ? join(req->path, req->name) : ph_driver_path_find(req->name);
+    if (!file)
+        file = join(NULL, req->name); /* dlopen or realpath will say that there is no such file */
+    if (req->trusted)
+        return file;
+    char *resolved = permitted(file, ph_peer_id(req->peer), err);
+    ph_free(file);
+    return resolved;
 }
 
 /* A new driver from file (taken), listed; NULL and err. */
@@ -472,6 +485,7 @@ struct autoload {
     struct ph_job job;
     void (*done)(void *arg, struct ph_driver *d);
     void *arg;
+    uint64_t conn;
     char name[];
 };
 
@@ -480,12 +494,10 @@ static void run_autoload(struct ph_job *job)
     struct autoload *a = (struct autoload *)job;
     struct ph_driver *d = ph_driver_find(a->name, strlen(a->name), true);
     char *file = d ? NULL : ph_driver_path_find(a->name);
-    const char *why = file ? ph_driver_path_refuses(file) : NULL;
     struct ph_load_error err;
-    if (why) {
-        ph_log(PH_LOG_WARNING, NULL, "driver %s is not loaded from %s: %s", a->name, file, why);
-        ph_free(file);
-    } else if (file && !named(a->name) && (d = load_file(a->name, NULL, file, &err))) {
+    char *resolved = file && !named(a->name) ? permitted(file, a->conn, &err) : NULL;
+    ph_free(file);
+    if (resolved && (d = load_file(a->name, NULL, resolved, &err))) {
         d->by_host = true;
         ph_driver_hold(d);
     }
@@ -493,10 +505,10 @@ static void run_autoload(struct ph_job *job)
     ph_free(a);
 }
 
-void ph_ddll_autoload(const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d), void *arg)
+void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d), void *arg)
 {
     struct autoload *a = ph_alloc(sizeof *a + len + 1);
-    *a = (struct autoload){.job.run = run_autoload, .done = done, .arg = arg};
+    *a = (struct autoload){.job.run = run_autoload, .done = done, .arg = arg, .conn = conn};
     memcpy(a->name, name, len);
     a->name[len] = '\0';
     ph_lock_submit(lock, &a->job);

@@ -31,8 +31,8 @@ void ph_ddll_init(void);
 void ph_ddll_submit(struct ph_ddll_req *req);
 void ph_ddll_req_free(struct ph_ddll_req *req);
 
-/* For an open of a driver that is not loaded: looks for it in the driver path, on a worker, then calls done(arg, driver with a hold, or NULL) there. */
-void ph_ddll_autoload(const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d), void *arg);
+/* For an open by connection conn of a driver that is not loaded: looks for it in the driver path, on a worker, then calls done(arg, driver with a hold, or NULL) there. */
+void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d), void *arg);
 /* driver_lock_driver: 0, or -1 if linked in. From a callback of one of its ports. */
 int ph_ddll_make_permanent(struct ph_driver *d);
 /* Set once by the port layer: ends all ports of the driver with reason driver_unloaded. */

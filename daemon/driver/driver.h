@@ -75,6 +75,7 @@ int ph_driver_remove_entry(ErlDrvEntry *entry);
 
 /* dlopens file, finds and checks the entry, copies it into d, calls init(). On failure everything is undone and err is set. */
 int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *err);
+void ph_loader_cannot_open(const char *file, const char *text, struct ph_load_error *err); /* err becomes an open_error with this text */
 void ph_loader_unload(struct ph_driver *d); /* finish(), dlclose */
 /* The text for an open_error number, or NULL; borrowed, immortal. */
 const char *ph_open_error_text(int number);
@@ -84,8 +85,8 @@ const char *ph_open_error_text(int number);
 void ph_driver_path_add(const char *dir); /* at start only */
 /* "dir/name.so" of the first directory in the driver path that has it; malloc'd, or NULL. */
 char *ph_driver_path_find(const char *name);
-/* Is the file, after resolving links, in a directory of the driver path, and file and directory not writable by others? NULL if
- * so, else why not (static text). */
-const char *ph_driver_path_refuses(const char *file);
+/* The file with links resolved (malloc'd), if it lies in a directory of the driver path and neither can be written by others. NULL otherwise: *why
+ * says so (static text), or is NULL if the file cannot be resolved (errno). What is opened must be the result, not what was asked for. */
+char *ph_driver_path_resolve(const char *file, const char **why);
 
 #endif

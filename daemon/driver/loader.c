@@ -41,6 +41,12 @@ const char *ph_open_error_text(int number)
     return text;
 }
 
+void ph_loader_cannot_open(const char *file, const char *text, struct ph_load_error *err)
+{
+    *err = (struct ph_load_error){.atom = "open_error", .number = open_error_number(text)};
+    ph_log(PH_LOG_WARNING, NULL, "driver %s: cannot be opened: %s", file, text);
+}
+
 /* dlerror's text without the name of the file that was asked for. */
 static int open_failed(const char *file, struct ph_load_error *err)
 {
@@ -50,8 +56,7 @@ static int open_failed(const char *file, struct ph_load_error *err)
         text = "unknown error";
     if (strncmp(text, file, n) == 0 && strncmp(text + n, ": ", 2) == 0)
         text += n + 2;
-    *err = (struct ph_load_error){.atom = "open_error", .number = open_error_number(text)};
-    ph_log(PH_LOG_WARNING, NULL, "driver %s: cannot be opened: %s", file, text);
+    ph_loader_cannot_open(file, text, err);
     return -1;
 }
 

@@ -49,17 +49,24 @@ static bool is_driver_dir(const char *dir)
     return false;
 }
 
-const char *ph_driver_path_refuses(const char *file)
+char *ph_driver_path_resolve(const char *file, const char **why)
 {
-    char resolved[PATH_MAX];
-    if (!realpath(file, resolved))
-        return NULL; /* the load itself will say what is wrong */
+    char *resolved = realpath(file, NULL), *slash;
+    *why = NULL;
+    if (!resolved)
+        return NULL;
     if (!trusted(resolved))
-        return "the file belongs to another user or others may write it";
-    *strrchr(resolved, '/') = '\0';
-    if (!is_driver_dir(resolved[0] ? resolved : "/"))
-        return "not in a directory of the driver path";
-    if (!trusted(resolved[0] ? resolved : "/"))
-        return "the directory belongs to another user or others may write it";
-    return NULL;
+        *why = "the file belongs to another user or others may write it";
+    slash = strrchr(resolved, '/');
+    *slash = '\0';
+    if (!*why && !is_driver_dir(slash == resolved ? "/" : resolved))
+        *why = "not in a directory of the driver path";
+    if (!*why && !trusted(slash == resolved ? "/" : resolved))
+        *why = "the directory belongs to another user or others may write it";
+    *slash = '/';
+    if (*why) {
+        free(resolved);
+        return NULL;
+    }
+    return resolved;
 }

@@ -350,7 +350,7 @@ void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct
     if (d)
         found(p, d);
     else
-        ph_ddll_autoload(name, driver_len, found, p);
+        ph_ddll_autoload(ph_peer_id(peer), name, driver_len, found, p);
 }
 
 struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_slice term, ErlDrvTermData owner, const char *name, ErlDrvData data)
