@@ -193,6 +193,7 @@ int main(int argc, char **argv)
         return 1;
     }
     status = run(&o);
+    ph_options_free(&o);
     /* With a callback still running somewhere, nothing can be taken down in order. */
     if (end.abandoned)
         _exit(status);

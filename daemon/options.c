@@ -114,3 +114,9 @@ int ph_options_parse(int argc, char **argv, struct ph_options *o, int *status)
         return usage(status, "%s", "nothing to serve: give --stdio, --unix or --tcp");
     return 0;
 }
+
+void ph_options_free(struct ph_options *o)
+{
+    ph_free(o->unix_paths);
+    ph_free(o->tcp_addresses);
+}

@@ -19,5 +19,6 @@ struct ph_options {
 
 /* Fills o and the driver path. 0: go on; otherwise the process is to end with *status (after --help, --version, or a message about a usage error). */
 int ph_options_parse(int argc, char **argv, struct ph_options *o, int *status);
+void ph_options_free(struct ph_options *o);
 
 #endif

@@ -84,7 +84,7 @@ static inline enum ph_port_state ph_port_state(const struct ph_port *p)
 enum ph_exit_how {
     PH_EXIT_NORMALLY, /* flushes a queue that is not empty */
     PH_EXIT_KILLED,   /* does not flush */
-    PH_EXIT_FAILED,   /* driver_failure: drops the queue; also ends a port that is closing */
+    PH_EXIT_FAILED,   /* driver_failure, driver_unloaded: drops the queue; also ends a port that is closing */
 };
 /* Begins, or for a closing port ends, the end of a port: the only way to it. reason: encoded term. In the lock; may call flush and stop. */
 void ph_port_exit(struct ph_port *p, struct ph_slice reason, enum ph_exit_how how);

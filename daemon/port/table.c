@@ -140,7 +140,7 @@ static void kill_if_of(struct ph_port *p, void *driver)
 {
     static const uint8_t reason[] = "\x77\x0f" "driver_unloaded";
     if (p->driver == driver)
-        ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_KILLED);
+        ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_FAILED);
 }
 
 void ph_kill_ports_of(struct ph_driver *d)
