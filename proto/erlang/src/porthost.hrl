@@ -17,12 +17,15 @@
               max_frame :: pos_integer(),
               max_depth :: pos_integer()}).
 
-%% A hosted port, keyed by its process. The row is there from before `open` until the port exits.
+%% A hosted port, keyed by its process. The row is there from before `open` until `closed`. From
+%% `exit` on its state is closing: the process has ended, and only control, call and info are left.
 -record(port, {pid :: pid(),
                via :: #via{},
                id :: non_neg_integer(),
                busy = false :: boolean(),           % written by the connection process alone
-               soft_busy = false :: boolean()}).
+               soft_busy = false :: boolean(),
+               state = open :: open | closing,
+               unwritten :: atomics:atomics_ref()}).   % see porthost_port
 
 %% A host, keyed by its connection process.
 -record(host, {conn :: pid(),
@@ -34,4 +37,5 @@
 %% A port id in use, until the host says `closed'.
 -record(slot, {id :: non_neg_integer(),
                pid :: pid(),
+               unwritten :: atomics:atomics_ref(),
                state :: open | granted}).

@@ -230,6 +230,9 @@ started(Parent, Via, Socket) ->
 writer_init(Via) ->
     receive
         {frame, Frame} -> porthost_wire:write(Via, Frame);
+        {frame, Frame, Unwritten} ->
+            porthost_wire:write(Via, Frame),
+            atomics:sub(Unwritten, 1, 1);
         {flush, Tag} -> Tag ! {Tag, done}
     end,
     writer_init(Via).
@@ -251,6 +254,9 @@ loop(#st{parent = Parent, host = #host{via = #via{port = Port}}} = St) ->
             host_down(St, closed(Why));
         {'EXIT', Pid, Reason} ->
             loop(exited(St, Pid, Reason));
+        {frame, _, _} = Item ->
+            St#st.host#host.writer ! Item,
+            loop(St);
         {system, From, Request} ->
             sys:handle_system_msg(Request, From, Parent, ?MODULE, St#st.debug, St);
         _ ->
@@ -281,6 +287,7 @@ event({signal, Id, To, Reason}, St) when is_pid(To) ->
 event({exit, Id, Reason}, St) ->
     with_slot(St, Id, fun(Slot) -> end_port(Slot, exit_reason(Reason)) end);
 event({closed, Id}, #st{host = #host{slots = Slots}} = St) ->
+    with_slot(St, Id, fun(#slot{pid = Pid}) -> ets:delete(?TABLE, Pid) end),
     ets:delete(Slots, Id),
     St;
 event({monitor, Id, Pid}, #st{monitors = Monitors, watched = Watched} = St) when is_pid(Pid) ->
@@ -320,9 +327,9 @@ tell(#slot{pid = Pid}, What) ->
         {'DOWN', Ref, process, _, _} -> true
     end.
 
-%% From here on the port is dead for everybody, but its id stays in use until `closed'.
+%% From here on the port is dead, but for what a driver that still flushes answers until `closed'.
 end_port(#slot{pid = Pid}, Reason) ->
-    ets:delete(?TABLE, Pid),
+    ets:update_element(?TABLE, Pid, {#port.state, closing}),
     await_end(ask_end(Pid, Reason)).
 
 ask_end(Pid, Reason) ->
@@ -338,10 +345,10 @@ exit_reason(Reason) -> Reason.
 
 %% A driver has made a port, of the same driver as its parent.
 created(#st{host = #host{via = Via, slots = Slots, writer = Writer} = Host}, Slot, ParentId) ->
-    #slot{pid = Pid, id = Id} = Slot,
+    #slot{pid = Pid, id = Id, unwritten = Unwritten} = Slot,
     ets:insert(Slots, Slot#slot{state = open}),
     ets:insert(?TABLE, #port{pid = Pid, via = Via, id = Id,
-                             soft_busy = soft_busy(Slots, ParentId)}),
+                             soft_busy = soft_busy(Slots, ParentId), unwritten = Unwritten}),
     Writer ! {frame, porthost_port:grant(Host, 1)}.
 
 soft_busy(Slots, Id) ->
@@ -366,12 +373,12 @@ down(#st{host = Host, monitors = Monitors, watched = Watched} = St, Ref, Reason)
             St
     end.
 
-%% A port process whose row is still there has not been told to end: it was killed.
+%% A port process whose port is open has not been told to end: it was killed.
 exited(#st{host = #host{writer = Writer}} = St, Writer, Reason) ->
     terminate(St, {writer, Reason});
 exited(#st{host = #host{writer = Writer}} = St, Pid, _) ->
     case porthost_registry:lookup(Pid) of
-        #port{id = Id} ->
+        #port{id = Id, state = open} ->
             ets:delete(?TABLE, Pid),
             Writer ! {frame, porthost_wire:encode({exit, Id, Pid, kill})},
             St;

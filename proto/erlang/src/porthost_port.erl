@@ -9,11 +9,16 @@
 %% porthost_conn): what it has to send goes to the connection's writer. Only `open' is written
 %% from here, for until then the host has nothing to say about the port.
 %%
+%% What a process sends it as messages must not be overtaken by what the same process then writes to
+%% the connection itself. So whoever is about to write looks whether there is anything on the way:
+%% in the mailbox or the hands of this process, or between it and the connection, which is what the
+%% counter `unwritten' of the port counts. If there is, it asks the process and waits for its turn.
+%%
 %% It is a bare process, not a proc_lib one: its exit reasons are the port's, and no crash.
 -module(porthost_port).
 
--export([open/3, grant/2, wait_idle/1, flush/1]).
--export([init/3, init_granted/2]).
+-export([open/3, grant/2, wait_idle/1, in_turn/1]).
+-export([init/4, init_granted/3]).
 
 -include("porthost.hrl").
 
@@ -21,9 +26,11 @@
 
 -record(st, {host :: #host{},
              id :: non_neg_integer(),
+             unwritten :: atomics:atomics_ref(),
              opening = none :: none | {Request :: reference(), Opener :: reference()},
+             ending = false :: boolean(),       % the host has been told to end the port
              %% Messages that came while the port was busy, newest first, and whose they are.
-             held = [] :: [{frame, iodata()} | {flush, reference()}],
+             held = [] :: [iodata()],
              holding = #{} :: #{pid() => []},
              %% Processes waiting for the port not to be busy: their monitors and tags.
              waiters = #{} :: #{reference() => reference()},
@@ -36,7 +43,7 @@
 -spec open(#host{}, term(), list()) -> {ok, pid()} | porthost_wire:failure().
 open(#host{counters = Counters} = Host, Command, Options) ->
     Id = atomics:add_get(Counters, ?LAST_ID, 1),
-    Pid = spawn(?MODULE, init, [Host, Id, self()]),
+    Pid = spawn(?MODULE, init, [Host, Id, counter(), self()]),
     Tag = erlang:monitor(process, Pid, [{alias, reply_demonitor}]),
     Pid ! {?MSG, open, Tag, Command, Options},
     receive
@@ -49,14 +56,20 @@ open(#host{counters = Counters} = Host, Command, Options) ->
 grant(#host{counters = Counters, slots = Slots} = Host, N) ->
     Grant = fun(_) ->
         Id = atomics:add_get(Counters, ?LAST_ID, 1),
-        Pid = spawn(?MODULE, init_granted, [Host, Id]),
-        ets:insert(Slots, #slot{id = Id, pid = Pid, state = granted}),
+        Unwritten = counter(),
+        Pid = spawn(?MODULE, init_granted, [Host, Id, Unwritten]),
+        ets:insert(Slots, #slot{id = Id, pid = Pid, unwritten = Unwritten, state = granted}),
         {Id, Pid}
     end,
     porthost_wire:encode({grant, lists:map(Grant, lists:seq(1, N))}).
 
+counter() ->
+    atomics:new(1, []).
+
 %% @doc Wait until the port is not busy.
 -spec wait_idle(#port{}) -> ok | down.
+wait_idle(#port{state = closing}) ->
+    down;
 wait_idle(#port{busy = false}) ->
     ok;
 wait_idle(#port{pid = Pid, busy = true} = Port) ->
@@ -70,10 +83,22 @@ wait_idle(#port{pid = Pid, busy = true} = Port) ->
             down
     end.
 
-%% @doc Wait until what this process has sent to the port as messages is on its way to the host.
--spec flush(#port{}) -> ok | down.
-flush(Port) ->
-    ask(Port, flush).
+%% @doc Wait until what this process has sent to the port as messages has been written, or is held
+%% because the port is busy.
+%%
+%% The state is looked at before the counter: what has left the mailbox has been counted when the
+%% process is in its receive again.
+-spec in_turn(#port{}) -> ok | down.
+in_turn(#port{pid = Pid, unwritten = Unwritten} = Port) ->
+    case process_info(Pid, [message_queue_len, status]) of
+        [{message_queue_len, 0}, {status, waiting}] ->
+            case atomics:get(Unwritten, 1) of
+                0 -> ok;
+                _ -> ask(Port, flush)
+            end;
+        undefined -> down;
+        _ -> ask(Port, flush)
+    end.
 
 ask(#port{pid = Pid}, What) ->
     Tag = erlang:monitor(process, Pid, [{alias, reply_demonitor}]),
@@ -85,26 +110,28 @@ ask(#port{pid = Pid}, What) ->
 
 %% The process.
 
--spec init(#host{}, non_neg_integer(), pid()) -> no_return().
-init(#host{conn = Conn} = Host, Id, Opener) ->
+-spec init(#host{}, non_neg_integer(), atomics:atomics_ref(), pid()) -> no_return().
+init(#host{conn = Conn} = Host, Id, Unwritten, Opener) ->
     process_flag(trap_exit, true),
     link(Conn),
     Monitor = monitor(process, Opener),
     receive
         {?MSG, open, Tag, Command, Options} ->
             demonitor(Monitor, [flush]),
-            init_open(Host, Id, Opener, Tag, Command, Options);
+            St = #st{host = Host, id = Id, unwritten = Unwritten},
+            init_open(St, Opener, Tag, Command, Options);
         {'DOWN', Monitor, process, _, _} ->
             exit(normal)
     end.
 
-init_open(#host{via = Via, slots = Slots} = Host, Id, Opener, Tag, Command, Options) ->
-    try ets:insert(Slots, #slot{id = Id, pid = self(), state = open})
+init_open(#st{host = Host, id = Id, unwritten = Unwritten} = St0, Opener, Tag, Command, Options) ->
+    #host{via = Via, slots = Slots} = Host,
+    try ets:insert(Slots, #slot{id = Id, pid = self(), unwritten = Unwritten, state = open})
     catch error:badarg -> exit(normal)  % the connection is gone
     end,
-    ets:insert(?TABLE, #port{pid = self(), via = Via, id = Id}),
+    ets:insert(?TABLE, #port{pid = self(), via = Via, id = Id, unwritten = Unwritten}),
     Request = erlang:alias([reply]),
-    St = #st{host = Host, id = Id, opening = {Request, Tag}},
+    St = St0#st{opening = {Request, Tag}},
     first_grant(Host),
     case porthost_wire:post(Via, {open, Request, Id, self(), Opener, Command, Options}) of
         ok -> loop(St);
@@ -117,11 +144,11 @@ first_grant(#host{counters = Counters, via = Via} = Host) ->
         _ -> true
     end.
 
--spec init_granted(#host{}, non_neg_integer()) -> no_return().
-init_granted(#host{conn = Conn} = Host, Id) ->
+-spec init_granted(#host{}, non_neg_integer(), atomics:atomics_ref()) -> no_return().
+init_granted(#host{conn = Conn} = Host, Id, Unwritten) ->
     process_flag(trap_exit, true),
     link(Conn),
-    loop(#st{host = Host, id = Id}).
+    loop(#st{host = Host, id = Id, unwritten = Unwritten}).
 
 loop(#st{host = #host{conn = Conn}} = St) ->
     receive
@@ -135,8 +162,8 @@ loop(#st{host = #host{conn = Conn}} = St) ->
             loop(idle(St));
         {?MSG, wait, Tag, Pid} ->
             loop(wait(St, Tag, Pid));
-        {?MSG, flush, Tag, Pid} ->
-            loop(forward(St, Pid, {flush, Tag}));
+        {?MSG, flush, Tag, _} ->
+            loop(flush(St, Tag));
         {Ref, Kind, Value} when is_reference(Ref), Kind =:= ok orelse Kind =:= error ->
             loop(reply(St, Ref, Kind, Value));
         {'EXIT', Conn, Reason} ->
@@ -172,10 +199,9 @@ reply(#st{opening = {Request, _}} = St, Request, error, Reason) ->
 reply(#st{broken = Broken} = St, Ref, Kind, Value) when is_map_key(Ref, Broken) ->
     {From, Broken1} = maps:take(Ref, Broken),
     case {Kind, Value} of
-        {ok, From} -> send_exit(St, From, normal);
-        _ -> ok
-    end,
-    St#st{broken = Broken1};
+        {ok, From} -> send_exit(St#st{broken = Broken1}, writer(St), From, normal);
+        _ -> St#st{broken = Broken1}
+    end;
 reply(St, Ref, Kind, Value) ->
     message(St, {Ref, Kind, Value}).
 
@@ -187,46 +213,52 @@ open_failed(#st{host = #host{slots = Slots}, id = Id, opening = {_, Tag}}, Failu
     exit(normal).
 
 %% A broken link and exit/2 look the same. With reason normal they differ in effect: exit/2 ends
-%% the port, a broken link only if it was the owner's. Who is alive has not broken a link.
-exit_signal(St, From, normal) ->
-    case is_pid(From) andalso node(From) =:= node() andalso is_process_alive(From) of
-        true -> send_exit(St, From, normal), St;
-        false -> ask_owner(St, From)
-    end;
+%% the port, a broken link only if it was the owner's. Who is alive has not broken a link. If From
+%% is dead, its 'DOWN' is in the mailbox of the connection process, and the host must hear of that
+%% first: so the connection process hands on that the port ends.
 exit_signal(St, From, Reason) ->
-    send_exit(St, From, porthost_wire:reason(via(St), Reason)),
-    St.
+    Sent = porthost_wire:reason(via(St), Reason),
+    case is_pid(From) andalso node(From) =:= node() andalso is_process_alive(From) of
+        true -> send_exit(St, writer(St), From, Sent);
+        false when Sent =:= normal -> ask_owner(St, From);
+        false -> send_exit(St, via(St)#via.conn, From, Sent)
+    end.
 
 ask_owner(#st{broken = Broken} = St, From) ->
     Request = erlang:alias([reply]),
-    to_writer(St, {frame, porthost_wire:encode({info, Request, St#st.id, connected})}),
+    writer(St) ! {frame, porthost_wire:encode({info, Request, St#st.id, connected})},
     St#st{broken = Broken#{Request => From}}.
 
 %% From is a port, if the port was linked to one.
-send_exit(#st{id = Id} = St, From, Reason) ->
+send_exit(#st{id = Id} = St, To, From, Reason) ->
     Pid = if is_pid(From) -> From; true -> self() end,
-    to_writer(St, {frame, porthost_wire:encode({exit, Id, Pid, Reason})}).
+    atomics:add(St#st.unwritten, 1, 1),
+    to_host(St, To, porthost_wire:encode({exit, Id, Pid, Reason})),
+    St#st{ending = true}.
 
 %% What `Port ! Message' is. The true sender cannot be seen; the pid in the message must do.
+message(#st{ending = true} = St, _) ->
+    St;
 message(#st{id = Id} = St, Message) ->
     {Class, Sent} = porthost_wire:message(Message),
     Sender = case Sent of {Pid, _} -> Pid; badsig -> self() end,
-    Frame = {frame, porthost_wire:encode({send, Id, Sender, Sent})},
-    case Class =:= command andalso busy() of
+    Frame = porthost_wire:encode({send, Id, Sender, Sent}),
+    atomics:add(St#st.unwritten, 1, 1),
+    case is_map_key(Sender, St#st.holding) orelse (Class =:= command andalso busy()) of
         true -> hold(St, Sender, Frame);
-        false -> forward(St, Sender, Frame)
+        false -> to_host(St, writer(St), Frame), St
     end.
 
-%% A real port suspends who sends it a command while it is busy, so nothing that the same process
-%% sends later may overtake it.
-forward(#st{holding = Holding} = St, Sender, Item) when is_map_key(Sender, Holding) ->
-    hold(St, Sender, Item);
-forward(St, _, Item) ->
-    to_writer(St, Item),
-    St.
+%% A real port suspends who sends it a command while it is busy, so no message that the same
+%% process sends later may overtake it. Whatever that process asks for by function does not wait:
+%% it may be another than the one that the message names, and be needed to make the port idle.
+hold(#st{held = Held, holding = Holding} = St, Sender, Frame) ->
+    St#st{held = [Frame | Held], holding = Holding#{Sender => []}}.
 
-hold(#st{held = Held, holding = Holding} = St, Sender, Item) ->
-    St#st{held = [Item | Held], holding = Holding#{Sender => []}}.
+flush(St, Tag) ->
+    St1 = idle(St),     % somebody may know that the port is idle before this process does
+    writer(St1) ! {flush, Tag},
+    St1.
 
 wait(#st{waiters = Waiters} = St, Tag, Pid) ->
     case busy() of
@@ -235,11 +267,13 @@ wait(#st{waiters = Waiters} = St, Tag, Pid) ->
     end.
 
 %% The host says that the port is not busy any more; by now it may be again.
+idle(#st{held = [], waiters = Waiters} = St) when map_size(Waiters) =:= 0 ->
+    St;
 idle(#st{held = Held, waiters = Waiters} = St) ->
     case busy() of
         true -> St;
         false ->
-            [to_writer(St, Item) || Item <- lists:reverse(Held)],
+            [to_host(St, writer(St), Frame) || Frame <- lists:reverse(Held)],
             [begin demonitor(Monitor, [flush]), Tag ! {Tag, done} end
              || {Monitor, Tag} <- maps:to_list(Waiters)],
             St#st{held = [], holding = #{}, waiters = #{}}
@@ -252,8 +286,10 @@ busy() ->
         none -> false
     end.
 
-to_writer(#st{host = #host{writer = Writer}}, Item) ->
-    Writer ! Item,
+%% The frame has been counted as unwritten; the writer takes it off.
+to_host(#st{unwritten = Unwritten}, To, Frame) ->
+    To ! {frame, Frame, Unwritten},
     ok.
 
+writer(#st{host = #host{writer = Writer}}) -> Writer.
 via(#st{host = #host{via = Via}}) -> Via.
