@@ -18,6 +18,13 @@ static bool within(struct ph_slice s, const ErlDrvBinary *b)
     return b && s.p >= (const uint8_t *)b->orig_bytes && s.p < (const uint8_t *)b->orig_bytes + b->orig_size;
 }
 
+/* An empty slice may have no address. */
+static void copy(uint8_t *to, struct ph_slice s)
+{
+    if (s.len)
+        memcpy(to, s.p, s.len);
+}
+
 /* Copies to a new driver binary, a byte free in front and behind. */
 static int copy_to_binary(struct ph_op *op, struct ph_slice data)
 {
@@ -39,10 +46,10 @@ struct ph_op *ph_op_new(enum ph_request what, struct ph_port *port, struct ph_sl
         return NULL;
     }
     *op = (struct ph_op){.job.run = run, .port = port, .what = what, .caller = PH_NIL, .tag = {op->body, tag.len}};
-    memcpy(op->body, tag.p, tag.len);
+    copy(op->body, tag);
     if (inlined) {
         op->data = (struct ph_slice){op->body + tag.len + 1, data.len};
-        memcpy(op->body + tag.len + 1, data.p, data.len);
+        copy(op->body + tag.len + 1, data);
     } else if (refer) {
         op->data = data;
         op->frame = ph_bin_ref(frame);

@@ -158,6 +158,20 @@ ACTION(do_enq)
     say(a, "%d", driver_enq(s->port, arg, len));
 }
 
+/* The time that a job may take, as a driver has it that gives up waiting for one. */
+ACTION(do_time_limit)
+{
+    struct self *s = self;
+    say(a, "%d", driver_set_timer(s->port, strtoul(arg, NULL, 10)));
+}
+
+static void timeout(ErlDrvData d)
+{
+    struct self *s = (struct self *)d;
+    trace("timeout");
+    driver_output(s->port, "timed out", 9);
+}
+
 static const struct action actions[] = {
     {"jobs", do_jobs},
     {"gated_jobs", do_gated_jobs},
@@ -167,6 +181,7 @@ static const struct action actions[] = {
     {"port_key", do_port_key},
     {"gate", do_gate},
     {"enq", do_enq},
+    {"time_limit", do_time_limit},
     {NULL, NULL},
 };
 
@@ -181,6 +196,7 @@ static ErlDrvEntry entry = {
     .start = start,
     .stop = stop,
     .flush = flush,
+    .timeout = timeout,
 #ifndef NO_READY_ASYNC
     .ready_async = ready_async,
 #endif

@@ -7,6 +7,7 @@ enum { SHARED_SIZE = 200 };
 struct self {
     ErlDrvPort port;
     ErlDrvBinary *shared; /* one reference of ours */
+    ErlDrvBinary *buffer; /* of "receive"; likewise */
 };
 
 static ErlDrvData start(ErlDrvPort port, char *command)
@@ -22,6 +23,7 @@ static void stop(ErlDrvData d)
 {
     struct self *s = (struct self *)d;
     driver_free_binary(s->shared);
+    driver_free_binary(s->buffer);
     driver_free(s);
 }
 
@@ -132,7 +134,110 @@ ACTION(do_still_good)
     say(a, driver_binary_get_refc(s->shared) >= 1 ? "counted" : "not counted");
 }
 
+static void say_refc(struct answer *a, const char *when, ErlDrvBinary *b)
+{
+    say(a, "%s %ld", when, driver_binary_get_refc(b));
+}
+
+/* The count after each step that takes or drops a reference, but not of those that the owner's messages have. */
+ACTION(do_queue_counts)
+{
+    struct self *s = self;
+    ErlDrvBinary *b = s->shared;
+    SysIOVec iov = {b->orig_bytes, SHARED_SIZE};
+    ErlIOVec ev = {1, SHARED_SIZE, &iov, &b};
+    say_refc(a, "own", b);
+    driver_enq_bin(s->port, b, 0, 10);
+    say_refc(a, "enq_bin", b);
+    driver_pushq_bin(s->port, b, 20, 10);
+    say_refc(a, "pushq_bin", b);
+    driver_enqv(s->port, &ev, 0);
+    say_refc(a, "enqv", b);
+    driver_pushqv(s->port, &ev, 0);
+    say_refc(a, "pushqv", b);
+    driver_enq(s->port, b->orig_bytes, 10);
+    say_refc(a, "enq", b);
+    driver_deq(s->port, SHARED_SIZE - 1);
+    say_refc(a, "part", b);
+    driver_deq(s->port, 1);
+    say_refc(a, "deq", b);
+    driver_deq(s->port, 5);
+    say_refc(a, "half", b);
+    driver_deq(s->port, 15);
+    say_refc(a, "two", b);
+    driver_deq(s->port, driver_sizeq(s->port));
+    say_refc(a, "empty", b);
+}
+
+static ErlDrvBinary *left; /* one reference; of a port that may be gone, under the driver's lock */
+
+/* For another port to look at when this one is gone, and with it its queue. */
+ACTION(do_leave_in_queue)
+{
+    struct self *s = self;
+    left = s->shared;
+    driver_binary_inc_refc(left);
+    say(a, "%d", driver_enq_bin(s->port, left, 0, SHARED_SIZE));
+    say_refc(a, "queued", left);
+}
+
+ACTION(do_left)
+{
+    say_refc(a, "left", left);
+}
+
+ACTION(do_drop_left)
+{
+    driver_free_binary(left);
+    say(a, "ok");
+}
+
+static int is_as_it_was(const ErlDrvBinary *b)
+{
+    for (int i = 0; i < SHARED_SIZE; i++)
+        if (b->orig_bytes[i] != 'b')
+            return 0;
+    return b->orig_size == SHARED_SIZE;
+}
+
+ACTION(do_unchanged)
+{
+    struct self *s = self;
+    say(a, is_as_it_was(s->shared) ? "unchanged" : "changed");
+}
+
+/* All that can take a reference of it or read it, with its bytes the same after each. */
+ACTION(do_output_every_way)
+{
+    struct self *s = self;
+    SysIOVec iov[2] = {{NULL, 0}, {s->shared->orig_bytes, SHARED_SIZE}};
+    ErlDrvBinary *binv[2] = {NULL, s->shared};
+    ErlIOVec ev = {2, SHARED_SIZE, iov, binv};
+    say(a, "%d", driver_output(s->port, s->shared->orig_bytes, SHARED_SIZE));
+    say(a, "%d", driver_output2(s->port, "HD", 2, s->shared->orig_bytes, SHARED_SIZE));
+    say(a, "%d", driver_output_binary(s->port, "HD", 2, s->shared, 0, SHARED_SIZE));
+    say(a, "%d", driver_output_binary(s->port, NULL, 0, s->shared, 10, 100));
+    say(a, "%d", driver_outputv(s->port, "HD", 2, &ev, 0));
+    say(a, "%d", send_binary(s, SHARED_SIZE));
+    say(a, is_as_it_was(s->shared) ? "unchanged" : "changed");
+}
+
+/* A driver's receive buffer: used again when nobody else refers to it, a new one otherwise. "C": filled with that byte. */
+ACTION(do_receive)
+{
+    struct self *s = self;
+    if (!s->buffer || driver_binary_get_refc(s->buffer) > 1) {
+        driver_free_binary(s->buffer);
+        s->buffer = driver_alloc_binary(SHARED_SIZE);
+    }
+    memset(s->buffer->orig_bytes, arg[0], SHARED_SIZE);
+    say(a, "%d", driver_output_binary(s->port, NULL, 0, s->buffer, 0, SHARED_SIZE));
+}
+
 static const struct action actions[] = {
+    {"queue_counts", do_queue_counts}, {"leave_in_queue", do_leave_in_queue}, {"left", do_left},
+    {"drop_left", do_drop_left}, {"unchanged", do_unchanged},
+    {"output_every_way", do_output_every_way}, {"receive", do_receive},
     {"counts", do_counts},           {"realloc", do_realloc},           {"empty", do_empty},
     {"aligned", do_aligned},         {"memory", do_memory},             {"output_small", do_output_small},
     {"output_large", do_output_large}, {"term_small", do_term_small},   {"term_large", do_term_large},

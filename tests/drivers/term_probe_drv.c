@@ -4,6 +4,7 @@
  *
  *   0 erl_drv_output_term   1 erl_drv_send_term to the caller   2 driver_output_term   3 driver_send_term to the caller
  *   4 erl_drv_send_term to the process that called with 5 before (which sends nothing)
+ *   6 erl_drv_output_term in a thread of the driver's       7 erl_drv_send_term to the caller, likewise
  *
  * control returns <<Result:32/signed, References:32>>: what the function returned, and how many references to the
  * specification's binaries exist beside the driver's own. Bytes that are no specification: control fails. */
@@ -40,6 +41,39 @@ static int send_spec(ErlDrvPort port, unsigned op, const struct ts_env *env, str
     }
 }
 
+struct task {
+    ErlDrvPort port;
+    unsigned op;
+    const struct ts_env *env;
+    struct term_spec *spec;
+    int result;
+};
+
+static void *thread_send(void *arg)
+{
+    struct task *t = arg;
+    t->result = send_spec(t->port, t->op, t->env, t->spec);
+    return NULL;
+}
+
+static int send_in_thread(ErlDrvPort port, unsigned op, const struct ts_env *env, struct term_spec *s)
+{
+    struct task t = {port, op, env, s, -2};
+    ErlDrvTid tid;
+    if (erl_drv_thread_create("sender", &tid, thread_send, &t, NULL) == 0)
+        erl_drv_thread_join(tid, NULL);
+    return t.result;
+}
+
+static int run_op(ErlDrvPort port, unsigned op, const struct ts_env *env, struct term_spec *s)
+{
+    if (op == 5) {
+        remembered = env->caller;
+        return 0;
+    }
+    return op < 6 ? send_spec(port, op, env, s) : send_in_thread(port, op - 6, env, s);
+}
+
 static void put32(char *to, long v)
 {
     for (int i = 0; i < 4; i++)
@@ -55,12 +89,10 @@ static ErlDrvSSizeT control(ErlDrvData data, unsigned op, char *buf, ErlDrvSizeT
     ErlDrvBinary *answer;
     (void)rlen;
 
-    if (op > 5 || ts_read(&s, &env, (unsigned char *)buf, len) < 0)
+    if (op > 7 || ts_read(&s, &env, (unsigned char *)buf, len) < 0)
         return -1;
     answer = driver_alloc_binary(8);
-    if (op == 5)
-        remembered = env.caller;
-    put32(answer->orig_bytes, op == 5 ? 0 : send_spec(port, op, &env, &s));
+    put32(answer->orig_bytes, run_op(port, op, &env, &s));
     put32(answer->orig_bytes + 4, ts_extra_refs(&s, binary_refc));
     ts_free(&s, &env);
     *rbuf = (char *)answer;

@@ -161,15 +161,17 @@ messages_to_a_busy_port_wait_and_keep_their_order_test() ->
         ?assertEqual({Port, connected}, next())
     end).
 
-what_a_process_asks_after_a_waiting_message_waits_too_test() ->
-    ?BUSY(Port, begin
+a_message_that_waits_keeps_nobody_from_closing_the_port_test() ->
+    ?FAKE(Fake, begin
+        Port = busy_port("echo_drv"),
         process_flag(trap_exit, true),
-        Closer = doing(fun() -> Port ! {self(), {command, "x"}}, porthost:port_close(Port) end),
-        ?assertEqual(nothing, nothing_comes()),
-        idle(Port),
-        ?assertEqual({'EXIT', Port, badsig}, next()),
-        ?assertMatch({'EXIT', Port, normal}, next()),
-        ?assertEqual({Closer, {ok, true}}, next())
+        Me = self(),
+        {_, Ref} = spawn_monitor(fun() -> Port ! {Me, {command, "x"}} end),
+        receive {'DOWN', Ref, _, _, _} -> ok end,
+        Port ! {Me, {command, "y"}},
+        true = porthost:port_close(Port),
+        ?assertEqual({'EXIT', Port, normal}, next()),
+        ?assertEqual([], commands(Fake))
     end).
 
 a_message_that_is_no_command_passes_a_busy_port_test() ->

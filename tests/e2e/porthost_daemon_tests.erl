@@ -15,7 +15,9 @@ daemon_test_() ->
              fun stop/1,
              [{with, [Test]} || Test <- [fun a_bad_request_is_answered/1,
                                          fun what_is_no_driver_is_a_program/1,
-                                         fun a_dead_daemon_ends_its_ports/1]]
+                                         fun a_dead_daemon_ends_its_ports/1,
+                                         fun a_daemon_that_shuts_down_says_so_to_its_ports/1,
+                                         fun ports_end_with_a_connection_that_goes_wrong/1]]
              ++ [{with, [Test]} || {Module, Test} <- [{sqlite3, fun sqlite3_keeps_its_tables/1},
                                                       {sqlite3, fun sqlite3_ends_with_its_owner/1},
                                                       {megaco_flex_scanner, fun megaco_scans/1}],
@@ -110,6 +112,28 @@ a_dead_daemon_ends_its_ports(Host) ->
             Down = {host_down, {signal, 11}},
             receive {'EXIT', Port, Why} -> ?assertEqual({porthost, Down}, Why) end,
             receive {'DOWN', Ref, _, _, Reason} -> ?assertEqual(Down, Reason) end
+    end.
+
+a_daemon_that_shuts_down_says_so_to_its_ports(Host) ->
+    {os_pid, Pid} = erlang:port_info(transport(), os_pid),
+    {shutdown, {goodbye, shutdown, _}} =
+        ends(Host, fun() -> os:cmd("kill -TERM " ++ integer_to_list(Pid)) end).
+
+ports_end_with_a_connection_that_goes_wrong(Host) ->
+    {connection_closed, {goodbye, bad_term, _}} =
+        ends(Host, fun() -> erlang:port_command(transport(), <<"nonsense">>) end).
+
+%% Why a port ends, and why its host is down, after End().
+ends(Host, End) ->
+    process_flag(trap_exit, true),
+    Drivers = filename:join(filename:dirname(os:getenv("PORTHOSTD")), "drivers"),
+    ok = porthost_ddll:load(Drivers, "echo_drv"),
+    Port = porthost:open_port({spawn_driver, "echo_drv"}, [binary]),
+    Ref = monitor(process, Host),
+    End(),
+    receive
+        {'EXIT', Port, PortReason} ->
+            receive {'DOWN', Ref, _, _, {host_down, Why}} -> {PortReason, Why} end
     end.
 
 %% The VM's port to the daemon.

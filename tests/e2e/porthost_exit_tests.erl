@@ -80,7 +80,7 @@ the_name_is_free_when_exit_arrives_test_() ->
                       porthost_fake:send(Fake, {exit, id(Port), why}),
                       ?assertEqual({'EXIT', Port, why}, next()),
                       ?assertEqual(undefined, whereis(the_port)),
-                      ?assertEqual(undefined, porthost:port_info(Port)),
+                      ?assertEqual([], porthost:port_info(Port, registered_name)),
                       ?assertError(badarg, porthost:port_command(Port, "x"))
                   end || _ <- lists:seq(1, 200)]
              end)
@@ -263,6 +263,91 @@ a_closed_port_stays_listed_while_it_flushes_test() ->
         no_ports()
     end).
 
+%% A port whose driver has not flushed yet.
+closing(Fake) ->
+    process_flag(trap_exit, true),
+    Port = open(),
+    Id = id(Port),
+    porthost_fake:script(Fake, fun({close, Tag, _, _}) -> [{exit, Id, normal}, {ok, Tag, true}];
+                                  (_) -> default
+                               end),
+    true = porthost:port_close(Port),
+    ?assertEqual({'EXIT', Port, normal}, next()),
+    {Port, Id}.
+
+a_closing_port_answers_control_call_and_info_test() ->
+    ?FAKE(Fake, begin
+        {Port, Id} = closing(Fake),
+        Me = self(),
+        ?assertEqual(<<"x">>, porthost:port_control(Port, 5, "x")),
+        ?assertEqual({5, x}, porthost:port_call(Port, 5, x)),
+        ?assertEqual({connected, Me}, porthost:port_info(Port, connected)),
+        ?assertEqual({links, []}, porthost:port_info(Port, links)),
+        ?assertEqual({monitored_by, []}, porthost:port_info(Port, monitored_by)),
+        ?assertEqual({id, Id}, porthost:port_info(Port, id)),
+        ?assertMatch([{name, "echo_drv x"}, {links, []}, {id, Id} | _], porthost:port_info(Port)),
+        ?assertEqual(true, porthost:is_port(Port)),
+        ?assert(lists:member(Port, porthost:ports()))
+    end).
+
+a_closing_port_takes_nothing_else_test() ->
+    ?FAKE(Fake, begin
+        {Port, _} = closing(Fake),
+        Before = porthost_fake:requests(Fake),
+        Message = {self(), {command, "x"}},
+        [?assertError(badarg, Function())
+         || Function <- [fun() -> porthost:port_command(Port, "x") end,
+                         fun() -> porthost:port_command(Port, "x", [nosuspend]) end,
+                         fun() -> porthost:port_command(Port, "x", [force]) end,
+                         fun() -> porthost:port_close(Port) end,
+                         fun() -> porthost:port_connect(Port, self()) end,
+                         fun() -> porthost:port_set_data(Port, x) end,
+                         fun() -> porthost:port_get_data(Port) end]],
+        ?assertEqual(Message, Port ! Message),
+        ?assertEqual(Message, porthost:send(Port, Message)),
+        ?assertEqual(ok, porthost:send(Port, Message, [nosuspend])),
+        exit(Port, kill),
+        ?assertEqual(nothing, nothing_comes()),
+        ?assertEqual(Before, porthost_fake:requests(Fake)),
+        ?assertEqual([Port], porthost:ports(porthost))
+    end).
+
+a_busy_port_that_is_closing_makes_nobody_wait_test() ->
+    ?FAKE(Fake, begin
+        {Port, Id} = closing(Fake),
+        porthost_fake:send(Fake, {busy, Id, true}),
+        ?assertEqual(<<>>, porthost:port_control(Port, 5, "")),
+        ?assertError(badarg, porthost:port_command(Port, "x")),
+        ?assertEqual(x, porthost:send(Port, x)),
+        ?assertEqual(true, porthost:send_nosuspend(Port, {self(), {command, "x"}}))
+    end).
+
+a_closing_port_is_gone_when_it_is_closed_test() ->
+    ?FAKE(Fake, begin
+        {Port, Id} = closing(Fake),
+        porthost_fake:send(Fake, {closed, Id}),
+        no_ports(),
+        ?assertEqual(undefined, porthost:port_info(Port)),
+        ?assertEqual(undefined, porthost:port_info(Port, links)),
+        ?assertError(badarg, porthost:port_control(Port, 5, "x")),
+        ?assertNot(porthost:is_port(Port)),
+        ?assertEqual([], port_rows())
+    end).
+
+a_closing_port_goes_with_its_connection_test_() ->
+    [fun() ->
+             ?FAKE(Fake, begin
+                 {Port, _} = closing(Fake),
+                 End(Fake),
+                 porthost_fake:until(fun() -> port_rows() =:= [] end),
+                 ?assertError(badarg, porthost:port_control(Port, 5, "x"))
+             end)
+     end || End <- [fun porthost_fake:close/1, fun(_) -> porthost:stop(porthost) end,
+                    fun(_) -> exit(whereis(porthost), kill) end]].
+
+port_rows() ->
+    [Row || Row <- ets:tab2list(porthost), element(1, Row) =:= port].
+
 an_opener_killed_while_it_opens_leaves_nothing_behind_test() ->
     ?FAKE(Fake, begin
         Test = self(),
@@ -274,7 +359,7 @@ an_opener_killed_while_it_opens_leaves_nothing_behind_test() ->
         exit(Opener, kill),
         porthost_fake:send(Fake, {error, Tag, einval}),
         no_ports(),
-        ?assertEqual([], [Row || Row <- ets:tab2list(porthost), element(1, Row) =:= port])
+        ?assertEqual([], port_rows())
     end).
 
 %% Monitors of drivers, and ports they create

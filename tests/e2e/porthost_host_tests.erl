@@ -4,6 +4,7 @@
 -behaviour(supervisor).
 
 -include_lib("eunit/include/eunit.hrl").
+-include("../../proto/erlang/src/porthost.hrl").
 
 -export([init/1]).
 
@@ -299,3 +300,22 @@ a_host_that_does_not_read_can_still_be_heard_test_() ->
                  ?assertNot(is_process_alive(Blocked))
              end)
      end}.
+
+%% The VM has crashed when its port was killed while it wrote.
+hosts_that_do_not_read_can_be_stopped_test_() ->
+    {timeout, 60,
+     fun() ->
+             with_fake(fun(_) -> [stop_unread(porthost_fake:start()) || _ <- lists:seq(1, 4)] end)
+     end}.
+
+stop_unread(Fake) ->
+    {ok, Host} = start({unix, porthost_fake:path(Fake)}),
+    #host{via = Via} = porthost_registry:lookup(Host),
+    porthost_fake:pause(Fake),
+    Write = fun() -> porthost_wire:write(Via, binary:copy(<<0>>, 1000000)) end,
+    Writers = [spawn_monitor(Write) || _ <- lists:seq(1, 5)],
+    timer:sleep(20),
+    ok = porthost:stop(Host),
+    [receive {'DOWN', Ref, process, Pid, Why} -> ?assertEqual(normal, Why) end
+     || {Pid, Ref} <- Writers],
+    [erlang:port_close(erlang:open_port({spawn, "sleep 1"}, [])) || _ <- lists:seq(1, 3)].

@@ -22,6 +22,20 @@ living() ->
               P = open("async_probe_drv"),
               [do(P, "gated_jobs 1"), none(), do(P, "port_key"), do(P, "gate open"), msgs(1)]
       end},
+     {"a job that takes too long is given up by a timer, and its late result is harmless",
+      fun() ->
+              P = open("async_probe_drv"),
+              R = [do(P, "gated_jobs 1"), do(P, "time_limit 20"), msgs(1), trace(1), do(P, "port_key"), do(P, "gate open"), msgs(1), trace(3)],
+              R ++ [do(P, "jobs 1"), msgs(1)]
+      end},
+     {"the result of a job that was given up and whose port is closed meanwhile is freed",
+      fun() ->
+              trap(),
+              P = open("async_probe_drv"),
+              K = open(port2, "async_probe_drv", []),
+              R = [do(P, "gated_jobs 1"), do(P, "time_limit 20"), msgs(1), close(P), gone(P), msgs(1), do(K, "gate open")],
+              R ++ [trace(4)]
+      end},
      {"without ready_async the data is freed",
       fun() -> P = open("async_unready_probe_drv"), R = do(P, "jobs 2"), T = trace(4), [R, only("invoke", T), only("async_free", T), none()] end}].
 

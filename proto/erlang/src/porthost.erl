@@ -8,16 +8,22 @@
 %% A <em>hosted port</em> is a pid. The functions here that have the name of a function of module
 %% `erlang' take the same arguments, give the same results and raise the same exceptions, for
 %% hosted ports and also for the VM's own, by port or by registered name. `link', `monitor',
-%% `register', `exit' and `!' are what they are for any pid. When the host dies, its ports exit
-%% with reason `{porthost, {host_down, Why}}'.
+%% `register', `exit' and `!' are what they are for any pid.
+%%
+%% When the host shuts down in good order, its ports exit with reason `shutdown' first. When it ends
+%% the connection because of what it read there, or because it could not write there, they exit
+%% with `connection_closed'; drivers see the same when this side ends the connection. Ports that
+%% have not been told to exit by the host when the connection ends, as when the host has crashed,
+%% exit with `{porthost, {host_down, Why}}'.
 %%
 %% A request that would be larger or deeper nested than the host accepts raises `system_limit'.
 %%
-%% Messages: `Port ! Message' goes to the port's process and from there to the host, whereas the
-%% functions of this module write to the connection themselves. So it does not suspend its sender
-%% while the port is busy, and what the sender does next with {@link port_command/2},
-%% {@link port_control/3} or {@link port_call/3} may overtake it. {@link send/2} does neither; it
-%% is what {@link porthost_transform} and {@link adopt/1} make of `!'.
+%% Messages: `Port ! Message' goes to the port's process and from there to the host, in order with
+%% what the functions of this module do for the same process. But it does not suspend its sender
+%% while the port is busy. A command sent so is kept until the port is not busy any more; what the
+%% process that it names sends after it, and other commands, come after it, but the rest does not
+%% wait for it, such as {@link port_control/3} and {@link port_close/1}. {@link send/2} does
+%% suspend; it is what {@link porthost_transform} and {@link adopt/1} make of `!'.
 -module(porthost).
 
 -export([start_link/1, start/1, stop/1, child_spec/1, adopt/1]).
@@ -58,9 +64,9 @@
 %% `{bad_option, Key}', `{connect, Reason}', `{exit_status, N}' or `{signal, N}' (the spawned
 %% command ended), `{goodbye, Reason, Text}', `closed', `timeout', `not_a_host'.
 %%
-%% When the host dies, its ports exit with reason `{porthost, {host_down, Why}}' and then this
-%% process with `{host_down, Why}', where Why is `{signal, N}', `{exit_status, N}',
-%% `{goodbye, Reason, Text}', `closed', `bad_frame' or an error of the socket.
+%% When the host ends, all its ports exit, and then this process with `{host_down, Why}', where Why
+%% is `{goodbye, Reason, Text}' (the host has said so), `{signal, N}', `{exit_status, N}', `closed',
+%% `bad_frame' or an error of the socket.
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
     porthost_conn:start_link(Options).
@@ -161,8 +167,8 @@ port_command(Port, Data) ->
         #port{via = Via, id = Id} = Row ->
             Call = {port_command, [Port, Data]},
             Sent = iodata(data, Data, Call),
-            case porthost_port:wait_idle(Row) of
-                ok -> posted(porthost_wire:post(Via, {command, Id, self(), Sent}), Call);
+            case may_send(Row, suspend) of
+                true -> posted(porthost_wire:post(Via, {command, Id, self(), Sent}), Call);
                 down -> fail(badarg, Call)
             end;
         real -> erlang:port_command(Port, Data);
@@ -180,15 +186,20 @@ port_command(Port, Data, Options) ->
                 suspend -> port_command(Port, Data);
                 notsup -> fail(notsup, Call);
                 busy -> false;
-                force ->
-                    #port{via = Via, id = Id} = Row,
-                    Sent = iodata(data, Data, Call),
-                    posted(porthost_wire:post(Via, {command, Id, self(), Sent, [force]}), Call)
+                force -> force(Row, iodata(data, Data, Call), Call)
             end;
         real -> erlang:port_command(Port, Data, Options);
         none -> fail(badarg, {port_command, [Port, Data, Options]})
     end.
 
+force(#port{via = Via, id = Id} = Row, Data, Call) ->
+    case porthost_port:in_turn(Row) of
+        ok -> posted(porthost_wire:post(Via, {command, Id, self(), Data, [force]}), Call);
+        _ -> fail(badarg, Call)
+    end.
+
+command_mode(#port{state = closing}, _) ->
+    false;
 command_mode(#port{busy = Busy, soft_busy = SoftBusy}, Options) ->
     case lists:member(force, Options) of
         true when SoftBusy -> force;
@@ -205,10 +216,10 @@ command_mode(#port{busy = Busy, soft_busy = SoftBusy}, Options) ->
 -spec port_control(any_port(), 0..16#FFFFFFFF, iodata()) -> iodata().
 port_control(Port, Op, Data) ->
     case lookup(Port) of
-        #port{via = Via, id = Id} when ?IS_OP(Op) ->
+        #port{id = Id} = Row when ?IS_OP(Op) ->
             Call = {port_control, [Port, Op, Data]},
             Sent = iodata(flat, Data, Call),
-            value(porthost_wire:request(Via, {control, tag, Id, self(), Op, Sent}), Call);
+            value(in_turn(Row, {control, tag, Id, self(), Op, Sent}), Call);
         real -> erlang:port_control(Port, Op, Data);
         _ -> fail(badarg, {port_control, [Port, Op, Data]})
     end.
@@ -225,12 +236,10 @@ port_call(Port, Op, Data) ->
 
 call(Port, Op, Data, Call) ->
     case lookup(Port) of
-        #port{via = Via, id = Id} when ?IS_OP(Op) ->
+        #port{via = Via, id = Id} = Row when ?IS_OP(Op) ->
             case porthost_wire:fits(Via, Data) of
-                true ->
-                    value(porthost_wire:request(Via, {call, tag, Id, self(), Op, Data}), Call);
-                false ->
-                    fail(system_limit, Call)
+                true -> value(in_turn(Row, {call, tag, Id, self(), Op, Data}), Call);
+                false -> fail(system_limit, Call)
             end;
         real -> erlang:port_call(Port, Op, Data);
         _ -> fail(badarg, Call)
@@ -241,7 +250,7 @@ call(Port, Op, Data, Call) ->
 port_close(Port) ->
     case lookup(Port) of
         #port{id = Id} = Row ->
-            value(in_turn(Row, {close, tag, Id, self()}), {port_close, [Port]});
+            value(while_open(Row, {close, tag, Id, self()}), {port_close, [Port]});
         real -> erlang:port_close(Port);
         none -> fail(badarg, {port_close, [Port]})
     end.
@@ -253,7 +262,7 @@ port_connect(Port, Pid) ->
         #port{id = Id} = Row when is_pid(Pid), node(Pid) =:= node() ->
             case is_process_alive(Pid) of
                 true ->
-                    value(in_turn(Row, {connect, tag, Id, self(), Pid}),
+                    value(while_open(Row, {connect, tag, Id, self(), Pid}),
                           {port_connect, [Port, Pid]});
                 false -> fail(badarg, {port_connect, [Port, Pid]})
             end;
@@ -265,10 +274,10 @@ port_connect(Port, Pid) ->
 -spec port_set_data(any_port(), term()) -> true.
 port_set_data(Port, Data) ->
     case lookup(Port) of
-        #port{via = Via, id = Id} ->
+        #port{via = Via, id = Id} = Row ->
             case porthost_wire:fits(Via, Data) of
                 true ->
-                    value(porthost_wire:request(Via, {set_data, tag, Id, Data}),
+                    value(while_open(Row, {set_data, tag, Id, Data}),
                           {port_set_data, [Port, Data]});
                 false ->
                     fail(system_limit, {port_set_data, [Port, Data]})
@@ -281,8 +290,8 @@ port_set_data(Port, Data) ->
 -spec port_get_data(any_port()) -> term().
 port_get_data(Port) ->
     case lookup(Port) of
-        #port{via = Via, id = Id} ->
-            value(porthost_wire:request(Via, {get_data, tag, Id}), {port_get_data, [Port]});
+        #port{id = Id} = Row ->
+            value(while_open(Row, {get_data, tag, Id}), {port_get_data, [Port]});
         real -> erlang:port_get_data(Port);
         none -> fail(badarg, {port_get_data, [Port]})
     end.
@@ -322,8 +331,8 @@ no_info(Name, _) when is_atom(Name) ->
 no_info(_, Call) ->
     fail(badarg, Call).
 
-all_info(#port{pid = Pid, id = Id} = Row, Known) ->
-    case {process_info(Pid, registered_name), links(Row)} of
+all_info(#port{id = Id} = Row, Known) ->
+    case {of_process(Row, registered_name), links(Row)} of
         {Name, Links} when Name =/= undefined, Links =/= undefined ->
             [N || {registered_name, _} = N <- [Name]]
                 ++ known([name], Known) ++ [{links, Links}, {id, Id}]
@@ -335,8 +344,8 @@ all_info(#port{pid = Pid, id = Id} = Row, Known) ->
 known(Items, Known) ->
     [host_item(Item, Value) || Item <- Items, {I, Value} <- Known, I =:= Item].
 
-item(#port{pid = Pid}, registered_name, _) ->
-    process_info(Pid, registered_name);
+item(Row, registered_name, _) ->
+    of_process(Row, registered_name);
 item(Row, links, _) ->
     case links(Row) of
         undefined -> undefined;
@@ -344,8 +353,8 @@ item(Row, links, _) ->
     end;
 item(#port{id = Id}, id, _) ->
     {id, Id};
-item(#port{pid = Pid}, monitored_by, _) ->
-    process_info(Pid, monitored_by);
+item(Row, monitored_by, _) ->
+    of_process(Row, monitored_by);
 item(#port{id = Id} = Row, Item, Call) ->
     Items = [name, connected, input, output, os_pid, locking, parallelism, queue_size, memory,
              monitors],
@@ -362,10 +371,23 @@ host_item(Item, Value) -> {Item, Value}.
 monitored(Pid) when is_pid(Pid) -> {process, Pid};
 monitored(Other) -> Other.
 
-links(#port{pid = Pid, via = #via{conn = Conn}}) ->
-    case process_info(Pid, links) of
+links(#port{via = #via{conn = Conn}} = Row) ->
+    case of_process(Row, links) of
         {links, Links} -> lists:delete(Conn, Links);
         undefined -> undefined
+    end.
+
+%% What the process of the port knows. When it has ended the port may still be there, closing.
+of_process(#port{pid = Pid}, Item) ->
+    case process_info(Pid, Item) of
+        undefined ->
+            case porthost_registry:lookup(Pid) of
+                #port{} when Item =:= registered_name -> [];
+                #port{} -> {Item, []};
+                none -> undefined
+            end;
+        Known ->
+            Known
     end.
 
 %% @doc All ports of this node: `erlang:ports/0' and the hosted ports of all hosts.
@@ -385,7 +407,8 @@ host_ports(#host{slots = Slots}) ->
         error:badarg -> []
     end.
 
-%% @doc Whether a term is a port: the VM's own, dead or alive, or a hosted port that lives.
+%% @doc Whether a term is a port: the VM's own, dead or alive, or a hosted port that is open or still
+%% closing.
 -spec is_port(term()) -> boolean().
 is_port(Term) when erlang:is_port(Term) -> true;
 is_port(Term) when is_pid(Term) -> is_record(porthost_registry:lookup(Term), port);
@@ -444,7 +467,8 @@ send_port(Row, Message, Options, Call) ->
 %% To a port that is gone a message just vanishes.
 signal(#port{via = Via, id = Id} = Row, Message, Mode, Call) ->
     {Class, Sent} = porthost_wire:message(Message),
-    case Class =:= other orelse may_send(Row, Mode) of
+    Waits = case Class of command -> Row; other -> Row#port{busy = false} end,
+    case may_send(Waits, Mode) of
         nosuspend -> nosuspend;
         down -> ok;
         true ->
@@ -454,15 +478,12 @@ signal(#port{via = Via, id = Id} = Row, Message, Mode, Call) ->
             end
     end.
 
-may_send(#port{busy = Busy}, nosuspend) ->
-    case Busy of
-        false -> true;
-        true -> nosuspend
-    end;
-may_send(Row, suspend) ->
-    case porthost_port:wait_idle(Row) of
+may_send(#port{busy = true, state = open}, nosuspend) ->
+    nosuspend;
+may_send(Row, _) ->
+    case porthost_port:wait_idle(Row) =:= ok andalso porthost_port:in_turn(Row) of
         ok -> true;
-        down -> down
+        _ -> down
     end.
 
 receiver(To) when is_pid(To); is_atom(To) -> lookup(To);
@@ -485,12 +506,16 @@ lookup(Name) when is_atom(Name) ->
 lookup(_) ->
     none.
 
-%% A request that must not overtake messages that the caller has sent to the port.
+%% A request that does not overtake messages that the caller has sent to the port.
 in_turn(#port{via = Via} = Row, Request) ->
-    case porthost_port:flush(Row) of
-        ok -> porthost_wire:request(Via, Request);
-        down -> down
+    case porthost_port:in_turn(Row) of
+        down -> down;
+        _ -> porthost_wire:request(Via, Request)
     end.
+
+%% The same, but nothing for a port that is closing.
+while_open(#port{state = closing}, _) -> down;
+while_open(Row, Request) -> in_turn(Row, Request).
 
 iodata(Form, Data, Call) ->
     try porthost_wire:Form(Data)

@@ -413,12 +413,15 @@ terminate(#st{host = #host{via = Via, slots = Slots, writer = Writer}} = St, Rea
     exit(Reason).
 
 %% The VM may close a socket only when the port that uses its descriptor is gone. A port with
-%% output in its queue would stay until the host has read that, so it is killed if that takes long.
+%% output in its queue stays until the host has read that; if that takes long, the socket is shut
+%% down, which makes writing fail. The port must not be killed: while one of the VM's threads is
+%% writing for it, that crashes the VM.
 close(Port, none) ->
     catch port_close(Port);
 close(Port, Socket) ->
     poll(fun() -> is_written(erlang:port_info(Port, queue_size)) end),
-    exit(Port, kill),
+    _ = gen_tcp:shutdown(Socket, read_write),
+    catch port_close(Port),
     poll(fun() -> not lists:member(Port, erlang:ports()) end),
     gen_tcp:close(Socket).
 

@@ -86,18 +86,32 @@ wait_idle(#port{pid = Pid, busy = true} = Port) ->
 %% @doc Wait until what this process has sent to the port as messages has been written, or is held
 %% because the port is busy.
 %%
+%% A port that is closing has no more messages to take.
+%%
 %% The state is looked at before the counter: what has left the mailbox has been counted when the
 %% process is in its receive again.
--spec in_turn(#port{}) -> ok | down.
+-spec in_turn(#port{}) -> ok | closing | down.
+in_turn(#port{state = closing}) ->
+    closing;
 in_turn(#port{pid = Pid, unwritten = Unwritten} = Port) ->
     case process_info(Pid, [message_queue_len, status]) of
         [{message_queue_len, 0}, {status, waiting}] ->
             case atomics:get(Unwritten, 1) of
                 0 -> ok;
-                _ -> ask(Port, flush)
+                _ -> flush(Port)
             end;
-        undefined -> down;
-        _ -> ask(Port, flush)
+        _ ->
+            flush(Port)
+    end.
+
+flush(#port{pid = Pid} = Port) ->
+    case ask(Port, flush) of
+        ok -> ok;
+        down ->
+            case porthost_registry:lookup(Pid) of
+                #port{state = closing} -> closing;
+                _ -> down
+            end
     end.
 
 ask(#port{pid = Pid}, What) ->
@@ -221,7 +235,7 @@ exit_signal(St, From, Reason) ->
     case is_pid(From) andalso node(From) =:= node() andalso is_process_alive(From) of
         true -> send_exit(St, writer(St), From, Sent);
         false when Sent =:= normal -> ask_owner(St, From);
-        false -> send_exit(St, via(St)#via.conn, From, Sent)
+        false -> send_exit(St, St#st.host#host.conn, From, Sent)
     end.
 
 ask_owner(#st{broken = Broken} = St, From) ->
