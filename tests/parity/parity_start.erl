@@ -110,7 +110,7 @@ children() ->
               do(P, "create x"),
               [{child, C}] = msgs(1),
               name(C, child),
-              [command(P, "p\n"), command(C, "c"), msgs(2)]
+              [command(P, "p\n"), msgs(1), command(C, "c"), msgs(1)]
       end},
      {"a created port outlives its parent",
       fun() -> Create(fun(P, C) -> [close(P), trace(2), msgs(1), do(C, "kind"), do(C, "fail"), msgs(1), trace(1), gone(C)] end) end},
