@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "conn/conn.h"
 #include "conn/listener.h"
 #include "crash.h"
@@ -19,12 +20,9 @@
 
 #define MAX_REACTORS 4u
 #define END_POLL_US 5000
-#define END_LIMIT_NS UINT64_C(10000000000)
-
-static const int end_signals[] = {SIGTERM, SIGINT};
+#define END_LIMIT_S 10u
 
 static struct {
-    struct event *signal[2];
     struct event *timer;
     uint64_t begun_ns; /* 0: not ending */
     bool hurried;
@@ -40,7 +38,7 @@ static void on_finished(void)
 static void on_end_timer(evutil_socket_t fd, short what, void *arg)
 {
     static const struct timeval poll = {.tv_usec = END_POLL_US};
-    bool late = end.hurried || ph_now_ns() - end.begun_ns > END_LIMIT_NS;
+    bool late = end.hurried || ph_now_ns() - end.begun_ns > END_LIMIT_S * UINT64_C(1000000000);
     unsigned conns = ph_conns_count();
     size_t ports = ph_ports_count();
     (void)fd;
@@ -67,18 +65,11 @@ static void begin_end(void)
     } else {
         ph_log(PH_LOG_INFO, NULL, "ending");
         end.begun_ns = ph_now_ns();
+        alarm(END_LIMIT_S + 3); /* for an end that a stuck callback or job prevents: see watch_signals */
         ph_listeners_close();
         ph_conns_shutdown();
     }
     event_add(end.timer, &now);
-}
-
-static void on_signal(evutil_socket_t sig, short what, void *arg)
-{
-    (void)what;
-    (void)arg;
-    ph_log(PH_LOG_NOTICE, NULL, "%s: ending%s", strsignal((int)sig), end.begun_ns ? " now" : "");
-    begin_end();
 }
 
 static void end_task(struct ph_task *task)
@@ -88,11 +79,44 @@ static void end_task(struct ph_task *task)
         begin_end();
 }
 
+static void signal_task(struct ph_task *task)
+{
+    (void)task;
+    begin_end();
+}
+
 static struct ph_task stdio_ended = {.run = end_task};
 
 static void on_stdio_end(void)
 {
     ph_reactor_post(ph_reactor_first(), &stdio_ended);
+}
+
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+/* A thread of its own, so that a driver that is stuck, even on a reactor, cannot keep the daemon from ending: the first signal asks for an orderly end,
+ * the second hurries it, a third or the time limit cuts it short. */
+static void *watch_signals(void *arg)
+{
+    static struct ph_task tasks[] = {{.run = signal_task}, {.run = signal_task}};
+    int sig;
+    for (size_t n = 0; sigwait(arg, &sig) == 0; n++) {
+        ph_log(PH_LOG_NOTICE, NULL, "%s: ending%s", strsignal(sig), n ? " now" : "");
+        if (sig == SIGALRM || n == 2)
+            break;
+        if (n == 1)
+            alarm(2);
+        ph_reactor_post(ph_reactor_first(), &tasks[n]);
+    }
+    ph_log(PH_LOG_WARNING, NULL, "a driver does not come to an end and is abandoned");
+    _exit(0);
 }
 
 static void on_libevent_log(int severity, const char *msg)
@@ -126,13 +150,13 @@ static int start_threads(void)
 static int start_events(void)
 {
     struct event_base *base = ph_reactor_base(ph_reactor_first());
+    static sigset_t set;
+    pthread_t thread;
     end.timer = event_new(base, -1, 0, on_end_timer, NULL);
-    for (size_t i = 0; i < 2; i++) {
-        end.signal[i] = evsignal_new(base, end_signals[i], on_signal, NULL);
-        if (!end.signal[i] || event_add(end.signal[i], NULL))
-            return -1;
-    }
-    return end.timer ? 0 : -1;
+    block_signals(&set);
+    if (!end.timer || ph_thread_start(&thread, "signals", 0, watch_signals, &set))
+        return -1;
+    return pthread_detach(thread);
 }
 
 static int listen_all(const struct ph_options *o)
@@ -172,8 +196,6 @@ static void stop_threads(void)
     ph_async_stop();
     ph_workers_stop();
     event_free(end.timer);
-    for (size_t i = 0; i < 2; i++)
-        event_free(end.signal[i]);
     ph_reactors_join();
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -22,7 +23,9 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "etf.h"
+#include "driver/ddll.h"
 #include "port/port.h"
+#include "port/select.h"
 
 #define FRAME_AT_ONCE (1u << 20) /* bytes: a larger frame's memory grows as its bytes arrive */
 #define READS_PER_TURN 8
@@ -35,6 +38,7 @@ struct ph_conn {
     LIST_ENTRY(ph_conn) link; /* guarded by list_mu */
     struct ph_task start;
     struct ph_task shutdown;
+    bool shutdown_posted, finished; /* guarded by list_mu: the later of shutdown_task and finish frees */
     enum ph_conn_kind kind;
     enum state state;
     bool hello;
@@ -51,6 +55,8 @@ struct ph_conn {
     size_t header_got;
     ErlDrvBinary *frame; /* the incomplete frame, or NULL */
     size_t frame_got, frame_need;
+    uint8_t *stash; /* bytes that were read before reading was held back, or NULL */
+    size_t stash_len;
     char where[64];
 };
 
@@ -195,14 +201,35 @@ static enum ph_fault take_header(struct ph_conn *c, const uint8_t **p, size_t *l
     return begin_frame(c, need);
 }
 
+/* No reading until drained(); meanwhile a timer sees whether the client is still there, since nothing else would. */
+static void hold_back(struct ph_conn *c)
+{
+    static const struct timeval look = {.tv_sec = 1};
+    if (!c->no_input)
+        event_del(c->readable);
+    event_add(c->end_timer, &look);
+}
+
+static bool client_is_gone(const struct ph_conn *c)
+{
+    struct pollfd pfd = {.fd = c->fd_out, .events = 0};
+    return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLERR | POLLHUP | POLLNVAL));
+}
+
 /* Bytes from the stream. */
 static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
 {
     enum ph_fault fault = PH_FAULT_NONE;
-    while (len > 0 && c->state == OPEN && !fault)
+    while (len > 0 && c->state == OPEN && !fault && ph_peer_may_read(c->peer))
         fault = c->frame ? fill_frame(c, &p, &len) : take_header(c, &p, &len);
-    if (fault)
+    if (fault) {
         begin_end(c, fault, NULL);
+    } else if (len > 0 && c->state == OPEN) {
+        c->stash = ph_alloc(len);
+        c->stash_len = len;
+        memcpy(c->stash, p, len);
+        hold_back(c);
+    }
 }
 
 /* --- reading --- */
@@ -253,10 +280,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     for (int i = 0; c->state == OPEN; i++) {
+        if (c->stash)
+            return; /* held back already */
         if (!ph_peer_may_read(c->peer)) {
-            if (!c->no_input)
-                event_del(c->readable);
-            return; /* until drained() */
+            hold_back(c);
+            return;
         }
         if (i == READS_PER_TURN || !read_once(c))
             break;
@@ -268,8 +296,15 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 static void drained(void *arg)
 {
     struct ph_conn *c = arg;
-    if (c->state == OPEN)
+    uint8_t *stash = c->stash;
+    c->stash = NULL;
+    if (stash && c->state == OPEN)
+        consume(c, stash, c->stash_len);
+    ph_free(stash);
+    if (c->state == OPEN && !c->stash) {
+        event_del(c->end_timer);
         rearm(c);
+    }
 }
 
 /* --- ending --- */
@@ -292,14 +327,19 @@ static void finish(struct ph_conn *c)
     if (c->fd_out != c->fd_in)
         close(c->fd_out);
     ph_bin_unref(c->frame);
+    ph_free(c->stash);
+    ph_ddll_forget_peer(c->peer);
     ph_peer_unref(c->peer);
     pthread_mutex_lock(&list_mu);
     LIST_REMOVE(c, link);
     conn_count--;
+    c->finished = true;
+    bool mine = !c->shutdown_posted, stdio = c->kind == PH_CONN_STDIO;
     pthread_mutex_unlock(&list_mu);
-    if (c->kind == PH_CONN_STDIO && on_stdio_end)
+    if (mine)
+        ph_free(c);
+    if (stdio && on_stdio_end)
         on_stdio_end();
-    ph_free(c);
 }
 
 /* Ports first, then goodbye, then what is unsent; a client that does not read is not waited for long. */
@@ -309,6 +349,14 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
     struct ph_conn *c = arg;
     (void)fd;
     (void)what;
+    if (c->state == OPEN && !client_is_gone(c)) {
+        hold_back(c);
+        return;
+    }
+    if (c->state == OPEN) {
+        end_of_stream(c);
+        return;
+    }
     if (ph_peer_port_count(c->peer) == 0) {
         if (!c->ports_gone_ns) {
             c->ports_gone_ns = ph_now_ns();
@@ -340,6 +388,7 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
         ph_count(PH_COUNT_FAULTS, 1);
     }
     event_del(c->readable);
+    ph_peer_bar_ports(c->peer);
     ph_peer_each_port(c->peer, end_port, c);
     event_active(c->end_timer, EV_TIMEOUT, 0);
 }
@@ -356,7 +405,14 @@ static void broken(void *arg, const char *why)
 static void shutdown_task(struct ph_task *task)
 {
     struct ph_conn *c = (struct ph_conn *)((char *)task - offsetof(struct ph_conn, shutdown));
-    begin_end(c, PH_FAULT_SHUTDOWN, NULL);
+    pthread_mutex_lock(&list_mu);
+    c->shutdown_posted = false;
+    bool finished = c->finished;
+    pthread_mutex_unlock(&list_mu);
+    if (finished)
+        ph_free(c);
+    else
+        begin_end(c, PH_FAULT_SHUTDOWN, NULL);
 }
 
 void ph_conns_shutdown(void)
@@ -364,8 +420,10 @@ void ph_conns_shutdown(void)
     struct ph_conn *c;
     pthread_mutex_lock(&list_mu);
     if (!shutting_down)
-        LIST_FOREACH(c, &conns, link)
+        LIST_FOREACH(c, &conns, link) {
+            c->shutdown_posted = true;
             ph_reactor_post(c->reactor, &c->shutdown);
+        }
     shutting_down = true;
     pthread_mutex_unlock(&list_mu);
 }
@@ -391,6 +449,8 @@ static void start_task(struct ph_task *task)
     LIST_INSERT_HEAD(&conns, c, link);
     bool too_late = shutting_down;
     pthread_mutex_unlock(&list_mu);
+    ph_select_reused(c->fd_in);
+    ph_select_reused(c->fd_out);
     rearm(c);
     if (too_late)
         begin_end(c, PH_FAULT_SHUTDOWN, NULL);

@@ -175,6 +175,8 @@ bool ph_driver_request(struct ph_req *r)
     }
     strip_path(q->path);
     own_slices(q, &r->tag);
+    q->charge = sizeof *q + q->tag.len + q->ref.len + q->name_term.len + q->item.len;
+    ph_peer_charge(q->peer, q->charge);
     ph_ddll_submit(q);
     return true;
 }

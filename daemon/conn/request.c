@@ -186,6 +186,7 @@ static enum ph_fault port_op(struct ph_req *r)
     count_op(r->what);
     struct ph_port *p = ph_peer_get_port(r->peer, id, ph_port_ref_obj);
     if (!p) {
+        ph_log(PH_LOG_INFO, ph_conn_where(r->conn), "%s for port %llu, which is not open", r->name, (unsigned long long)id);
         if (r->tag.len)
             ph_reply_error_atom(r->peer, r->tag, r->what == PH_REQ_INFO ? "undefined" : "badarg");
         return PH_FAULT_NONE;
@@ -235,19 +236,16 @@ static enum ph_fault grant(struct ph_req *r)
 
 /* --- hello --- */
 
-static bool hello_options(struct ph_req *r, char *name, size_t cap)
+static bool hello_options(struct ph_req *r, char *name, size_t cap, struct ph_slice *self)
 {
     struct ph_slice key, value;
-    ErlDrvTermData self;
     uint32_t pairs;
     if (ph_etf_map(&r->cur, &pairs))
         return false;
     for (; pairs > 0; pairs--) {
-        bool is_self = ph_etf_is_atom(&r->cur, "self") == 0;
-        if (is_self) {
-            if (!ph_req_pid(r, &self))
+        if (ph_etf_is_atom(&r->cur, "self") == 0) {
+            if (ph_etf_pid(&r->cur, self))
                 return false;
-            ph_peer_set_origin(r->peer, self);
         } else if (ph_etf_is_atom(&r->cur, "name") == 0) {
             if (ph_etf_binary(&r->cur, &value) || value.len >= cap)
                 return false;
@@ -285,7 +283,10 @@ static void answer_hello(struct ph_req *r)
 
 static enum ph_fault hello(struct ph_req *r)
 {
+    static const char nobody[] = "nonode@nohost";
     char name[65] = "";
+    struct ph_slice self = {0};
+    ErlDrvTermData pid;
     int64_t version;
     if (ph_conn_said_hello(r->conn))
         return fault(r, "unexpected_hello", "a second hello");
@@ -293,8 +294,10 @@ static enum ph_fault hello(struct ph_req *r)
         return PH_FAULT_BAD_HELLO;
     if (version != PH_PROTO_VERSION)
         return PH_FAULT_BAD_VERSION;
-    if (!hello_options(r, name, sizeof name))
+    if (!hello_options(r, name, sizeof name, &self) || (self.len && ph_pid_word(self, &pid)))
         return PH_FAULT_BAD_HELLO;
+    if (self.len)
+        ph_peer_set_origin(r->peer, pid, !memmem(self.p, self.len, nobody, sizeof nobody - 1));
     ph_conn_set_hello(r->conn, name[0] ? name : NULL);
     answer_hello(r);
     return PH_FAULT_NONE;

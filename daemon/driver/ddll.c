@@ -57,6 +57,7 @@ void ph_ddll_init(void)
 
 void ph_ddll_req_free(struct ph_ddll_req *req)
 {
+    ph_peer_discharge(req->peer, req->charge);
     ph_peer_unref(req->peer);
     free(req->frame);
     free(req->path);
@@ -514,6 +515,31 @@ void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(
     ph_lock_submit(lock, &a->job);
 }
 
+struct forget_job {
+    struct ph_job job;
+    struct ph_peer *peer; /* reference */
+};
+
+static void forget_one(struct ph_driver *d, void *peer)
+{
+    ph_waiters_remove_of(d, peer);
+}
+
+static void forget(struct ph_job *job)
+{
+    struct forget_job *j = (struct forget_job *)job;
+    ph_driver_each(forget_one, j->peer);
+    ph_peer_unref(j->peer);
+    ph_free(j);
+}
+
+void ph_ddll_forget_peer(struct ph_peer *p)
+{
+    struct forget_job *j = ph_alloc(sizeof *j);
+    *j = (struct forget_job){.job.run = forget, .peer = ph_peer_ref(p)};
+    ph_lock_submit(lock, &j->job);
+}
+
 struct permanent_job {
     struct ph_job job;
     struct ph_driver *driver; /* a hold, never released: that is what makes it permanent */
@@ -556,7 +582,7 @@ struct drivers {
 static void collect(struct ph_driver *d, void *arg)
 {
     struct drivers *all = arg;
-    if (all->n < sizeof all->d / sizeof *all->d && atomic_load(&d->ports) == 0)
+    if (all->n < sizeof all->d / sizeof *all->d && atomic_load(&d->holds) == 0)
         all->d[all->n++] = d;
 }
 

@@ -16,6 +16,7 @@ struct ph_ddll_req {
     struct ph_job job;
     enum ph_request what;
     struct ph_peer *peer;  /* reference: who asks and is answered */
+    size_t charge;         /* bytes charged to the peer */
     bool trusted;          /* may load from anywhere */
     uint8_t *frame;        /* what the slices point into; malloc'd */
     struct ph_slice tag, ref;
@@ -35,6 +36,7 @@ void ph_ddll_req_free(struct ph_ddll_req *req);
 void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d), void *arg);
 /* driver_lock_driver: 0, or -1 if linked in. From a callback of one of its ports. */
 int ph_ddll_make_permanent(struct ph_driver *d);
+void ph_ddll_forget_peer(struct ph_peer *p); /* its connection has ended: nobody waits for messages there */
 /* Set once by the port layer: ends all ports of the driver with reason driver_unloaded. */
 void ph_ddll_on_kill_ports(void (*kill)(struct ph_driver *d));
 /* At the end of the daemon, when no port is left: finish() of all, in a job; then done(). */

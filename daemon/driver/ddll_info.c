@@ -121,10 +121,10 @@ static void write_waiters(struct ph_wbuf *w, struct ph_driver *d, bool loaded)
 {
     struct ph_waiter *i;
     uint32_t n = 0;
-    LIST_FOREACH(i, &d->waiters, link)
+    TAILQ_FOREACH(i, &d->waiters, link)
         n += (i->when == PH_WHEN_LOADED) == loaded;
     ph_w_list(w, n);
-    LIST_FOREACH(i, &d->waiters, link) {
+    TAILQ_FOREACH(i, &d->waiters, link) {
         if ((i->when == PH_WHEN_LOADED) != loaded)
             continue;
         ph_w_tuple(w, 2);

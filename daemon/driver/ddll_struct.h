@@ -14,7 +14,7 @@ struct ph_user { /* a process that has loaded the driver, count times */
 };
 
 struct ph_waiter { /* one message to come */
-    LIST_ENTRY(ph_waiter) link;
+    TAILQ_ENTRY(ph_waiter) link;
     struct ph_peer *peer; /* reference */
     ErlDrvTermData pid;
     enum ph_ddll_when when;
@@ -27,6 +27,7 @@ void ph_waiter_add(struct ph_driver *d, const struct ph_ddll_req *req, enum ph_d
 void ph_waiters_tell(struct ph_driver *d, unsigned whens, const char *up_or_down, const char *what); /* whens: bits 1 << when; they are removed */
 void ph_waiters_tell_load_failure(struct ph_driver *d, const struct ph_load_error *err);
 bool ph_waiter_remove(struct ph_driver *d, struct ph_peer *peer, struct ph_slice ref);
+void ph_waiters_remove_of(struct ph_driver *d, const struct ph_peer *peer);
 void ph_waiters_free(struct ph_driver *d);
 /* A message right away, with the name as the caller wrote it. */
 void ph_ddll_tell_now(const struct ph_ddll_req *req, const char *up_or_down, const char *what);

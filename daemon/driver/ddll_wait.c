@@ -12,18 +12,12 @@ void ph_waiter_add(struct ph_driver *d, const struct ph_ddll_req *req, enum ph_d
     struct ph_waiter *w = ph_alloc(sizeof *w + req->ref.len);
     *w = (struct ph_waiter){.peer = ph_peer_ref(req->peer), .pid = req->user, .when = when, .ref_len = req->ref.len};
     memcpy(w->ref, req->ref.p, req->ref.len);
-    struct ph_waiter *last = NULL, *i;
-    LIST_FOREACH(i, &d->waiters, link)
-        last = i;
-    if (last)
-        LIST_INSERT_AFTER(last, w, link);
-    else
-        LIST_INSERT_HEAD(&d->waiters, w, link);
+    TAILQ_INSERT_TAIL(&d->waiters, w, link);
 }
 
-static void drop(struct ph_waiter *w)
+static void drop(struct ph_driver *d, struct ph_waiter *w)
 {
-    LIST_REMOVE(w, link);
+    TAILQ_REMOVE(&d->waiters, w, link);
     ph_peer_unref(w->peer);
     ph_free(w);
 }
@@ -43,22 +37,22 @@ static struct ph_wbuf *message(const struct ph_waiter *to, const char *up_or_dow
 void ph_waiters_tell(struct ph_driver *d, unsigned whens, const char *up_or_down, const char *what)
 {
     struct ph_waiter *i, *next;
-    for (i = LIST_FIRST(&d->waiters); i; i = next) {
-        next = LIST_NEXT(i, link);
+    for (i = TAILQ_FIRST(&d->waiters); i; i = next) {
+        next = TAILQ_NEXT(i, link);
         if (!(whens & 1u << i->when))
             continue;
         struct ph_wbuf *w = message(i, up_or_down, d->name);
         ph_w_atom(w, what);
         ph_peer_commit(i->peer, w);
-        drop(i);
+        drop(d, i);
     }
 }
 
 void ph_waiters_tell_load_failure(struct ph_driver *d, const struct ph_load_error *err)
 {
     struct ph_waiter *i, *next;
-    for (i = LIST_FIRST(&d->waiters); i; i = next) {
-        next = LIST_NEXT(i, link);
+    for (i = TAILQ_FIRST(&d->waiters); i; i = next) {
+        next = TAILQ_NEXT(i, link);
         if (i->when != PH_WHEN_LOADED)
             continue;
         struct ph_wbuf *w = message(i, "DOWN", d->name);
@@ -66,25 +60,35 @@ void ph_waiters_tell_load_failure(struct ph_driver *d, const struct ph_load_erro
         ph_w_atom(w, "load_failure");
         ph_w_load_error(w, err);
         ph_peer_commit(i->peer, w);
-        drop(i);
+        drop(d, i);
     }
 }
 
 bool ph_waiter_remove(struct ph_driver *d, struct ph_peer *peer, struct ph_slice ref)
 {
     struct ph_waiter *i;
-    LIST_FOREACH(i, &d->waiters, link)
+    TAILQ_FOREACH(i, &d->waiters, link)
         if (i->peer == peer && i->ref_len == ref.len && memcmp(i->ref, ref.p, ref.len) == 0)
             break;
     if (i)
-        drop(i);
+        drop(d, i);
     return i != NULL;
+}
+
+void ph_waiters_remove_of(struct ph_driver *d, const struct ph_peer *peer)
+{
+    struct ph_waiter *i, *next;
+    for (i = TAILQ_FIRST(&d->waiters); i; i = next) {
+        next = TAILQ_NEXT(i, link);
+        if (i->peer == peer)
+            drop(d, i);
+    }
 }
 
 void ph_waiters_free(struct ph_driver *d)
 {
-    while (!LIST_EMPTY(&d->waiters))
-        drop(LIST_FIRST(&d->waiters));
+    while (!TAILQ_EMPTY(&d->waiters))
+        drop(d, TAILQ_FIRST(&d->waiters));
 }
 
 void ph_ddll_tell_now(const struct ph_ddll_req *req, const char *up_or_down, const char *what)

@@ -18,7 +18,7 @@ struct ph_driver *ph_driver_new(const char *name)
     d->name = ph_strdup(name);
     d->lock = ph_lock_new(ph_reactor_first(), NULL);
     LIST_INIT(&d->users);
-    LIST_INIT(&d->waiters);
+    TAILQ_INIT(&d->waiters);
     return d;
 }
 

@@ -10,7 +10,7 @@
 #include "sched/sched.h"
 
 LIST_HEAD(ph_users, ph_user);
-LIST_HEAD(ph_waiters, ph_waiter);
+TAILQ_HEAD(ph_waiters, ph_waiter);
 
 enum ph_driver_status {
     PH_DRIVER_OK,

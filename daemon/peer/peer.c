@@ -215,7 +215,6 @@ bool ph_peer_flush(struct ph_peer *p)
     if (!ph_peer_is_open(p))
         return true;
     pthread_mutex_lock(&p->out_mu);
-    p->flush_due = false;
     evbuffer_add_buffer(p->sending, p->out);
     pthread_mutex_unlock(&p->out_mu);
     int done = write_some(p);
@@ -232,6 +231,9 @@ bool ph_peer_flush(struct ph_peer *p)
 static void flush_task(struct ph_task *task)
 {
     struct ph_peer *p = (struct ph_peer *)((char *)task - offsetof(struct ph_peer, post_task));
+    pthread_mutex_lock(&p->out_mu);
+    p->flush_due = false; /* only here, where the task is in no list any more */
+    pthread_mutex_unlock(&p->out_mu);
     ph_peer_flush(p);
     ph_peer_unref(p);
 }
@@ -324,8 +326,9 @@ void ph_peer_close(struct ph_peer *p)
     if (atomic_exchange(&p->closed, true))
         return;
     pthread_mutex_lock(&origins_mu);
-    if (atomic_load(&p->origin) != PH_ORIGIN_NONE)
+    if (p->routable)
         LIST_REMOVE(p, link);
+    p->routable = false;
     pthread_mutex_unlock(&origins_mu);
     event_free(p->writable);
     p->writable = NULL;
@@ -335,18 +338,20 @@ void ph_peer_close(struct ph_peer *p)
 
 /* --- origins --- */
 
-void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self)
+void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self, bool routable)
 {
     pthread_mutex_lock(&origins_mu);
     atomic_store(&p->origin, ph_pid_origin(self));
-    LIST_INSERT_HEAD(&with_origin, p, link);
+    if (routable && !p->routable)
+        LIST_INSERT_HEAD(&with_origin, p, link);
+    p->routable = p->routable || routable;
     pthread_mutex_unlock(&origins_mu);
 }
 
 struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid)
 {
-    uint32_t origin = ph_pid_origin(pid);
-    if (atomic_load_explicit(&own->origin, memory_order_relaxed) == origin)
+    uint32_t origin = ph_pid_origin(pid), mine = atomic_load_explicit(&own->origin, memory_order_relaxed);
+    if (mine == origin || mine == PH_ORIGIN_NONE)
         return ph_peer_ref(own);
     struct ph_peer *p;
     pthread_mutex_lock(&origins_mu);
@@ -358,12 +363,19 @@ struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid)
     return p;
 }
 
+void ph_peer_commit_to(struct ph_peer *own, ErlDrvTermData pid, struct ph_wbuf *w)
+{
+    struct ph_peer *to = ph_peer_for(own, pid);
+    ph_peer_commit(to, w);
+    ph_peer_unref(to);
+}
+
 /* --- ports --- */
 
 bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port)
 {
     pthread_mutex_lock(&p->mu);
-    bool ok = ph_peer_is_open(p) && !ph_map_get(&p->ports, id);
+    bool ok = ph_peer_is_open(p) && !p->barred && !ph_map_get(&p->ports, id);
     if (ok)
         ph_map_put(&p->ports, id, port);
     pthread_mutex_unlock(&p->mu);
@@ -385,6 +397,13 @@ void *ph_peer_get_port(struct ph_peer *p, uint64_t id, void (*ref)(void *port))
         ref(port);
     pthread_mutex_unlock(&p->mu);
     return port;
+}
+
+void ph_peer_bar_ports(struct ph_peer *p)
+{
+    pthread_mutex_lock(&p->mu);
+    p->barred = true;
+    pthread_mutex_unlock(&p->mu);
 }
 
 void ph_peer_each_port(struct ph_peer *p, void (*fn)(void *port, void *arg), void *arg)

@@ -53,13 +53,16 @@ void ph_peer_close(struct ph_peer *p); /* drops what is unsent; its monitors fir
 
 /* --- which peer speaks for a process --- */
 
-void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self); /* from hello */
+/* From hello. routable: other connections' ports may send to that node through p; not so for nonode@nohost, which everybody is. */
+void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self, bool routable);
+void ph_peer_commit_to(struct ph_peer *own, ErlDrvTermData pid, struct ph_wbuf *w); /* ph_peer_commit to ph_peer_for */
 /* The peer to send to for process pid, when a port of `own` does it: new reference. */
 struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid);
 
 /* --- ids of its ports; any thread --- */
 
-bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port); /* false: id in use, or closed */
+bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port); /* false: id in use, closed or barred */
+void ph_peer_bar_ports(struct ph_peer *p); /* from now on ph_peer_add_port fails */
 void ph_peer_remove_port(struct ph_peer *p, uint64_t id);
 void *ph_peer_get_port(struct ph_peer *p, uint64_t id, void (*ref)(void *port));
 void ph_peer_each_port(struct ph_peer *p, void (*fn)(void *port, void *arg), void *arg); /* under the peer's mutex: fn must be short */

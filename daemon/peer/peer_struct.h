@@ -44,8 +44,10 @@ struct ph_peer {
     struct ph_monitors monitors;
     STAILQ_HEAD(, ph_grant) grants;
     unsigned grant_count;
+    bool barred; /* no more ports: the connection ends */
 
-    LIST_ENTRY(ph_peer) link; /* in the list of those with an origin */
+    bool routable;            /* these two: guarded by origins_mu */
+    LIST_ENTRY(ph_peer) link; /* in the list of those that speak for a node */
 };
 
 #endif

@@ -48,6 +48,15 @@ static void missing(struct ph_port *p, const char *callback)
     ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "the driver has no %s callback", callback);
 }
 
+void ph_callback_refused(struct ph_port *p, const char *callback, bool exists)
+{
+    char where[96];
+    if (exists)
+        ph_log(PH_LOG_NOTICE, ph_port_where(p, where, sizeof where), "%s with data that is not iodata", callback);
+    else
+        missing(p, callback);
+}
+
 ErlDrvData ph_callback_start(struct ph_port *p, int *saved_errno)
 {
     if (!p->driver->entry.start)

@@ -17,6 +17,7 @@ void ph_callback_timeout(struct ph_port *p);
 void ph_callback_ready(struct ph_port *p, int fd, bool output); /* ready_output or ready_input */
 bool ph_callback_ready_async(struct ph_port *p, void *thread_data); /* false: the driver has none */
 void ph_callback_process_exit(struct ph_port *p, ErlDrvMonitor *monitor);
+void ph_callback_refused(struct ph_port *p, const char *callback, bool exists); /* logs why a control or call is answered badarg: not there, or bad data */
 void ph_callback_stop_select(struct ph_driver *d, int fd); /* of no port; any host thread */
 
 #endif

@@ -45,6 +45,7 @@ void ph_op_control(struct ph_op *op)
     struct ph_flat flat;
     char own[CONTROL_BUFFER] __attribute__((aligned(16))), *buf = own;
     if (!p->driver->entry.control || ph_flat_get(&flat, op->data)) {
+        ph_callback_refused(p, "control", p->driver->entry.control != NULL);
         ph_reply_error_atom(p->peer, op->tag, "badarg");
         return;
     }
@@ -72,6 +73,7 @@ void ph_op_call(struct ph_op *op)
     char own[CALL_BUFFER] __attribute__((aligned(16))), *buf = own;
     unsigned flags = 0;
     if (!p->driver->entry.call) {
+        ph_callback_refused(p, "call", false);
         ph_reply_error_atom(p->peer, op->tag, "badarg");
         return;
     }

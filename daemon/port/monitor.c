@@ -53,7 +53,7 @@ static void run_down(struct ph_job *job)
 {
     struct down_job *j = (struct down_job *)job;
     struct ph_pdl *pdl = ph_port_pdl_enter(j->port);
-    bool known = find(j->port, j->id) != NULL;
+    bool known = ph_port_state(j->port) != PH_PORT_DEAD && find(j->port, j->id) != NULL;
     ph_port_pdl_leave(pdl);
     if (known) { /* and stays known, to be asked about, while the callback runs */
         ErlDrvMonitor monitor;

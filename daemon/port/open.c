@@ -169,6 +169,16 @@ static void answer_error(struct ph_port *p, const char *reason)
     done(p);
 }
 
+/* The id is free again before the client hears of it. */
+static void abandon(struct ph_port *p, const char *reason)
+{
+    struct ph_opening *o = p->opening;
+    p->opening = NULL;
+    ph_port_abandon(p);
+    ph_reply_error_atom(p->peer, tag_of(o), reason);
+    ph_free(o);
+}
+
 /* The error a start value or an acknowledgement stands for, or NULL: it is driver data. */
 static const char *start_error(ErlDrvData data, int err)
 {
@@ -219,9 +229,8 @@ static void run_start(struct ph_job *job)
     const char *error = p->driver->entry.start ? start_error(data, err) : NULL;
     if (error) {
         char where[96];
-        ph_log(PH_LOG_INFO, ph_port_where(p, where, sizeof where), "start failed: %s", error);
-        answer_error(p, error);
-        ph_port_abandon(p);
+        ph_log(PH_LOG_NOTICE, ph_port_where(p, where, sizeof where), "start failed: %s", error);
+        abandon(p, error);
     } else {
         started(p, data);
     }
@@ -283,24 +292,26 @@ static void begin(struct ph_port *p, struct ph_driver *d)
 struct refused_job {
     struct ph_job job;
     struct ph_port *port; /* reference */
+    const char *reason;   /* static */
 };
 
 static void run_refused(struct ph_job *job)
 {
     struct ph_port *p = ((struct refused_job *)job)->port;
     ph_port_await_lock(p);
-    answer_error(p, "no_driver");
-    ph_port_abandon(p);
+    abandon(p, ((struct refused_job *)job)->reason);
     ph_port_unref(p);
     ph_free(job);
 }
 
-/* No such driver: the port gets a lock of its own all the same, so that what was sent to it meanwhile is answered in order. */
-static void refuse(struct ph_port *p)
+/* No such driver, or not with these options: the port gets a lock of its own all the same, so that what was sent to it meanwhile is answered in order. */
+static void refuse(struct ph_port *p, const char *reason)
 {
+    char where[96];
+    ph_log(PH_LOG_NOTICE, ph_port_where(p, where, sizeof where), "open is refused: %s", reason);
     struct ph_lock *lock = ph_lock_new(ph_peer_reactor(p->peer), NULL);
     struct refused_job *job = ph_alloc(sizeof *job);
-    *job = (struct refused_job){.job.run = run_refused, .port = ph_port_ref(p)};
+    *job = (struct refused_job){.job.run = run_refused, .port = ph_port_ref(p), .reason = reason};
     ph_port_set_lock(p, lock, &job->job);
     ph_lock_unref(lock);
 }
@@ -314,10 +325,13 @@ static bool options_suit(const struct ph_driver *d, const struct ph_open_options
 static void found(void *arg, struct ph_driver *d)
 {
     struct ph_port *p = arg;
-    if (d)
+    if (d && options_suit(d, &p->opening->options)) {
         begin(p, d);
-    else
-        refuse(p);
+    } else {
+        refuse(p, d ? "badarg" : "no_driver");
+        if (d)
+            ph_driver_release(d);
+    }
     ph_port_unref(p);
 }
 
@@ -364,15 +378,14 @@ struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_sl
         return NULL;
     }
     struct ph_driver *d = creator->driver;
-    bool own_lock = (d->entry.driver_flags & ERL_DRV_FLAG_USE_PORT_LOCKING) != 0;
     ph_driver_hold(d);
     p->driver = d;
     atomic_fetch_add(&d->ports, 1);
     atomic_store(&p->owner, owner);
     p->data = data;
     ph_port_set_state(p, PH_PORT_LIVE);
-    struct ph_lock *lock = own_lock ? ph_lock_new(ph_peer_reactor(p->peer), d->lock) : ph_lock_ref(d->lock);
-    atomic_store(&p->lock, lock);
+    /* The creator's lock, also with port locking: its callback goes on to use the child. */
+    ph_port_set_lock(p, atomic_load(&creator->lock), NULL);
     struct ph_wbuf *w = ph_peer_begin();
     ph_w_tuple(w, 5);
     ph_w_atom(w, "created");

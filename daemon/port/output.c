@@ -24,9 +24,7 @@ static struct ph_wbuf *data_message(struct ph_port *p)
 
 static void send_to_owner(struct ph_port *p, struct ph_wbuf *w)
 {
-    struct ph_peer *to = ph_peer_for(p->peer, p->owner);
-    ph_peer_commit(to, w);
-    ph_peer_unref(to);
+    ph_peer_commit_to(p->peer, p->owner, w);
 }
 
 /* Header bytes in front of a binary or the nothing that NULL means. */

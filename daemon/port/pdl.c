@@ -83,7 +83,7 @@ struct ph_queue_access ph_queue_enter(ErlDrvPort port)
     if (!p)
         return a;
     struct ph_pdl *pdl = atomic_load_explicit(&p->pdl, memory_order_acquire);
-    if (pdl && held_here(pdl))
+    if (pdl && held_here(pdl) && ph_port_state(p) != PH_PORT_DEAD)
         a.port = p;
     else
         ph_port_unref(p);

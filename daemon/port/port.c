@@ -16,6 +16,7 @@
 #include "port/monitor.h"
 #include "port/open.h"
 #include "port/pdl.h"
+#include "port/select.h"
 #include "port/timer.h"
 #include "term/words.h"
 
@@ -42,6 +43,7 @@ void ph_port_unref(struct ph_port *p)
     if (p->driver)
         ph_driver_release(p->driver);
     ph_timer_free(p->timer);
+    ph_ioq_clear(&p->ioq);
     ph_peer_unref(p->peer);
     ph_free(p->term);
     ph_free(p->name);
@@ -72,7 +74,8 @@ void ph_port_submit(struct ph_port *p, struct ph_job *job)
 void ph_port_set_lock(struct ph_port *p, struct ph_lock *l, struct ph_job *first)
 {
     pthread_mutex_lock(&pending_mu);
-    ph_lock_submit(l, first);
+    if (first)
+        ph_lock_submit(l, first);
     while (!STAILQ_EMPTY(&p->pending)) {
         struct ph_job *job = STAILQ_FIRST(&p->pending);
         STAILQ_REMOVE_HEAD(&p->pending, link);
@@ -125,7 +128,7 @@ static void tell_closed(struct ph_port *p)
         ph_w_tuple(w, 2);
         ph_w_raw(w, p->term, p->term_len);
         ph_w_atom(w, "closed");
-        ph_peer_commit(p->peer, w);
+        ph_peer_commit_to(p->peer, p->owner, w);
     }
     w = ph_peer_begin();
     ph_w_tuple(w, 2);
@@ -145,6 +148,8 @@ static void drop_queue(struct ph_port *p)
 static void bury(struct ph_port *p)
 {
     ph_port_set_state(p, PH_PORT_DEAD);
+    ph_timer_cancel(p); /* these two: of what stop() set up in spite of all */
+    ph_monitors_drop(p);
     drop_queue(p);
     ph_port_pdl_drop(p);
     ph_line_free(p->line);
@@ -156,8 +161,13 @@ static void bury(struct ph_port *p)
 
 static void terminate(struct ph_port *p)
 {
+    if (p->terminating) /* a failure function inside stop() */
+        return;
+    p->terminating = true;
     ph_timer_cancel(p);
+    ph_select_forget(p);
     ph_callback_stop(p);
+    ph_select_forget(p);
     atomic_fetch_sub(&p->driver->ports, 1);
     bury(p);
     tell_closed(p);
@@ -166,8 +176,7 @@ static void terminate(struct ph_port *p)
 
 void ph_port_abandon(struct ph_port *p)
 {
-    ph_timer_cancel(p);
-    ph_monitors_drop(p);
+    ph_select_forget(p);
     if (p->driver)
         atomic_fetch_sub(&p->driver->ports, 1);
     bury(p);

@@ -35,6 +35,8 @@ struct ph_port {
     bool announced_busy;      /* what the client was told last */
     bool close_wanted;        /* by Port ! {Owner, close}: the owner gets {Port, closed} */
     bool parallelism;
+    bool terminating;         /* stop() runs or has run */
+    bool selects;             /* has asked for a descriptor */
     uint8_t control_flags;
     uint64_t handle;          /* immutable; the ErlDrvPort */
     uint64_t id;              /* immutable; on the wire */
@@ -71,7 +73,7 @@ void ph_port_ref_obj(void *p); /* as callbacks */
 void ph_port_unref(struct ph_port *p);
 /* Submits the job (taken) to the port's lock, now or as soon as the driver is known. Any thread. */
 void ph_port_submit(struct ph_port *p, struct ph_job *job);
-/* Takes a reference to l; submits first, then what was pending. Whoever finds the lock set comes after both. */
+/* Takes a reference to l; submits first (NULL: nothing), then what was pending. Whoever finds the lock set comes after both. */
 void ph_port_set_lock(struct ph_port *p, struct ph_lock *l, struct ph_job *first);
 void ph_port_await_lock(struct ph_port *p); /* in `first`: until ph_port_set_lock, on another thread, is done */
 void ph_port_set_state(struct ph_port *p, enum ph_port_state state);

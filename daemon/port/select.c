@@ -285,9 +285,32 @@ int ph_select(struct ph_port *p, int fd, int mode, bool on)
 {
     if (fd < 0 || fd >= fd_limit())
         return -1;
+    p->selects = true;
     if (on)
         select_on(p, fd, mode);
     else
         select_off(p, fd, mode);
     return 0;
+}
+
+void ph_select_forget(struct ph_port *p)
+{
+    if (!p->selects)
+        return;
+    p->selects = false;
+    pthread_mutex_lock(&table_mu);
+    for (int fd = 0; fd < table_size; fd++)
+        for (int i = 0; table[fd] && i < 2; i++)
+            if (table[fd]->dir[i].owner == p->handle)
+                deselect_locked(&table[fd]->dir[i]);
+    pthread_mutex_unlock(&table_mu);
+}
+
+void ph_select_reused(int fd)
+{
+    pthread_mutex_lock(&table_mu);
+    if (fd < table_size && table[fd])
+        for (int i = 0; i < 2; i++)
+            deselect_locked(&table[fd]->dir[i]);
+    pthread_mutex_unlock(&table_mu);
 }

@@ -7,5 +7,9 @@
 
 /* erl_driver(3), driver_select: 0, or -1 if fd is not a possible descriptor. In the port's lock. May call stop_select. */
 int ph_select(struct ph_port *p, int fd, int mode, bool on);
+/* At its end: nothing is waited for on behalf of the port any more. Closes nothing, calls nothing. In the port's lock. */
+void ph_select_forget(struct ph_port *p);
+/* The number fd has just become a connection of ours: whatever a driver left registered under it, having closed it, is dropped. Any thread. */
+void ph_select_reused(int fd);
 
 #endif

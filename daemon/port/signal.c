@@ -23,7 +23,7 @@ static void change_owner(struct ph_port *p, ErlDrvTermData old, ErlDrvTermData n
     ph_w_raw(w, p->term, p->term_len);
     ph_w_atom(w, "connected");
     p->owner = new_owner;
-    ph_peer_commit(p->peer, w);
+    ph_peer_commit_to(p->peer, old, w);
 }
 
 /* {Pid, _} with Pid the owner: the cursor is at the second element. */
