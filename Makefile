@@ -18,13 +18,13 @@ CC := gcc
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
 SANFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
 HARDEN := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
-CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Idaemon -isystem $(ERL_INCLUDE) $(CPPFLAGS)
+CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Iproto/cli -Idaemon -isystem $(ERL_INCLUDE) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(SANFLAGS) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 PROTO_SRC := $(wildcard proto/*.c)
-CLI_SRC := $(wildcard proto/cli/*.c)
+CLI_SRC := $(wildcard proto/cli/*.c proto/cli/*/*.c)
 UNIT_SRC := $(wildcard tests/unit/check_*.c)
 DRIVERS := $(patsubst drivers/%.c,$(BUILD)/drivers/%.so,$(wildcard drivers/*_drv.c))
 TEST_DRIVERS := $(patsubst tests/drivers/%.c,$(BUILD)/tests/drivers/%.so,$(wildcard tests/drivers/*_drv.c))
@@ -75,7 +75,7 @@ $(BUILD)/porthostctl: $(call obj,$(CLI_SRC) $(PROTO_SRC))
 
 $(BUILD)/tests/unit/check_term: tests/unit/check_term.c $(call obj,$(filter-out proto/cli/main.c,$(CLI_SRC)) $(PROTO_SRC))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_ALL) -Iproto/cli -DPH_VERSION='"$(VERSION)"' $(CFLAGS_ALL) -fPIE -o $@ $(filter %.c %.o,$^) $(LDFLAGS_ALL) -pie $(CLI_LIBS) -lcheck_pic -lrt -lm -lsubunit
+	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_VERSION='"$(VERSION)"' $(CFLAGS_ALL) -fPIE -o $@ $(filter %.c %.o,$^) $(LDFLAGS_ALL) -pie $(CLI_LIBS) -lcheck_pic -lrt -lm -lsubunit
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libporthost.a
 	@mkdir -p $(@D)

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "cli.h"
-#include "utf8.h"
+#include "term/utf8.h"
 
 struct ph_args ph_args_of_argv(char **argv)
 {

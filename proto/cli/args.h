@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "term.h"
+#include "term/term.h"
 
 struct ph_args {
     char **argv;       /* what is left of the command line, NULL-terminated; NULL: it is a line */

@@ -4,7 +4,7 @@
 #define PH_CLI_COMMANDS_H
 
 #include "args.h"
-#include "session.h"
+#include "host/session.h"
 
 struct ph_command;
 

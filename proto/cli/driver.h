@@ -4,7 +4,7 @@
 #define PH_CLI_DRIVER_H
 
 #include "args.h"
-#include "session.h"
+#include "host/session.h"
 
 /* path without text: the host looks in its driver path. The value is the reply's, borrowed until the next call. */
 enum ph_result ph_driver_load(struct ph_session *s, struct ph_text path, struct ph_text name, struct ph_slice *value);

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "term.h"
+#include "term/term.h"
 
 void ph_out_term(const struct ph_cli *cli, struct ph_slice term)
 {

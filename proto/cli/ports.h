@@ -12,7 +12,7 @@
 #define PH_CLI_PORTS_H
 
 #include "args.h"
-#include "session.h"
+#include "host/session.h"
 
 struct ph_cli_port {
     char name[64];

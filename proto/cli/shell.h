@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "session.h"
+#include "host/session.h"
 
 /* Reads lines from standard input until its end, or `quit`, and runs each as it comes; what the host sends is printed meanwhile.
  * A failure does not end it: the status is the worst there was. */

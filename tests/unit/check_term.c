@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of proto/cli/term.h. Text and bytes lie at the end of a malloc'd block of their size, so that a build with the address
+/* Tests of proto/cli/term/term.h. Text and bytes lie at the end of a malloc'd block of their size, so that a build with the address
  * sanitizer sees any read behind them. Encodings and printed forms are those of the VM (term_to_binary, ~0tp with +pc unicode). */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/term.h"
+#include "term/term.h"
 #include "runner.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the process of a daemon of our own, from fork to wait. Called by conn.c. */
-#include "child.h"
+#include "host/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the order of a conversation: hello, tags, which frame answers what. Called by the commands and the ports. */
-#include "session.h"
+#include "host/session.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "proto.h"
-#include "term.h"
+#include "term/term.h"
 
 #define UNSENT_MAX (1u << 20) /* bytes, above which a post waits for the host to take some */
 

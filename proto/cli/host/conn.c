@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the descriptors of a connection and the bytes on their way. Called by session.c. */
-#include "conn.h"
+#include "host/conn.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "child.h"
+#include "host/child.h"
 #include "interrupt.h"
 #include "proto.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the grammar of Erlang terms: turns tokens into the external format. Binaries are in term_bits.c, identifiers in term_ident.c. Called by whoever has a
  * term in text. Every parse function is entered with the lexer at the first token of what it reads and leaves it at the last. */
-#include "term_read.h"
+#include "term/term_read.h"
 
 #include <ei.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bignum.h"
-#include "utf8.h"
+#include "term/bignum.h"
+#include "term/utf8.h"
 
 static bool parse(struct ph_reader *r, unsigned depth);
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "cli.h"
-#include "conn.h"
+#include "host/conn.h"
 #include "etf.h"
 #include "wbuf.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the characters of Erlang term syntax: white space, comments, atoms, numbers, strings, escapes, identifiers.
  * Called by the term reader, and by whatever has a syntax of its own around terms. */
-#include "term_lex.h"
+#include "term/term_lex.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bignum.h"
-#include "utf8.h"
+#include "term/bignum.h"
+#include "term/utf8.h"
 
 #define ATOM_MAX 255
 

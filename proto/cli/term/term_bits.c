@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "term_read.h"
-#include "utf8.h"
+#include "term/term_read.h"
+#include "term/utf8.h"
 
 #define HEADER 5 /* tag and length; a bit string has one byte more */
 

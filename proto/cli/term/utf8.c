@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the reading and writing of single UTF-8 code points. Called by the term reader, lexer and printers. */
-#include "utf8.h"
+#include "term/utf8.h"
 
 bool ph_code_point_ok(uint32_t code)
 {

@@ -12,7 +12,7 @@
 
 #include "etf.h"
 #include "proto.h"
-#include "term_lex.h"
+#include "term/term_lex.h"
 #include "wbuf.h"
 
 #define PH_CTL_NODE "porthostctl@localhost"

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bignum.h"
-#include "term.h"
-#include "utf8.h"
+#include "term/bignum.h"
+#include "term/term.h"
+#include "term/utf8.h"
 
 static void print(FILE *f, struct ph_cur *c);
 

@@ -3,7 +3,7 @@
 #include <ei.h>
 #include <string.h>
 
-#include "term_read.h"
+#include "term/term_read.h"
 
 static bool all_fit_32(struct ph_reader *r, const uint64_t *numbers, int n)
 {

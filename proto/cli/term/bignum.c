@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the conversion of big integers between digits and bytes. Called by the term reader and the printers. */
-#include "bignum.h"
+#include "term/bignum.h"
 
 #include <stdio.h>
 #include <stdlib.h>

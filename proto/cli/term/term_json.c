@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "term.h"
+#include "term/term.h"
 
 static json_t *convert(struct ph_cur *c);
 

@@ -3,7 +3,7 @@
 #ifndef PH_CLI_TERM_READ_H
 #define PH_CLI_TERM_READ_H
 
-#include "term.h"
+#include "term/term.h"
 
 struct ph_reader {
     struct ph_lex lex;
