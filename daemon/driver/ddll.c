@@ -357,6 +357,14 @@ static void try_unload(struct ph_ddll_req *req, struct ph_driver *d)
         begin_unload(d, req->kill_ports || d->kill_ports);
 }
 
+/* Its process or its connection has ended: d may be gone afterwards. */
+static void user_gone(struct ph_driver *d, struct ph_user *u)
+{
+    free_user(u);
+    if (LIST_EMPTY(&d->users) && d->status != PH_DRIVER_PERMANENT)
+        begin_unload(d, d->kill_ports);
+}
+
 struct down_job {
     struct ph_job job;
     struct ph_driver *driver; /* an address only */
@@ -371,11 +379,8 @@ static void down_job(struct ph_job *job)
         LIST_FOREACH(u, &j->driver->users, link)
             if (u->monitor == j->monitor)
                 break;
-    if (u) {
-        free_user(u);
-        if (LIST_EMPTY(&j->driver->users) && j->driver->status != PH_DRIVER_PERMANENT)
-            begin_unload(j->driver, j->driver->kill_ports);
-    }
+    if (u)
+        user_gone(j->driver, u);
     ph_free(j);
 }
 
@@ -520,15 +525,38 @@ struct forget_job {
     struct ph_peer *peer; /* reference */
 };
 
-static void forget_one(struct ph_driver *d, void *peer)
+static void forget_waiters(struct ph_driver *d, void *peer)
 {
     ph_waiters_remove_of(d, peer);
 }
 
+struct user_of {
+    const struct ph_peer *peer;
+    struct ph_driver *driver; /* found: the two */
+    struct ph_user *user;
+};
+
+static void find_user_of(struct ph_driver *d, void *arg)
+{
+    struct user_of *f = arg;
+    struct ph_user *u;
+    LIST_FOREACH(u, &d->users, link)
+        if (u->peer == f->peer)
+            *f = (struct user_of){.peer = f->peer, .driver = d, .user = u};
+}
+
+/* A user of this peer may be a process for which another peer speaks, so its monitor does not do this. */
 static void forget(struct ph_job *job)
 {
     struct forget_job *j = (struct forget_job *)job;
-    ph_driver_each(forget_one, j->peer);
+    struct user_of f;
+    ph_driver_each(forget_waiters, j->peer);
+    do {
+        f = (struct user_of){.peer = j->peer};
+        ph_driver_each(find_user_of, &f); /* user_gone may not be called under the list's mutex */
+        if (f.user)
+            user_gone(f.driver, f.user);
+    } while (f.user);
     ph_peer_unref(j->peer);
     ph_free(j);
 }

@@ -43,6 +43,14 @@ static bool may_open(const struct ph_driver *d)
     return d->status != PH_DRIVER_FORCE_UNLOAD && d->status != PH_DRIVER_FORCE_RELOAD;
 }
 
+bool ph_driver_may_open(struct ph_driver *d)
+{
+    pthread_mutex_lock(&mu);
+    bool yes = may_open(d);
+    pthread_mutex_unlock(&mu);
+    return yes;
+}
+
 struct ph_driver *ph_driver_find(const char *name, size_t len, bool for_open)
 {
     struct ph_driver *d;

@@ -48,6 +48,7 @@ struct ph_load_error {
 
 /* The newest driver with that name, with a hold taken, or NULL; for_open: only one that may be opened. Any thread. */
 struct ph_driver *ph_driver_find(const char *name, size_t len, bool for_open);
+bool ph_driver_may_open(struct ph_driver *d); /* with a hold; any thread */
 void ph_driver_hold(struct ph_driver *d);
 /* Drops a hold. With the last one of a driver that is to be unloaded or reloaded, ddll.c is told. Any thread. */
 void ph_driver_release(struct ph_driver *d);

@@ -272,8 +272,7 @@ static void begin(struct ph_port *p, struct ph_driver *d)
     bool own_lock = (d->entry.driver_flags & ERL_DRV_FLAG_USE_PORT_LOCKING) != 0;
     struct ph_lock *lock = own_lock ? ph_lock_new(ph_peer_reactor(p->peer), d->lock) : ph_lock_ref(d->lock);
     const struct ph_open_options *o = &p->opening->options;
-    p->driver = d;
-    atomic_fetch_add(&d->ports, 1);
+    ph_port_set_driver(p, d);
     if (d->entry.driver_flags & ERL_DRV_FLAG_NO_BUSY_MSGQ)
         p->msgq_low = p->msgq_high = PH_MSGQ_DISABLED;
     else if (o->msgq_given) {
@@ -287,6 +286,7 @@ static void begin(struct ph_port *p, struct ph_driver *d)
     *job = (struct start_job){.job.run = run_start, .port = ph_port_ref(p)};
     ph_port_set_lock(p, lock, &job->job);
     ph_lock_unref(lock);
+    ph_kill_if_unwanted(p);
 }
 
 struct refused_job {
@@ -379,13 +379,13 @@ struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_sl
     }
     struct ph_driver *d = creator->driver;
     ph_driver_hold(d);
-    p->driver = d;
-    atomic_fetch_add(&d->ports, 1);
+    ph_port_set_driver(p, d);
     atomic_store(&p->owner, owner);
     p->data = data;
     ph_port_set_state(p, PH_PORT_LIVE);
     /* The creator's lock, also with port locking: its callback goes on to use the child. */
     ph_port_set_lock(p, atomic_load(&creator->lock), NULL);
+    ph_kill_if_unwanted(p);
     struct ph_wbuf *w = ph_peer_begin();
     ph_w_tuple(w, 5);
     ph_w_atom(w, "created");

@@ -40,7 +40,7 @@ struct ph_port {
     uint8_t control_flags;
     uint64_t handle;          /* immutable; the ErlDrvPort */
     uint64_t id;              /* immutable; on the wire */
-    struct ph_driver *driver; /* hold; immutable once open */
+    struct ph_driver *driver; /* hold; set once, under the list's mutex (table.c) */
     _Atomic(struct ph_lock *) lock; /* reference; NULL until the driver is known, see ph_port_submit */
     struct ph_peer *peer;     /* reference; immutable */
     ErlDrvData data;
@@ -110,7 +110,11 @@ struct ph_port *ph_port_by_handle(uint64_t handle);
 void ph_ports_each(void (*fn)(struct ph_port *p, void *arg), void *arg); /* under the list's mutex: fn must be short */
 size_t ph_ports_count(void);
 void ph_w_port_term(struct ph_wbuf *w, ErlDrvTermData port); /* for ph_build */
+void ph_port_set_driver(struct ph_port *p, struct ph_driver *d); /* takes the hold */
+/* driver_unloaded, to every port that has the driver. Any thread; the driver may not be opened any more. */
 void ph_kill_ports_of(struct ph_driver *d);
+/* To this one, if its driver may not be opened any more: after ph_port_set_driver, since ph_kill_ports_of may have come before it. */
+void ph_kill_if_unwanted(struct ph_port *p);
 void ph_exit_later(struct ph_port *p, struct ph_slice reason, enum ph_exit_how how); /* submits it as a job; any thread */
 
 #endif

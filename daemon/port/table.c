@@ -136,11 +136,30 @@ void ph_exit_later(struct ph_port *p, struct ph_slice reason, enum ph_exit_how h
     ph_port_submit(p, &j->job);
 }
 
-static void kill_if_of(struct ph_port *p, void *driver)
+void ph_port_set_driver(struct ph_port *p, struct ph_driver *d)
+{
+    pthread_mutex_lock(&list_mu);
+    p->driver = d;
+    pthread_mutex_unlock(&list_mu);
+    atomic_fetch_add(&d->ports, 1);
+}
+
+static void kill_unloaded(struct ph_port *p)
 {
     static const uint8_t reason[] = "\x77\x0f" "driver_unloaded";
+    ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_FAILED);
+}
+
+void ph_kill_if_unwanted(struct ph_port *p)
+{
+    if (!ph_driver_may_open(p->driver))
+        kill_unloaded(p);
+}
+
+static void kill_if_of(struct ph_port *p, void *driver)
+{
     if (p->driver == driver)
-        ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_FAILED);
+        kill_unloaded(p);
 }
 
 void ph_kill_ports_of(struct ph_driver *d)
