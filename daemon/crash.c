@@ -59,8 +59,10 @@ void ph_crash_install(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     struct sigaction sa = {.sa_handler = on_crash, .sa_flags = (int)(SA_RESETHAND | SA_ONSTACK)};
+    static uint8_t stack[PH_ALT_STACK];
     void *frame;
     backtrace(&frame, 1);
+    ph_thread_alt_stack(stack, NULL);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &sa, NULL);
 }

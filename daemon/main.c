@@ -16,6 +16,7 @@
 #include "driver/ddll.h"
 #include "options.h"
 #include "port/port.h"
+#include "port/select.h"
 #include "sched/sched.h"
 
 #define MAX_REACTORS 4u
@@ -181,6 +182,7 @@ static int run(const struct ph_options *o)
     ph_ddll_init();
     ph_ddll_on_kill_ports(ph_kill_ports_of);
     ph_conn_on_stdio_end(on_stdio_end);
+    ph_peer_on_input_again(ph_select_input_again);
     if (listen_all(o)) {
         ph_listeners_close();
         end.abandoned = true;

@@ -21,12 +21,36 @@ struct start {
     char name[NAME_MAX_BYTES + 1];
 };
 
+void ph_thread_alt_stack(void *memory, stack_t *before)
+{
+    const stack_t stack = {.ss_sp = memory, .ss_size = PH_ALT_STACK};
+    sigaltstack(&stack, before);
+}
+
+struct alt_stack {
+    void *memory;
+    stack_t before; /* a sanitizer's, perhaps */
+};
+
+static void drop_alt_stack(void *arg)
+{
+    struct alt_stack *alt = arg;
+    sigaltstack(&alt->before, NULL);
+    ph_free(alt->memory);
+}
+
 static void *thread_main(void *p)
 {
     struct start s = *(struct start *)p;
+    struct alt_stack alt = {.memory = ph_alloc(PH_ALT_STACK)};
+    void *result;
     ph_free(p);
     pthread_setname_np(pthread_self(), s.name);
-    return s.run(s.arg);
+    ph_thread_alt_stack(alt.memory, &alt.before);
+    pthread_cleanup_push(drop_alt_stack, &alt); /* also after pthread_exit */
+    result = s.run(s.arg);
+    pthread_cleanup_pop(1);
+    return result;
 }
 
 /* Signals are the main thread's business. Those a fault raises stay open: a blocked one would kill the process without

@@ -4,7 +4,10 @@
 #ifndef PH_THREAD_H
 #define PH_THREAD_H
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct ph_lock;
 struct ph_port;
@@ -35,10 +38,13 @@ static inline bool ph_thread_is_host(void)
     return ph_self.kind == PH_THREAD_REACTOR || ph_self.kind == PH_THREAD_WORKER;
 }
 
+#define PH_ALT_STACK 65536u /* bytes: enough for a backtrace */
+/* Gives the calling thread a stack for the handlers of faults, so that a stack overflow is reported too; ph_thread_start does it for its threads. memory: of
+ * PH_ALT_STACK bytes, which must outlive the thread. before: what was set until then, or NULL. */
+void ph_thread_alt_stack(void *memory, stack_t *before);
+
 /* Starts a thread named (15 bytes at most kept) with all signals blocked but those of faults, which the crash log needs.
  * 0 or errno. stack in bytes, raised to the system's minimum; 0 for the default. */
-#include <pthread.h>
-#include <stddef.h>
 int ph_thread_start(pthread_t *tid, const char *name, size_t stack, void *(*run)(void *), void *arg);
 
 #endif

@@ -80,7 +80,7 @@ bool ph_req_pid(struct ph_req *r, ErlDrvTermData *pid)
 {
     struct ph_slice etf;
     r->element++;
-    return ph_etf_pid(&r->cur, &etf) == 0 && ph_pid_word(etf, pid) == 0;
+    return ph_etf_pid(&r->cur, &etf) == 0 && ph_pid_word(etf, ph_peer_names(r->peer), pid) == 0;
 }
 
 static bool port_id(struct ph_req *r, uint64_t *id)
@@ -294,7 +294,7 @@ static enum ph_fault hello(struct ph_req *r)
         return PH_FAULT_BAD_HELLO;
     if (version != PH_PROTO_VERSION)
         return PH_FAULT_BAD_VERSION;
-    if (!hello_options(r, name, sizeof name, &self) || (self.len && ph_pid_word(self, &pid)))
+    if (!hello_options(r, name, sizeof name, &self) || (self.len && ph_pid_word(self, ph_peer_names(r->peer), &pid)))
         return PH_FAULT_BAD_HELLO;
     if (self.len)
         ph_peer_set_origin(r->peer, pid, !memmem(self.p, self.len, nobody, sizeof nobody - 1));

@@ -19,11 +19,15 @@
 #define UNSENT_MAX (512u << 20)  /* bytes: a client this far behind is cut off */
 #define CHARGED_HIGH (16u << 20) /* bytes of unprocessed requests */
 #define CHARGED_LOW (4u << 20)
+#define KEPT_MAX (128u << 20)    /* bytes of names and set_data */
+#define MAX_NAMES 1024u          /* nodes, mostly: what one client can add to tables that never shrink */
 #define MAX_GRANTS 64u
 #define KEEP_BUFFER (256u << 10) /* a thread's frame buffer that grew over this is given back */
 
 static pthread_mutex_t origins_mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list; a leaf */
 static LIST_HEAD(, ph_peer) with_origin = LIST_HEAD_INITIALIZER(with_origin);
+
+static void (*input_again)(struct ph_peer *p);
 
 static void flush_task(struct ph_task *task);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
@@ -33,6 +37,7 @@ struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const
     struct ph_peer *p = ph_calloc(1, sizeof *p);
     atomic_init(&p->refs, 1);
     atomic_init(&p->origin, PH_ORIGIN_NONE);
+    atomic_init(&p->names, MAX_NAMES);
     p->id = id;
     p->reactor = r;
     p->owner = *owner;
@@ -93,9 +98,22 @@ bool ph_peer_is_open(const struct ph_peer *p)
     return !atomic_load_explicit(&p->closed, memory_order_acquire);
 }
 
-bool ph_peer_is_congested(const struct ph_peer *p)
+atomic_uint *ph_peer_names(struct ph_peer *p)
 {
-    return atomic_load_explicit(&p->unsent, memory_order_relaxed) > UNSENT_HIGH;
+    return &p->names;
+}
+
+bool ph_peer_keep(struct ph_peer *p, size_t bytes)
+{
+    if (atomic_fetch_add_explicit(&p->kept, bytes, memory_order_relaxed) + bytes <= KEPT_MAX)
+        return true;
+    ph_peer_unkeep(p, bytes);
+    return false;
+}
+
+void ph_peer_unkeep(struct ph_peer *p, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&p->kept, bytes, memory_order_relaxed);
 }
 
 /* --- frames --- */
@@ -167,6 +185,12 @@ static void schedule_flush(struct ph_peer *p)
         ph_reactor_post(p->reactor, &p->post_task);
 }
 
+static void overflow(struct ph_peer *p)
+{
+    atomic_store(&p->overflow, true);
+    atomic_store(&p->mute, true);
+}
+
 void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
 {
     size_t total = ph_wbuf_total(w) + PH_FRAME_HEADER;
@@ -175,9 +199,10 @@ void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
         ph_log(PH_LOG_ERROR, NULL, "conn %llu: a frame of %zu bytes cannot be sent", (unsigned long long)p->id, total);
     else if (ph_peer_is_open(p) && !atomic_load_explicit(&p->mute, memory_order_relaxed)) {
         pthread_mutex_lock(&p->out_mu);
+        if (atomic_fetch_add_explicit(&p->unsent, total, memory_order_relaxed) > UNSENT_MAX)
+            overflow(p);
         if (append_frame(p->out, w))
             ph_fatal("out of memory for output");
-        atomic_fetch_add_explicit(&p->unsent, total, memory_order_relaxed);
         due = !p->flush_due;
         p->flush_due = true;
         pthread_mutex_unlock(&p->out_mu);
@@ -187,8 +212,15 @@ void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
         schedule_flush(p);
 }
 
+static void maybe_input_again(struct ph_peer *p)
+{
+    if (atomic_load(&p->unsent) <= UNSENT_LOW && atomic_exchange(&p->input_held, false))
+        input_again(p);
+}
+
 static void maybe_drained(struct ph_peer *p)
 {
+    maybe_input_again(p);
     if (atomic_load(&p->unsent) <= UNSENT_LOW && atomic_load(&p->charged) <= CHARGED_LOW &&
         atomic_exchange(&p->held_back, false) && ph_peer_is_open(p))
         p->owner.drained(p->owner.conn);
@@ -220,7 +252,7 @@ bool ph_peer_flush(struct ph_peer *p)
     int done = write_some(p);
     if (done < 0)
         p->owner.broken(p->owner.conn, strerror(errno));
-    else if (atomic_load_explicit(&p->unsent, memory_order_relaxed) > UNSENT_MAX)
+    else if (atomic_load_explicit(&p->overflow, memory_order_relaxed))
         p->owner.broken(p->owner.conn, "too_slow: the client does not read what it is sent");
     else if (done == 0)
         event_add(p->writable, NULL);
@@ -288,6 +320,21 @@ bool ph_peer_may_read(const struct ph_peer *cp)
     return atomic_exchange(&p->held_back, false);
 }
 
+void ph_peer_on_input_again(void (*again)(struct ph_peer *p))
+{
+    input_again = again;
+}
+
+bool ph_peer_may_input(struct ph_peer *p)
+{
+    if (atomic_load_explicit(&p->unsent, memory_order_relaxed) <= UNSENT_HIGH)
+        return true;
+    atomic_store(&p->input_held, true); /* as in ph_peer_may_read */
+    if (atomic_load(&p->unsent) > UNSENT_LOW)
+        return false;
+    return atomic_exchange(&p->input_held, false);
+}
+
 /* --- the end --- */
 
 void ph_peer_say_goodbye(struct ph_peer *p, enum ph_fault fault, const char *detail)
@@ -319,6 +366,7 @@ void ph_peer_drop_output(struct ph_peer *p)
     evbuffer_drain(p->out, evbuffer_get_length(p->out));
     pthread_mutex_unlock(&p->out_mu);
     atomic_store(&p->unsent, 0);
+    maybe_input_again(p); /* a port that flushes may need it */
 }
 
 void ph_peer_close(struct ph_peer *p)

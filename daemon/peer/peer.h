@@ -37,12 +37,17 @@ struct ph_wbuf *ph_peer_begin(void);
 /* Queues the frame, resets the buffer. Frames from one thread, and from one lock, stay in order. Dropped if the peer is closed. */
 void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w);
 bool ph_peer_is_open(const struct ph_peer *p);
-/* Does so much wait to be written that its ports should not read more input? */
-bool ph_peer_is_congested(const struct ph_peer *p);
 /* Bytes of requests taken from the connection and not yet worked off: what holds back a client that floods. */
 void ph_peer_charge(struct ph_peer *p, size_t bytes);
 void ph_peer_discharge(struct ph_peer *p, size_t bytes);
 bool ph_peer_may_read(const struct ph_peer *p);
+/* May its ports be told that there is input? If not, ph_peer_on_input_again's function is called for it when they may. Any thread. */
+bool ph_peer_may_input(struct ph_peer *p);
+void ph_peer_on_input_again(void (*again)(struct ph_peer *p)); /* set once, at start; called on the peer's reactor */
+/* Bytes that stay for the client until its ports are gone: names, set_data. False: over the limit, and not counted. */
+bool ph_peer_keep(struct ph_peer *p, size_t bytes);
+void ph_peer_unkeep(struct ph_peer *p, size_t bytes);
+atomic_uint *ph_peer_names(struct ph_peer *p); /* its allowance for ph_pid_word */
 
 /* --- for its connection, on its reactor --- */
 

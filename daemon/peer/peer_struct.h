@@ -32,6 +32,10 @@ struct ph_peer {
     atomic_size_t unsent;  /* bytes in out and sending */
     atomic_size_t charged; /* bytes of requests being worked on */
     atomic_bool held_back; /* its connection stopped reading and waits for `drained` */
+    atomic_bool input_held; /* its ports' input waits for ph_peer_on_input_again's function */
+    atomic_bool overflow;  /* too much is unsent: nothing is taken any more, the next flush ends it */
+    atomic_size_t kept;    /* bytes, see ph_peer_keep */
+    atomic_uint names;     /* how many new names it may still make known */
     atomic_uint origin;    /* PH_ORIGIN_NONE until hello names one */
 
     pthread_mutex_t out_mu; /* guards out, flush_due; a leaf of the lock order */

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What waits while a port is busy. The client is told and is expected to hold back its callers; commands that come all the same wait here,
- * in order, and so does whatever their callers send after them. */
+ * in order, and so does whatever their callers send after them.
+ *
+ * busy_mu guards msgq_busy, announced_busy and the writing of `busy` in all ports: the queue becomes too long on the thread that brings a command,
+ * while the port's lock may be running. It is taken only when something changes, and before peer->out_mu, since the events must come in the order of the changes. */
 #include "port/busy.h"
+
+#include <pthread.h>
 
 #include "peer/reply.h"
 #include "term/words.h"
 
-static void announce(struct ph_port *p)
+static pthread_mutex_t busy_mu = PTHREAD_MUTEX_INITIALIZER;
+
+static void announce_locked(struct ph_port *p)
 {
     bool busy = p->busy || p->msgq_busy;
     if (busy == p->announced_busy)
@@ -22,6 +29,7 @@ static void announce(struct ph_port *p)
 
 static void release(struct ph_port *p)
 {
+    ph_map_clear(&p->held_by);
     if (!STAILQ_EMPTY(&p->held))
         ph_lock_requeue(atomic_load_explicit(&p->lock, memory_order_relaxed), &p->held);
 }
@@ -30,23 +38,20 @@ void ph_busy_set(struct ph_port *p, bool on)
 {
     if (p->busy == on || ph_port_state(p) >= PH_PORT_EXITING)
         return;
+    pthread_mutex_lock(&busy_mu);
     p->busy = on;
-    announce(p);
+    announce_locked(p);
+    pthread_mutex_unlock(&busy_mu);
     if (!on)
         release(p);
 }
 
 static bool caller_waits(const struct ph_port *p, ErlDrvTermData caller)
 {
-    struct ph_job *j;
-    STAILQ_FOREACH(j, &p->held, link)
-        if (((struct ph_op *)j)->caller == caller)
-            return true;
-    return false;
+    return ph_map_get(&p->held_by, caller) != NULL;
 }
 
-/* Is it a command, directly or by Port ! {Owner, {command, Data}}? */
-static bool is_command(const struct ph_op *op)
+bool ph_op_is_command(const struct ph_op *op)
 {
     if (op->what != PH_REQ_SEND)
         return op->what == PH_REQ_COMMAND && !op->force;
@@ -59,34 +64,48 @@ static bool is_command(const struct ph_op *op)
 
 bool ph_busy_holds(struct ph_port *p, struct ph_op *op)
 {
-    if (!(p->busy && is_command(op)) && (STAILQ_EMPTY(&p->held) || op->what == PH_REQ_EXIT || !caller_waits(p, op->caller)))
+    bool waits = caller_waits(p, op->caller);
+    if (!(p->busy && ph_op_is_command(op)) && (op->what == PH_REQ_EXIT || !waits))
         return false;
     STAILQ_INSERT_TAIL(&p->held, &op->job, link);
+    if (!waits)
+        ph_map_put(&p->held_by, op->caller, p);
     return true;
+}
+
+/* The flag is set before the bytes are looked at for the last time, and whoever works bytes off looks at the flag afterwards: one of the two notices
+ * that the queue is short again. */
+static void check_msgq(struct ph_port *p)
+{
+    pthread_mutex_lock(&busy_mu);
+    if (ph_port_state(p) == PH_PORT_LIVE) {
+        size_t high = p->msgq_high;
+        if (high != PH_MSGQ_DISABLED && p->msgq_bytes > high)
+            p->msgq_busy = true;
+        if (high == PH_MSGQ_DISABLED || p->msgq_bytes < p->msgq_low)
+            p->msgq_busy = false;
+        announce_locked(p);
+    }
+    pthread_mutex_unlock(&busy_mu);
 }
 
 void ph_busy_accepted(struct ph_port *p, size_t bytes)
 {
-    atomic_fetch_add_explicit(&p->msgq_bytes, bytes, memory_order_relaxed);
-}
-
-static void check_msgq(struct ph_port *p)
-{
-    size_t bytes = atomic_load_explicit(&p->msgq_bytes, memory_order_relaxed);
-    if (p->msgq_high == PH_MSGQ_DISABLED)
-        p->msgq_busy = false;
-    else if (bytes > p->msgq_high)
-        p->msgq_busy = true;
-    else if (bytes < p->msgq_low)
-        p->msgq_busy = false;
-    announce(p);
+    size_t before = atomic_fetch_add(&p->msgq_bytes, bytes), high = atomic_load_explicit(&p->msgq_high, memory_order_relaxed);
+    if (before + bytes > high && !atomic_load_explicit(&p->msgq_busy, memory_order_relaxed))
+        check_msgq(p);
 }
 
 void ph_busy_executed(struct ph_port *p, size_t bytes)
 {
-    atomic_fetch_sub_explicit(&p->msgq_bytes, bytes, memory_order_relaxed);
-    if (ph_port_state(p) == PH_PORT_LIVE)
+    size_t before = atomic_fetch_sub(&p->msgq_bytes, bytes);
+    if (p->msgq_busy && before - bytes < p->msgq_low)
         check_msgq(p);
+}
+
+void ph_busy_begin(struct ph_port *p)
+{
+    check_msgq(p);
 }
 
 void ph_busy_msgq_limits(struct ph_port *p, ErlDrvSizeT *low, ErlDrvSizeT *high)
@@ -116,7 +135,9 @@ void ph_busy_msgq_limits(struct ph_port *p, ErlDrvSizeT *low, ErlDrvSizeT *high)
 
 void ph_busy_end(struct ph_port *p)
 {
+    pthread_mutex_lock(&busy_mu);
     p->busy = p->msgq_busy = false;
     p->announced_busy = false; /* the exit event tells those who wait */
+    pthread_mutex_unlock(&busy_mu);
     release(p);
 }

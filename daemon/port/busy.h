@@ -16,6 +16,9 @@ bool ph_busy_holds(struct ph_port *p, struct ph_op *op);
 void ph_busy_msgq_limits(struct ph_port *p, ErlDrvSizeT *low, ErlDrvSizeT *high);
 void ph_busy_accepted(struct ph_port *p, size_t bytes); /* a command was queued; any thread */
 void ph_busy_executed(struct ph_port *p, size_t bytes); /* it runs now */
+void ph_busy_begin(struct ph_port *p);                  /* the port is live: what came before that counts too */
+/* Is it a command, directly or by Port ! {Owner, {command, Data}}, that waits for a busy port? Any thread. */
+bool ph_op_is_command(const struct ph_op *op);
 void ph_busy_end(struct ph_port *p);                    /* the port exits: waiting operations run (and find it gone) */
 
 #endif

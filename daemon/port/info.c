@@ -129,10 +129,22 @@ void ph_op_info(struct ph_op *op)
     ph_peer_commit(op->port->peer, w);
 }
 
+void ph_port_forget_data(struct ph_port *p)
+{
+    ph_peer_unkeep(p->peer, p->user_data_len);
+    ph_free(p->user_data);
+    p->user_data = NULL;
+    p->user_data_len = 0;
+}
+
 void ph_op_set_data(struct ph_op *op)
 {
     struct ph_port *p = op->port;
-    ph_free(p->user_data);
+    if (!ph_peer_keep(p->peer, op->data.len)) {
+        ph_reply_error_atom(p->peer, op->tag, "system_limit");
+        return;
+    }
+    ph_port_forget_data(p);
     p->user_data = ph_alloc(op->data.len);
     p->user_data_len = op->data.len;
     memcpy(p->user_data, op->data.p, op->data.len);

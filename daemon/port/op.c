@@ -73,7 +73,7 @@ void ph_op_free(struct ph_op *op)
 
 void ph_op_submit(struct ph_op *op)
 {
-    if (op->what == PH_REQ_COMMAND) {
+    if (op->what == PH_REQ_COMMAND || op->what == PH_REQ_SEND) {
         op->counted = true;
         ph_busy_accepted(op->port, op->data.len);
     }

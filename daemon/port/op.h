@@ -10,7 +10,7 @@ struct ph_op {
     struct ph_port *port;   /* reference */
     enum ph_request what;
     bool force;             /* command: also if busy */
-    bool counted;           /* command: its size is in the port's msgq_bytes */
+    bool counted;           /* command, send: its size is in the port's msgq_bytes */
     uint32_t number;        /* control, call: the operation */
     ErlDrvTermData caller;  /* pid, or nil */
     ErlDrvTermData pid;     /* connect: the new owner */
@@ -38,5 +38,6 @@ void ph_op_connect(struct ph_op *op);
 void ph_op_info(struct ph_op *op);                                             /* info.c */
 void ph_op_set_data(struct ph_op *op);
 void ph_op_get_data(struct ph_op *op);
+void ph_port_forget_data(struct ph_port *p);
 
 #endif

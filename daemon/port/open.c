@@ -216,6 +216,7 @@ static void started(struct ph_port *p, ErlDrvData data)
     tell_link(p, "link", p->owner);
     if (!acks || acknowledged || failed)
         ph_open_answer(p);
+    ph_busy_begin(p);
     if (failed)
         ph_port_exit_atom(p, "normal", PH_EXIT_FAILED);
 }

@@ -44,6 +44,7 @@ void ph_port_unref(struct ph_port *p)
         ph_driver_release(p->driver);
     ph_timer_free(p->timer);
     ph_ioq_clear(&p->ioq);
+    ph_peer_unkeep(p->peer, p->term_len + strlen(p->name));
     ph_peer_unref(p->peer);
     ph_free(p->term);
     ph_free(p->name);
@@ -154,8 +155,7 @@ static void bury(struct ph_port *p)
     ph_port_pdl_drop(p);
     ph_line_free(p->line);
     p->line = NULL;
-    ph_free(p->user_data);
-    p->user_data = NULL;
+    ph_port_forget_data(p);
     ph_peer_remove_port(p->peer, p->id);
 }
 

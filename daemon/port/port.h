@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/map.h"
 #include "driver/driver.h"
 #include "etf.h"
 #include "peer/peer.h"
@@ -31,8 +32,9 @@ struct ph_port {
     atomic_uint refs;
     atomic_uchar state;       /* enum ph_port_state; changed only by ph_port_set_state, in the lock; read from anywhere */
     bool binary, eof;         /* open_port options */
-    bool busy, msgq_busy;     /* set_busy_port; too many bytes of commands wait */
+    bool busy;                /* set_busy_port; this and the next two: see busy.c */
     bool announced_busy;      /* what the client was told last */
+    atomic_bool msgq_busy;    /* too many bytes of commands wait */
     bool close_wanted;        /* by Port ! {Owner, close}: the owner gets {Port, closed} */
     bool parallelism;
     bool terminating;         /* stop() runs or has run */
@@ -57,7 +59,8 @@ struct ph_port {
     LIST_HEAD(, ph_port_monitor) monitors;
     struct ph_jobs held;      /* commands that wait while the port is busy, and what must stay behind them */
     struct ph_jobs pending;   /* jobs that came before the driver was known; guarded by pending_mu (port.c) */
-    size_t msgq_bytes_max, msgq_low, msgq_high; /* limits of the command queue; high PH_MSGQ_DISABLED: none */
+    struct ph_map held_by;    /* the callers of those */
+    atomic_size_t msgq_low, msgq_high; /* limits of the command queue; high PH_MSGQ_DISABLED: none. Changed in the lock */
     atomic_size_t msgq_bytes; /* of commands accepted and not executed */
     uint64_t input, output;   /* bytes, for info */
     int64_t os_pid;           /* -1: none */
@@ -100,7 +103,7 @@ const char *ph_port_where(const struct ph_port *p, char *buf, size_t size); /* f
 
 /* --- table.c: handles and the list of all ports --- */
 
-/* New, with one reference for the caller and one for the table; LIST of all. NULL: no slot left. */
+/* New, with one reference for the caller and one for the table; LIST of all. NULL: no slot left, or more than its connection may keep. */
 struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice term, const char *name, size_t name_len);
 void ph_port_unlist(struct ph_port *p); /* handle and list; drops the table's reference */
 /* The port, if the current thread runs in its lock and it is not dead: borrowed until the callback returns. NULL otherwise. */

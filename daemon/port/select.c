@@ -28,6 +28,8 @@ struct direction {
     uint64_t owner;  /* handle of the port that selected it, 0: nobody */
     unsigned epoch;  /* goes up when it is deselected: a callback queued before is void */
     bool queued;     /* fired, its job not done yet */
+    bool parked;     /* in `parked`: fired while its port's client does not read, to be armed again when it does */
+    LIST_ENTRY(direction) link;
     struct ph_lock *running_in; /* the lock in which its callback runs now, or NULL */
 };
 
@@ -39,6 +41,7 @@ struct ph_fd {
 };
 
 static pthread_mutex_t table_mu = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(, direction) parked = LIST_HEAD_INITIALIZER(parked);
 static struct ph_fd **table;
 static int table_size;
 
@@ -54,6 +57,11 @@ static void run_ready(struct ph_job *job);
 
 /* --- arming --- */
 
+static bool is_input(const struct direction *d)
+{
+    return d == &d->fd->dir[IN];
+}
+
 static void gone_bad(struct direction *d, int err)
 {
     ph_log(PH_LOG_ERROR, NULL, "select: fd %d cannot be waited for: %s; it is deselected", d->fd->fd, strerror(err));
@@ -63,7 +71,7 @@ static void gone_bad(struct direction *d, int err)
 
 static void arm_locked(struct direction *d)
 {
-    short what = d == &d->fd->dir[IN] ? EV_READ : EV_WRITE;
+    short what = is_input(d) ? EV_READ : EV_WRITE;
     if (!d->fd->always_ready && event_add(d->event, NULL) == 0)
         return;
     if (!d->fd->always_ready && errno != EPERM) {
@@ -72,6 +80,33 @@ static void arm_locked(struct direction *d)
     }
     d->fd->always_ready = true;
     event_active(d->event, what, 0);
+}
+
+static void park_locked(struct direction *d)
+{
+    if (d->parked)
+        return;
+    d->parked = true;
+    LIST_INSERT_HEAD(&parked, d, link);
+}
+
+void ph_select_input_again(struct ph_peer *peer)
+{
+    struct direction *d, *next;
+    pthread_mutex_lock(&table_mu);
+    for (d = LIST_FIRST(&parked); d; d = next) {
+        struct ph_port *p = d->owner ? ph_port_by_handle(d->owner) : NULL;
+        next = LIST_NEXT(d, link);
+        if (!p || p->peer == peer) {
+            d->parked = false;
+            LIST_REMOVE(d, link);
+            if (p && !d->queued)
+                arm_locked(d);
+        }
+        if (p)
+            ph_port_unref(p);
+    }
+    pthread_mutex_unlock(&table_mu);
 }
 
 /* Queues the callback of a direction whose event has fired. */
@@ -83,6 +118,11 @@ static void queue_locked(struct direction *d)
             d->owner = 0;
         if (p)
             ph_port_unref(p);
+        return;
+    }
+    if (is_input(d) && !ph_peer_may_input(p->peer)) {
+        park_locked(d);
+        ph_port_unref(p);
         return;
     }
     struct ready_job *j = ph_alloc(sizeof *j);

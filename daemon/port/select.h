@@ -11,5 +11,7 @@ int ph_select(struct ph_port *p, int fd, int mode, bool on);
 void ph_select_forget(struct ph_port *p);
 /* The number fd has just become a connection of ours: whatever a driver left registered under it, having closed it, is dropped. Any thread. */
 void ph_select_reused(int fd);
+/* The ports of this client may be told of input again (see ph_peer_may_input). Any thread. */
+void ph_select_input_again(struct ph_peer *peer);
 
 #endif

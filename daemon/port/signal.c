@@ -32,7 +32,7 @@ static bool from_owner(const struct ph_port *p, struct ph_cur *c)
     struct ph_slice pid;
     ErlDrvTermData word;
     uint32_t arity;
-    return ph_etf_tuple(c, &arity) == 0 && arity == 2 && ph_etf_pid(c, &pid) == 0 && ph_pid_word(pid, &word) == 0 && word == p->owner;
+    return ph_etf_tuple(c, &arity) == 0 && arity == 2 && ph_etf_pid(c, &pid) == 0 && ph_pid_word(pid, ph_peer_names(p->peer), &word) == 0 && word == p->owner;
 }
 
 /* {command, Data} or {connect, Pid}. False: neither, or the wrong type. */
@@ -51,7 +51,7 @@ static bool run_pair(struct ph_op *op, struct ph_cur *c)
         ph_port_command(p, op->caller, term, op->frame);
         return true;
     }
-    if (ph_etf_is_atom(c, "connect") || ph_etf_pid(c, &term) || ph_pid_word(term, &new_owner))
+    if (ph_etf_is_atom(c, "connect") || ph_etf_pid(c, &term) || ph_pid_word(term, ph_peer_names(p->peer), &new_owner))
         return false;
     change_owner(p, p->owner, new_owner);
     return true;

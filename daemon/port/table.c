@@ -24,9 +24,12 @@ static void make_handles(void)
 struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice term, const char *name, size_t name_len)
 {
     pthread_once(&once, make_handles);
+    if (!ph_peer_keep(peer, term.len + name_len))
+        return NULL;
     struct ph_port *p = ph_calloc(1, sizeof *p);
     p->handle = ph_handle_add(handles, p);
     if (!p->handle) {
+        ph_peer_unkeep(peer, term.len + name_len);
         ph_free(p);
         return NULL;
     }

@@ -82,13 +82,21 @@ static uint32_t insert_locked(struct ph_intern *t, uint32_t hash, const void *ke
     return count;
 }
 
-uint32_t ph_intern(struct ph_intern *t, uint32_t hash, const void *key)
+static bool allowed(atomic_uint *allowance)
+{
+    unsigned left = allowance ? atomic_load_explicit(allowance, memory_order_relaxed) : 1;
+    while (left && allowance && !atomic_compare_exchange_weak_explicit(allowance, &left, left - 1, memory_order_relaxed, memory_order_relaxed))
+        ;
+    return left > 0;
+}
+
+uint32_t ph_intern(struct ph_intern *t, uint32_t hash, const void *key, atomic_uint *allowance)
 {
     struct ph_intern_slots *s = atomic_load_explicit(&t->slots, memory_order_acquire);
     uint32_t at;
     uint32_t number = s == NULL ? PH_INTERN_FULL : find(t, s, hash, key, &at);
 
-    if (number != PH_INTERN_FULL)
+    if (number != PH_INTERN_FULL || !allowed(allowance))
         return number;
     pthread_mutex_lock(&t->mutex);
     number = insert_locked(t, hash, key);

@@ -25,9 +25,9 @@ struct ph_intern {
 #define PH_INTERN_INIT(limit_, equal_, store_) \
     {.slots = NULL, .mutex = PTHREAD_MUTEX_INITIALIZER, .limit = (limit_), .equal = (equal_), .store = (store_)}
 
-/* The number of the key, inserted if it is new. PH_INTERN_FULL: new, and the limit is reached. Any thread; no lock if
- * it is there. */
-uint32_t ph_intern(struct ph_intern *t, uint32_t hash, const void *key);
+/* The number of the key, inserted if it is new. allowance: how many entries whoever asks may still make, counted down for
+ * each; NULL for no end. PH_INTERN_FULL: new, and the table is full or the allowance used up. Any thread; no lock if it is there. */
+uint32_t ph_intern(struct ph_intern *t, uint32_t hash, const void *key, atomic_uint *allowance);
 
 /* Was this number given out? What `store` wrote for it is then visible. */
 static inline bool ph_intern_known(struct ph_intern *t, uint64_t number)

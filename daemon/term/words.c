@@ -4,7 +4,7 @@
  *
  *     nil    0x3b
  *     atom   | index                                   (60) | ATOM     |
- *     pid    | origin (12) | serial (20) | id          (28) | PID      |
+ *     pid    | origin (16) | serial (16) | id          (28) | PID      |
  *     pid    | index in far_pids                       (60) | FAR_PID  |
  *     port   | handle                                  (60) | PORT     |
  *
@@ -24,10 +24,10 @@
 #define TAG_FAR_PID 0x9u
 #define TAG_ATOM 0xdu
 #define ID_BITS 28
-#define SERIAL_BITS 20
+#define SERIAL_BITS 16
 
 #define MAX_ATOMS 1000000u
-#define MAX_ORIGINS 4096u
+#define MAX_ORIGINS 65536u
 #define MAX_FAR_PIDS 65536u
 #define SYSTEM_LIMIT 0u /* its index */
 #define MAX_CHARS 255u
@@ -139,23 +139,23 @@ enum ph_word_kind ph_word_kind(ErlDrvTermData w)
     }
 }
 
-static uint32_t intern_text(struct text t)
+static uint32_t intern_text(struct text t, atomic_uint *allowance)
 {
-    return ph_intern(&atom_table, ph_intern_hash(0, t.utf8, t.len), &t);
+    return ph_intern(&atom_table, ph_intern_hash(0, t.utf8, t.len), &t, allowance);
 }
 
 /* Whoever comes first enters system_limit, so that it has index SYSTEM_LIMIT and is there when the table is full. */
-static uint32_t intern_atom(const char *utf8, size_t len)
+static uint32_t intern_atom(const char *utf8, size_t len, atomic_uint *allowance)
 {
     if (!ph_intern_known(&atom_table, SYSTEM_LIMIT))
-        intern_text((struct text){"system_limit", strlen("system_limit")});
-    return intern_text((struct text){utf8, len});
+        intern_text((struct text){"system_limit", strlen("system_limit")}, NULL);
+    return intern_text((struct text){utf8, len}, allowance);
 }
 
 static ErlDrvTermData atom_word(const char *utf8, size_t len)
 {
     static atomic_flag told = ATOMIC_FLAG_INIT;
-    uint32_t i = intern_atom(utf8, len);
+    uint32_t i = intern_atom(utf8, len, NULL);
 
     if (i != PH_INTERN_FULL)
         return make_word(i, TAG_ATOM);
@@ -245,7 +245,7 @@ static int split_pid(struct ph_slice etf, struct pid_parts *parts)
     return 0;
 }
 
-static int intern_origin(const struct pid_parts *parts, uint32_t *origin)
+static int intern_origin(const struct pid_parts *parts, atomic_uint *allowance, uint32_t *origin)
 {
     struct ph_cur c = {parts->node.p, parts->node.p + parts->node.len};
     char utf8[MAX_UTF8 + 1];
@@ -253,14 +253,14 @@ static int intern_origin(const struct pid_parts *parts, uint32_t *origin)
 
     if (ph_etf_atom(&c, utf8, sizeof utf8, &len) || c.p != c.end)
         return -1;
-    struct origin key = {intern_atom(utf8, len), parts->creation};
+    struct origin key = {intern_atom(utf8, len, allowance), parts->creation};
     if (key.node == PH_INTERN_FULL)
         return -1;
-    *origin = ph_intern(&origin_table, ph_intern_hash(0, &key, sizeof key), &key);
+    *origin = ph_intern(&origin_table, ph_intern_hash(0, &key, sizeof key), &key, allowance);
     return *origin == PH_INTERN_FULL ? -1 : 0;
 }
 
-static int find_origin(const struct pid_parts *parts, uint32_t *origin)
+static int find_origin(const struct pid_parts *parts, atomic_uint *allowance, uint32_t *origin)
 {
     struct origin_cache *last = &last_origin;
 
@@ -269,7 +269,7 @@ static int find_origin(const struct pid_parts *parts, uint32_t *origin)
         *origin = last->origin;
         return 0;
     }
-    if (intern_origin(parts, origin))
+    if (intern_origin(parts, allowance, origin))
         return -1;
     if (parts->node.len <= sizeof last->node) {
         last->len = parts->node.len;
@@ -280,23 +280,23 @@ static int find_origin(const struct pid_parts *parts, uint32_t *origin)
     return 0;
 }
 
-static int far_pid_word(const struct far_pid *pid, ErlDrvTermData *out)
+static int far_pid_word(const struct far_pid *pid, atomic_uint *allowance, ErlDrvTermData *out)
 {
-    uint32_t i = ph_intern(&far_pid_table, ph_intern_hash(0, pid, sizeof *pid), pid);
+    uint32_t i = ph_intern(&far_pid_table, ph_intern_hash(0, pid, sizeof *pid), pid, allowance);
     *out = make_word(i, TAG_FAR_PID);
     return i == PH_INTERN_FULL ? -1 : 0;
 }
 
-int ph_pid_word(struct ph_slice etf, ErlDrvTermData *out)
+int ph_pid_word(struct ph_slice etf, atomic_uint *allowance, ErlDrvTermData *out)
 {
     struct pid_parts parts;
     uint32_t origin;
 
-    if (split_pid(etf, &parts) || find_origin(&parts, &origin))
+    if (split_pid(etf, &parts) || find_origin(&parts, allowance, &origin))
         return -1;
     if (parts.id >> ID_BITS != 0 || parts.serial >> SERIAL_BITS != 0) {
         struct far_pid far = {origin, parts.id, parts.serial};
-        return far_pid_word(&far, out);
+        return far_pid_word(&far, allowance, out);
     }
     *out = make_word(((uint64_t)origin << SERIAL_BITS | parts.serial) << ID_BITS | parts.id, TAG_PID);
     return 0;

@@ -2,12 +2,13 @@
 /* Terms that fit one word (ErlDrvTermData): nil, atoms, pids, ports. Words are stable for the life of the process, comparable with ==,
  * and cost nothing to hold; atoms and node names are interned and never recycled. Any thread.
  *
- * Layout (64 bit): the low 4 bits are a tag. A pid carries origin (12 bits, an interned node name and creation), serial (20) and id (28);
+ * Layout (64 bit): the low 4 bits are a tag. A pid carries origin (16 bits, an interned node name and creation), serial (16) and id (28);
  * one that does not fit is interned whole, in a bounded table. A port carries its handle (60 bits). */
 #ifndef PH_WORDS_H
 #define PH_WORDS_H
 
 #include <erl_driver.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,8 +27,9 @@ ErlDrvTermData ph_atom_latin1(const char *s, size_t len);
 ErlDrvTermData ph_atom_utf8(const char *s, size_t len);
 void ph_atom_text(ErlDrvTermData atom, const char **utf8, size_t *len); /* borrowed, immortal */
 
-/* From an encoded pid (as ph_etf_pid gives it). 0, or -1 if a table is full. */
-int ph_pid_word(struct ph_slice etf, ErlDrvTermData *out);
+/* From an encoded pid (as ph_etf_pid gives it). allowance: how many new names (nodes, and pids too wide for a word) whoever sends it may still
+ * make known, since they stay for ever; NULL for no end. 0, or -1 if that is used up or a table is full. */
+int ph_pid_word(struct ph_slice etf, atomic_uint *allowance, ErlDrvTermData *out);
 /* Which node and creation: small integer, equal for pids of one node instance. */
 uint32_t ph_pid_origin(ErlDrvTermData pid);
 

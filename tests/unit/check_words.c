@@ -48,7 +48,7 @@ static struct ph_slice encode_pid(uint8_t tag, uint8_t atom_tag, const char *nod
 
 static int try_pid(struct ph_slice etf, ErlDrvTermData *word)
 {
-    int rc = ph_pid_word(etf, word);
+    int rc = ph_pid_word(etf, NULL, word);
     free((void *)(uintptr_t)etf.p);
     return rc;
 }
@@ -231,15 +231,38 @@ START_TEST(origin_is_node_and_creation)
 }
 END_TEST
 
-START_TEST(more_than_4096_origins_are_refused_and_the_known_ones_go_on)
+START_TEST(an_allowance_is_for_what_is_new)
+{
+    atomic_uint left = 3; /* node, origin; then one wide pid */
+    ErlDrvTermData w;
+    struct ph_slice known = encode_pid(ERL_NEW_PID_EXT, ERL_ATOM_EXT, "a@b", 1, 1, 1);
+    struct ph_slice wide = encode_pid(ERL_NEW_PID_EXT, ERL_ATOM_EXT, "a@b", UINT32_MAX, 1, 1);
+    struct ph_slice fresh = encode_pid(ERL_NEW_PID_EXT, ERL_ATOM_EXT, "a@b", 1, 1, 2);
+
+    ck_assert_int_eq(ph_pid_word(known, &left, &w), 0);
+    ck_assert_uint_eq(left, 1);
+    ck_assert_int_eq(ph_pid_word(known, &left, &w), 0);
+    ck_assert_int_eq(ph_pid_word(wide, &left, &w), 0);
+    ck_assert_uint_eq(left, 0);
+    ck_assert_int_eq(ph_pid_word(fresh, &left, &w), -1);
+    ck_assert_int_eq(ph_pid_word(known, &left, &w), 0);
+    ck_assert_int_eq(ph_pid_word(wide, &left, &w), 0);
+    ck_assert_int_eq(ph_pid_word(fresh, NULL, &w), 0);
+    free((void *)(uintptr_t)known.p);
+    free((void *)(uintptr_t)wide.p);
+    free((void *)(uintptr_t)fresh.p);
+}
+END_TEST
+
+START_TEST(more_than_65536_origins_are_refused_and_the_known_ones_go_on)
 {
     ErlDrvTermData w;
 
-    for (uint32_t c = 0; c < 4096; c++)
+    for (uint32_t c = 0; c < 65536; c++)
         ck_assert_uint_eq(ph_pid_origin(pid_of("a@b", 1, 1, c)), c);
-    ck_assert_int_eq(try_pid(encode_pid(ERL_NEW_PID_EXT, ERL_ATOM_EXT, "a@b", 1, 1, 4096), &w), -1);
-    ck_assert_uint_eq(ph_pid_origin(pid_of("a@b", 7, 7, 4095)), 4095);
-    assert_writes_pid(pid_of("a@b", 7, 8, 4095), "a@b", 7, 8, 4095);
+    ck_assert_int_eq(try_pid(encode_pid(ERL_NEW_PID_EXT, ERL_ATOM_EXT, "a@b", 1, 1, 65536), &w), -1);
+    ck_assert_uint_eq(ph_pid_origin(pid_of("a@b", 7, 7, 65535)), 65535);
+    assert_writes_pid(pid_of("a@b", 7, 8, 65535), "a@b", 7, 8, 65535);
 }
 END_TEST
 
@@ -263,7 +286,7 @@ START_TEST(bytes_that_are_no_pid_are_refused)
     for (size_t len = 0; len < whole.len; len++) {
         uint8_t *cut = malloc(len + 1);
         memcpy(cut + 1, whole.p, len);
-        ck_assert_int_eq(ph_pid_word((struct ph_slice){cut + 1, len}, &w), -1);
+        ck_assert_int_eq(ph_pid_word((struct ph_slice){cut + 1, len}, NULL, &w), -1);
         free(cut);
     }
     free((void *)(uintptr_t)whole.p);
@@ -332,7 +355,8 @@ int main(void)
     tcase_add_test(tc, a_pid_comes_back_as_it_was);
     tcase_add_test(tc, the_same_pid_in_any_encoding_is_the_same_word);
     tcase_add_test(tc, origin_is_node_and_creation);
-    tcase_add_test(tc, more_than_4096_origins_are_refused_and_the_known_ones_go_on);
+    tcase_add_test(tc, an_allowance_is_for_what_is_new);
+    tcase_add_test(tc, more_than_65536_origins_are_refused_and_the_known_ones_go_on);
     tcase_add_test(tc, pids_that_do_not_fit_are_kept_up_to_65536_of_them);
     tcase_add_test(tc, bytes_that_are_no_pid_are_refused);
     tcase_add_test(tc, a_port_word_carries_its_handle);

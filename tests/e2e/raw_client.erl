@@ -1,0 +1,116 @@
+%% SPDX-License-Identifier: Apache-2.0
+%% A daemon with a unix socket and a log file, and connections to it that speak the protocol by hand: for tests of what the client library would never do.
+%% Run from the top directory; PORTHOSTD is the daemon (default build/porthostd), its drivers and the probe drivers lie beside it.
+-module(raw_client).
+-export([start/0, start/1, stop/1, connect/1, connect/2, send/2, send_all/2, next/1, next/2, until/2, open/3, request/2, logged/2, log/1, rss/1, os_pid/1]).
+
+-define(TIMEOUT, 10000).
+
+start() ->
+    start([]).
+
+%% Args: more of the daemon's command line.
+start(Args) ->
+    Dir = filename:join(os:getenv("TMPDIR", "/tmp"), lists:concat(["porthost-raw-", os:getpid(), "-", erlang:unique_integer([positive])])),
+    ok = file:make_dir(Dir),
+    Socket = filename:join(Dir, "socket"),
+    Log = filename:join(Dir, "log"),
+    Program = filename:absname(os:getenv("PORTHOSTD", "build/porthostd")),
+    Beside = filename:dirname(Program),
+    Drivers = filename:join(Beside, "drivers") ++ ":" ++ filename:join([Beside, "tests", "drivers"]),
+    Command = lists:join(" ", ["exec", Program, "--unix", Socket, "--driver-path", Drivers | Args] ++ ["2>" ++ Log]),
+    Port = erlang:open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", lists:flatten(Command)]}, exit_status]),
+    {os_pid, Pid} = erlang:port_info(Port, os_pid),
+    D = #{dir => Dir, socket => Socket, log => Log, port => Port, os_pid => Pid},
+    wait_for_socket(D, 500),
+    D.
+
+wait_for_socket(D, 0) ->
+    error({no_socket, log(D)});
+wait_for_socket(#{socket := Socket} = D, N) ->
+    case gen_tcp:connect({local, Socket}, 0, [local]) of
+        {ok, S} -> gen_tcp:close(S);
+        {error, _} -> timer:sleep(10), wait_for_socket(D, N - 1)
+    end.
+
+%% Ends the daemon; its exit status.
+stop(#{port := Port, dir := Dir, os_pid := Pid}) ->
+    os:cmd("kill " ++ integer_to_list(Pid)),
+    Status = receive {Port, {exit_status, S}} -> S after 20000 -> os:cmd("kill -9 " ++ integer_to_list(Pid)), timeout end,
+    ok = file:del_dir_r(Dir),
+    Status.
+
+connect(D) ->
+    connect(D, #{}).
+
+connect(#{socket := Socket}, Options) ->
+    {ok, S} = gen_tcp:connect({local, Socket}, 0, [local, binary, {packet, 4}, {active, false}]),
+    send(S, {hello, 1, Options}),
+    {hello, 1, _} = next(S),
+    S.
+
+send(S, Term) ->
+    ok = gen_tcp:send(S, term_to_binary(Term)).
+
+%% All in one write.
+send_all(S, Terms) ->
+    ok = inet:setopts(S, [{packet, raw}]),
+    ok = gen_tcp:send(S, [[<<(byte_size(B)):32>>, B] || B <- [term_to_binary(T) || T <- Terms]]),
+    ok = inet:setopts(S, [{packet, 4}]).
+
+next(S) ->
+    next(S, ?TIMEOUT).
+
+%% The next frame, or timeout, or closed.
+next(S, Timeout) ->
+    case gen_tcp:recv(S, 0, Timeout) of
+        {ok, Bin} -> binary_to_term(Bin);
+        {error, Reason} -> Reason
+    end.
+
+%% Drops frames up to the first for which Fun is true, and returns it.
+until(S, Fun) ->
+    case next(S) of
+        Frame when is_tuple(Frame) ->
+            case Fun(Frame) of
+                true -> Frame;
+                false -> until(S, Fun)
+            end;
+        Reason -> error(Reason)
+    end.
+
+%% Sends a request whose second element is its tag; {ok, Value} or {error, Reason}.
+request(S, Request) ->
+    send(S, Request),
+    Tag = element(2, Request),
+    {Result, Tag, Value} = until(S, fun(F) -> element(1, F) =:= ok orelse element(1, F) =:= error end),
+    {Result, Value}.
+
+open(S, Id, Command) ->
+    {ok, _} = request(S, {open, open, Id, {port, Id}, self(), Command, [binary]}),
+    ok.
+
+log(#{log := Log}) ->
+    case file:read_file(Log) of
+        {ok, Text} -> Text;
+        {error, Reason} -> Reason
+    end.
+
+logged(D, Pattern) ->
+    logged(D, Pattern, 500).
+
+logged(D, Pattern, N) ->
+    case {re:run(log(D), Pattern, [multiline]), N} of
+        {{match, _}, _} -> ok;
+        {nomatch, 0} -> error({not_in_the_log, Pattern, log(D)});
+        {nomatch, _} -> timer:sleep(20), logged(D, Pattern, N - 1)
+    end.
+
+%% Resident memory, in KiB.
+rss(D) ->
+    {ok, Text} = file:read_file("/proc/" ++ integer_to_list(os_pid(D)) ++ "/status"),
+    {match, [Kib]} = re:run(Text, "VmRSS:\\s*([0-9]+)", [{capture, all_but_first, list}]),
+    list_to_integer(Kib).
+
+os_pid(#{os_pid := Pid}) ->
+    Pid.
