@@ -40,7 +40,7 @@ static void on_idle(struct ph_driver *d)
 {
     struct driver_job *j = ph_alloc(sizeof *j);
     *j = (struct driver_job){.job.run = idle_job, .driver = d};
-    ph_lock_submit(lock, &j->job);
+    ph_lock_submit(lock, NULL, &j->job);
 }
 
 void ph_ddll_on_kill_ports(void (*kill)(struct ph_driver *d))
@@ -388,7 +388,7 @@ static void user_is_down(void *arg, uint64_t id)
 {
     struct down_job *j = ph_alloc(sizeof *j);
     *j = (struct down_job){.job.run = down_job, .driver = arg, .monitor = id};
-    ph_lock_submit(lock, &j->job);
+    ph_lock_submit(lock, NULL, &j->job);
 }
 
 /* --- monitors --- */
@@ -482,7 +482,7 @@ static void run_request(struct ph_job *job)
 void ph_ddll_submit(struct ph_ddll_req *req)
 {
     req->job.run = run_request;
-    ph_lock_submit(lock, &req->job);
+    ph_lock_submit(lock, NULL, &req->job);
 }
 
 /* --- for ports --- */
@@ -517,7 +517,7 @@ void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(
     *a = (struct autoload){.job.run = run_autoload, .done = done, .arg = arg, .conn = conn};
     memcpy(a->name, name, len);
     a->name[len] = '\0';
-    ph_lock_submit(lock, &a->job);
+    ph_lock_submit(lock, NULL, &a->job);
 }
 
 struct forget_job {
@@ -565,7 +565,7 @@ void ph_ddll_forget_peer(struct ph_peer *p)
 {
     struct forget_job *j = ph_alloc(sizeof *j);
     *j = (struct forget_job){.job.run = forget, .peer = ph_peer_ref(p)};
-    ph_lock_submit(lock, &j->job);
+    ph_lock_submit(lock, NULL, &j->job);
 }
 
 struct permanent_job {
@@ -591,7 +591,7 @@ int ph_ddll_make_permanent(struct ph_driver *d)
     struct permanent_job *j = ph_alloc(sizeof *j);
     *j = (struct permanent_job){.job.run = make_permanent, .driver = d};
     ph_driver_hold(d);
-    ph_lock_submit(lock, &j->job);
+    ph_lock_submit(lock, NULL, &j->job);
     return 0;
 }
 
@@ -630,5 +630,5 @@ void ph_ddll_unload_all(void (*done)(void))
 {
     struct end_job *j = ph_alloc(sizeof *j);
     *j = (struct end_job){.job.run = run_end, .done = done};
-    ph_lock_submit(lock, &j->job);
+    ph_lock_submit(lock, NULL, &j->job);
 }

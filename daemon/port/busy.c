@@ -31,7 +31,7 @@ static void release(struct ph_port *p)
 {
     ph_map_clear(&p->held_by);
     if (!STAILQ_EMPTY(&p->held))
-        ph_lock_requeue(atomic_load_explicit(&p->lock, memory_order_relaxed), &p->held);
+        ph_lock_requeue(atomic_load_explicit(&p->lock, memory_order_relaxed), &p->lane, &p->held);
 }
 
 void ph_busy_set(struct ph_port *p, bool on)

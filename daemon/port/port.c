@@ -20,7 +20,7 @@
 #include "port/timer.h"
 #include "term/words.h"
 
-static pthread_mutex_t pending_mu = PTHREAD_MUTEX_INITIALIZER; /* guards every port's `pending` while it has no lock; taken before lock->mu */
+static pthread_mutex_t pending_mu = PTHREAD_MUTEX_INITIALIZER; /* guards every port's lane while it has no lock; taken before lock->mu */
 
 struct ph_port *ph_port_ref(struct ph_port *p)
 {
@@ -65,23 +65,19 @@ void ph_port_submit(struct ph_port *p, struct ph_job *job)
         pthread_mutex_lock(&pending_mu);
         lock = atomic_load_explicit(&p->lock, memory_order_relaxed);
         if (!lock)
-            STAILQ_INSERT_TAIL(&p->pending, job, link);
+            STAILQ_INSERT_TAIL(&p->lane.jobs, job, link);
         pthread_mutex_unlock(&pending_mu);
     }
     if (lock)
-        ph_lock_submit(lock, job);
+        ph_lock_submit(lock, &p->lane, job);
 }
 
 void ph_port_set_lock(struct ph_port *p, struct ph_lock *l, struct ph_job *first)
 {
     pthread_mutex_lock(&pending_mu);
     if (first)
-        ph_lock_submit(l, first);
-    while (!STAILQ_EMPTY(&p->pending)) {
-        struct ph_job *job = STAILQ_FIRST(&p->pending);
-        STAILQ_REMOVE_HEAD(&p->pending, link);
-        ph_lock_submit(l, job);
-    }
+        STAILQ_INSERT_HEAD(&p->lane.jobs, first, link);
+    ph_lock_adopt(l, &p->lane);
     atomic_store_explicit(&p->lock, ph_lock_ref(l), memory_order_release);
     pthread_mutex_unlock(&pending_mu);
 }

@@ -58,7 +58,7 @@ struct ph_port {
     struct ph_timer *timer;   /* NULL until one is set */
     LIST_HEAD(, ph_port_monitor) monitors;
     struct ph_jobs held;      /* commands that wait while the port is busy, and what must stay behind them */
-    struct ph_jobs pending;   /* jobs that came before the driver was known; guarded by pending_mu (port.c) */
+    struct ph_lane lane;      /* its jobs; while there is no lock, guarded by pending_mu (port.c) */
     struct ph_map held_by;    /* the callers of those */
     atomic_size_t msgq_low, msgq_high; /* limits of the command queue; high PH_MSGQ_DISABLED: none. Changed in the lock */
     atomic_size_t msgq_bytes; /* of commands accepted and not executed */

@@ -49,7 +49,7 @@ struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice t
     p->msgq_high = PH_MSGQ_HIGH;
     LIST_INIT(&p->monitors);
     STAILQ_INIT(&p->held);
-    STAILQ_INIT(&p->pending);
+    ph_lane_init(&p->lane);
     pthread_mutex_lock(&list_mu);
     LIST_INSERT_HEAD(&all, p, all);
     count++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The port lock: a queue of jobs that one thread at a time works off. Owns the choice between inline (a reactor's turn) and worker. */
+/* The port lock: lanes of jobs that one thread at a time works off, each lane in turn. Owns the choice between inline (a reactor's turn) and worker. */
 #include "sched/lock.h"
 
 #include <time.h>
@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 
+#define LANE_JOBS 32u /* of one port, then another's */
 #define BUDGET_JOBS 256u
 #define BUDGET_NS 500000u     /* a run longer than this gives way to other locks */
 #define HEAVY_ENTER_NS 50000u /* an average above this moves a driver to the workers */
@@ -21,11 +22,23 @@ uint64_t ph_now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+struct run {
+    uint64_t begin, last;
+    unsigned jobs;
+};
+
+void ph_lane_init(struct ph_lane *lane)
+{
+    STAILQ_INIT(&lane->jobs);
+    lane->waiting = false;
+}
+
 struct ph_lock *ph_lock_new(struct ph_reactor *home, struct ph_lock *pace_of)
 {
     struct ph_lock *l = ph_calloc(1, sizeof *l);
     pthread_mutex_init(&l->mu, NULL);
-    STAILQ_INIT(&l->jobs);
+    STAILQ_INIT(&l->lanes);
+    ph_lane_init(&l->own);
     STAILQ_INIT(&l->current);
     atomic_init(&l->refs, 1);
     l->home = home;
@@ -86,67 +99,127 @@ static void dispatch(struct ph_lock *l, bool to_worker)
         ph_reactor_take_lock(ph_self.reactor ? ph_self.reactor : l->home, l);
 }
 
-void ph_lock_submit(struct ph_lock *l, struct ph_job *job)
+/* The lane has jobs. True: the lock was idle, and has to be dispatched by the caller, who has its reference. */
+static bool lane_waits_locked(struct ph_lock *l, struct ph_lane *lane)
 {
-    pthread_mutex_lock(&l->mu);
-    STAILQ_INSERT_TAIL(&l->jobs, job, link);
-    bool wake = l->state == PH_LOCK_IDLE, to_worker = heavy(l);
-    if (wake) {
-        l->state = PH_LOCK_QUEUED;
-        ph_lock_ref(l);
+    if (!lane->waiting) {
+        lane->waiting = true;
+        STAILQ_INSERT_TAIL(&l->lanes, lane, link);
     }
+    if (l->state != PH_LOCK_IDLE)
+        return false;
+    l->state = PH_LOCK_QUEUED;
+    ph_lock_ref(l);
+    return true;
+}
+
+void ph_lock_submit(struct ph_lock *l, struct ph_lane *lane, struct ph_job *job)
+{
+    if (!lane)
+        lane = &l->own;
+    pthread_mutex_lock(&l->mu);
+    STAILQ_INSERT_TAIL(&lane->jobs, job, link);
+    bool wake = lane_waits_locked(l, lane), to_worker = heavy(l);
     pthread_mutex_unlock(&l->mu);
     if (wake)
         dispatch(l, to_worker);
 }
 
-void ph_lock_requeue(struct ph_lock *l, struct ph_jobs *jobs)
-{
-    STAILQ_CONCAT(jobs, &l->current);
-    STAILQ_CONCAT(&l->current, jobs);
-}
-
-/* Takes all that waits; false (and the lock idle) if nothing does. */
-static bool refill(struct ph_lock *l)
+void ph_lock_adopt(struct ph_lock *l, struct ph_lane *lane)
 {
     pthread_mutex_lock(&l->mu);
-    STAILQ_CONCAT(&l->current, &l->jobs);
-    bool any = !STAILQ_EMPTY(&l->current);
-    l->state = any ? PH_LOCK_RUNNING : PH_LOCK_IDLE;
+    bool wake = !STAILQ_EMPTY(&lane->jobs) && lane_waits_locked(l, lane), to_worker = heavy(l);
     pthread_mutex_unlock(&l->mu);
+    if (wake)
+        dispatch(l, to_worker);
+}
+
+static void put_in_front_locked(struct ph_lane *lane, struct ph_jobs *jobs)
+{
+    STAILQ_CONCAT(jobs, &lane->jobs);
+    STAILQ_CONCAT(&lane->jobs, jobs);
+}
+
+void ph_lock_requeue(struct ph_lock *l, struct ph_lane *lane, struct ph_jobs *jobs)
+{
+    if (lane == l->running) {
+        STAILQ_CONCAT(jobs, &l->current);
+        STAILQ_CONCAT(&l->current, jobs);
+        return;
+    }
+    pthread_mutex_lock(&l->mu);
+    put_in_front_locked(lane, jobs);
+    if (!STAILQ_EMPTY(&lane->jobs))
+        lane_waits_locked(l, lane); /* the lock is running: nobody has to be woken */
+    pthread_mutex_unlock(&l->mu);
+}
+
+/* Takes the jobs of the lane whose turn it is; false (and the lock idle) if none has any. */
+static bool take_lane(struct ph_lock *l)
+{
+    pthread_mutex_lock(&l->mu);
+    struct ph_lane *lane = STAILQ_FIRST(&l->lanes);
+    l->state = lane ? PH_LOCK_RUNNING : PH_LOCK_IDLE;
+    if (lane) {
+        STAILQ_REMOVE_HEAD(&l->lanes, link);
+        lane->waiting = false;
+        STAILQ_CONCAT(&l->current, &lane->jobs);
+    }
+    l->running = lane;
+    pthread_mutex_unlock(&l->mu);
+    return lane != NULL;
+}
+
+/* The turn of the lane is over: what is left of its jobs waits for the next. */
+static void leave_lane(struct ph_lock *l)
+{
+    if (STAILQ_EMPTY(&l->current))
+        return; /* the lane may be gone with its last job */
+    pthread_mutex_lock(&l->mu);
+    put_in_front_locked(l->running, &l->current);
+    lane_waits_locked(l, l->running);
+    pthread_mutex_unlock(&l->mu);
+}
+
+/* The budget is used up: back to the end of some runner's line, with the reference. False: nothing waits, the lock is idle. */
+static bool give_way(struct ph_lock *l)
+{
+    pthread_mutex_lock(&l->mu);
+    bool any = !STAILQ_EMPTY(&l->lanes), to_worker = heavy(l);
+    l->state = any ? PH_LOCK_QUEUED : PH_LOCK_IDLE;
+    l->running = NULL;
+    pthread_mutex_unlock(&l->mu);
+    if (any)
+        dispatch(l, to_worker);
     return any;
 }
 
-/* The budget is used up: back to the end of some runner's line, what is left of `current` stays first. */
-static void give_way(struct ph_lock *l)
+/* One turn of the lane that was taken: until its jobs, its share or the budget of the whole run are used up. */
+static void run_lane(struct ph_lock *l, struct run *run)
 {
-    pthread_mutex_lock(&l->mu);
-    l->state = PH_LOCK_QUEUED;
-    bool to_worker = heavy(l);
-    pthread_mutex_unlock(&l->mu);
-    dispatch(l, to_worker);
+    unsigned jobs = 0;
+    for (struct ph_job *job; (job = STAILQ_FIRST(&l->current)) && jobs < LANE_JOBS && run->last - run->begin <= BUDGET_NS; jobs++) {
+        STAILQ_REMOVE_HEAD(&l->current, link);
+        job->run(job);
+        uint64_t now = ph_now_ns();
+        measured(l, now - run->last);
+        run->last = now;
+    }
+    run->jobs += jobs;
 }
 
 void ph_lock_run(struct ph_lock *l)
 {
     struct ph_lock *outer = ph_self.lock;
-    unsigned jobs = 0;
-    uint64_t begin = ph_now_ns(), last = begin;
+    struct run run = {.begin = ph_now_ns()};
+    bool more;
+    run.last = run.begin;
     ph_self.lock = l;
-    while (!STAILQ_EMPTY(&l->current) || refill(l)) {
-        if (jobs >= BUDGET_JOBS || last - begin > BUDGET_NS) {
-            ph_self.lock = outer;
-            give_way(l);
-            return; /* the reference went with it */
-        }
-        struct ph_job *job = STAILQ_FIRST(&l->current);
-        STAILQ_REMOVE_HEAD(&l->current, link);
-        job->run(job);
-        uint64_t now = ph_now_ns();
-        measured(l, now - last);
-        last = now;
-        jobs++;
+    while ((more = run.jobs < BUDGET_JOBS && run.last - run.begin <= BUDGET_NS) && take_lane(l)) {
+        run_lane(l, &run);
+        leave_lane(l);
     }
     ph_self.lock = outer;
-    ph_lock_unref(l);
+    if (more || !give_way(l))
+        ph_lock_unref(l);
 }

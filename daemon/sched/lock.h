@@ -14,11 +14,13 @@ enum ph_lock_state {
 };
 
 struct ph_lock {
-    pthread_mutex_t mu; /* guards state, jobs; a leaf of the lock order */
+    pthread_mutex_t mu; /* guards state, lanes and what is in them; a leaf of the lock order */
     enum ph_lock_state state;
     bool forced_worker;
-    struct ph_jobs jobs;    /* waiting */
-    struct ph_jobs current; /* taken by the runner, in order; only the runner's thread */
+    STAILQ_HEAD(, ph_lane) lanes; /* that have jobs, but for the one that runs */
+    struct ph_lane own;
+    struct ph_lane *running; /* these two: only the runner's thread. An address only once `current` is empty */
+    struct ph_jobs current;  /* its jobs, taken out */
     STAILQ_ENTRY(ph_lock) link;
     atomic_uint refs;
     struct ph_reactor *home;

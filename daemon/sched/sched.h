@@ -2,7 +2,8 @@
 /* Who runs what: port locks as queues of jobs, and the threads that run them.
  *
  *   job      one entry into a driver (a command, a timer, a ready fd, ...), embedded in a larger struct
- *   lock     a FIFO of jobs of which one thread at a time runs any; nobody ever waits for one
+ *   lane     a FIFO of jobs: one port's, embedded in it
+ *   lock     lanes that take turns, of whose jobs one thread at a time runs any; nobody ever waits for one
  *   reactor  a thread with an event base: connections, listeners, timers, selected fds, and quick jobs
  *   worker   a thread of the pool that runs the jobs of heavy drivers
  */
@@ -25,7 +26,16 @@ struct ph_job {
 };
 STAILQ_HEAD(ph_jobs, ph_job);
 
+/* Of one lock. Its owner must live as long as jobs are in it: jobs hold references. Guarded by the lock's mutex once the lock knows of it. */
+struct ph_lane {
+    STAILQ_ENTRY(ph_lane) link;
+    struct ph_jobs jobs;
+    bool waiting; /* in the lock's list */
+};
+
 /* --- locks (lock.c) --- */
+
+void ph_lane_init(struct ph_lane *lane);
 
 /* New, one reference. home: the reactor that runs its jobs when they come from elsewhere. pace_of: the lock whose measured run
  * times decide (a driver's lock for its ports' locks; a reference is taken), or NULL for its own. */
@@ -34,11 +44,13 @@ struct ph_lock *ph_lock_ref(struct ph_lock *l);
 void ph_lock_unref(struct ph_lock *l);
 void ph_lock_force_worker(struct ph_lock *l); /* from now on, whatever the pace: {parallelism,true}, loading of drivers */
 
-/* Appends the job (taken). Any thread, never blocks, never runs the job itself: jobs run in the current turn
+/* Appends the job (taken) to the lane; NULL: the lock's own. Any thread, never blocks, never runs the job itself: jobs run in the current turn
  * of the reactor that brings them, or on its home reactor, or on a worker. */
-void ph_lock_submit(struct ph_lock *l, struct ph_job *job);
-/* Only from a job of this lock: puts jobs before all that wait, keeping their order; jobs becomes empty. */
-void ph_lock_requeue(struct ph_lock *l, struct ph_jobs *jobs);
+void ph_lock_submit(struct ph_lock *l, struct ph_lane *lane, struct ph_job *job);
+/* The same for all that was put into the lane before the lock was known. */
+void ph_lock_adopt(struct ph_lock *l, struct ph_lane *lane);
+/* Only from a job of this lock: puts jobs before all that wait in the lane, keeping their order; jobs becomes empty. */
+void ph_lock_requeue(struct ph_lock *l, struct ph_lane *lane, struct ph_jobs *jobs);
 /* Runs waiting jobs within the budget; for reactors and workers, who got the lock from ph_lock_submit's choice. */
 void ph_lock_run(struct ph_lock *l);
 

@@ -60,7 +60,7 @@ static struct ph_job *new_step(int n, void (*then)(struct step *step))
 
 static void submit(int n, void (*then)(struct step *step))
 {
-    ph_lock_submit(lock, new_step(n, then));
+    ph_lock_submit(lock, NULL, new_step(n, then));
 }
 
 static void submit_all(int from, int to)
@@ -212,28 +212,90 @@ START_TEST(jobs_that_are_submitted_at_once_run_in_each_submitters_order)
 }
 END_TEST
 
+static struct ph_lane lane = {.jobs = STAILQ_HEAD_INITIALIZER(lane.jobs)};
+
 static void requeue(struct step *step)
 {
     struct ph_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
-    submit(1200, NULL);
+    ph_lock_submit(lock, &lane, new_step(1200, NULL));
     for (int n = step->n + 1; n < 1000; n++) {
         struct ph_job *job = new_step(n, NULL);
         STAILQ_INSERT_TAIL(&jobs, job, link);
     }
-    ph_lock_requeue(lock, &jobs);
+    ph_lock_requeue(lock, &lane, &jobs);
     if (!STAILQ_EMPTY(&jobs)) {
         wrong = "the requeued jobs were not taken";
     }
-    submit(1201, stop);
+    ph_lock_submit(lock, &lane, new_step(1201, stop));
+}
+
+static void submit_to(struct ph_lane *to, int n, void (*then)(struct step *step))
+{
+    ph_lock_submit(lock, to, new_step(n, then));
 }
 
 START_TEST(requeued_jobs_come_before_all_that_wait_and_keep_their_order)
 {
     start(1, 1);
-    submit(0, requeue);
-    submit_all(1000, 1200);
+    submit_to(&lane, 0, requeue);
+    for (int n = 1000; n < 1200; n++)
+        submit_to(&lane, n, NULL);
     run();
     check_order(1202);
+}
+END_TEST
+
+/* From another lane of the lock: first in their own lane, which waits its turn. */
+static void requeue_elsewhere(struct step *step)
+{
+    struct ph_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
+    struct ph_job *job = new_step(1, NULL);
+    (void)step;
+    STAILQ_INSERT_TAIL(&jobs, job, link);
+    ph_lock_requeue(lock, &lane, &jobs);
+}
+
+START_TEST(jobs_are_requeued_from_another_lane)
+{
+    start(1, 1);
+    submit(0, requeue_elsewhere);
+    submit_to(&lane, 2, NULL);
+    submit_to(&lane, 3, stop);
+    run();
+    check_order(4);
+}
+END_TEST
+
+START_TEST(jobs_that_came_before_the_lock_was_known_are_adopted)
+{
+    start(1, 1);
+    ph_lock_adopt(lock, &lane);
+    for (int n = 0; n < 3; n++) {
+        struct ph_job *job = new_step(n, n == 2 ? stop : NULL);
+        STAILQ_INSERT_TAIL(&lane.jobs, job, link);
+    }
+    ph_lock_adopt(lock, &lane);
+    run();
+    check_order(3);
+}
+END_TEST
+
+/* A lane with very many jobs, then one with two: the second waits for a share of the first, not for all of it. */
+START_TEST(lanes_take_turns)
+{
+    start(1, 1);
+    for (int n = 0; n < 5000; n++)
+        submit_to(&lane, n, NULL);
+    submit(5000, NULL);
+    submit(5001, stop);
+    run();
+    int at = 0, expected = 0;
+    while (seen[at] < 5000)
+        ck_assert_int_eq(seen[at++], expected++);
+    ck_assert_int_le(at, 64);
+    ck_assert_int_eq(seen[at + 1], 5001);
+    for (at += 2; at < seen_count; at++)
+        ck_assert_int_eq(seen[at], expected++);
 }
 END_TEST
 
@@ -266,7 +328,7 @@ static void submit_other(void)
 {
     struct ph_job *job = ph_calloc(1, sizeof *job);
     job->run = note_the_other;
-    ph_lock_submit(other, job);
+    ph_lock_submit(other, NULL, job);
 }
 
 START_TEST(many_jobs_give_way_to_another_lock)
@@ -566,6 +628,9 @@ static Suite *suite(void)
     tcase_add_test(tc, jobs_run_one_at_a_time_in_the_order_submitted_whoever_submits);
     tcase_add_test(tc, jobs_that_are_submitted_at_once_run_in_each_submitters_order);
     tcase_add_test(tc, requeued_jobs_come_before_all_that_wait_and_keep_their_order);
+    tcase_add_test(tc, jobs_are_requeued_from_another_lane);
+    tcase_add_test(tc, jobs_that_came_before_the_lock_was_known_are_adopted);
+    tcase_add_test(tc, lanes_take_turns);
     tcase_add_test(tc, a_lock_lives_until_its_jobs_have_run);
     tc = runner_case(s, "budget");
     tcase_add_test(tc, many_jobs_give_way_to_another_lock);
