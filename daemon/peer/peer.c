@@ -179,10 +179,7 @@ static int append_frame(struct evbuffer *out, struct ph_wbuf *w)
 static void schedule_flush(struct ph_peer *p)
 {
     ph_peer_ref(p); /* for the task */
-    if (ph_self.reactor == p->reactor)
-        ph_reactor_at_turn_end(p->reactor, &p->post_task);
-    else
-        ph_reactor_post(p->reactor, &p->post_task);
+    ph_reactor_at_turn_end(p->reactor, &p->post_task);
 }
 
 static void overflow(struct ph_peer *p)

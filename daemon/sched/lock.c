@@ -219,7 +219,8 @@ void ph_lock_run(struct ph_lock *l)
         run_lane(l, &run);
         leave_lane(l);
     }
+    bool given = !more && give_way(l); /* while ph_self still says that a lock runs: the reactor may have been taken from this thread */
     ph_self.lock = outer;
-    if (more || !give_way(l))
+    if (!given)
         ph_lock_unref(l);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reactors: threads with an event base each. A turn is: wait for events (their callbacks read frames, notice timers and ready fds,
+/* Reactors: an event base each, and a thread that runs it. A turn is: wait for events (their callbacks read frames, notice timers and ready fds,
  * and only submit jobs), do posted tasks, run the locks that became ready, then what was asked for at the end of the turn (one write per connection).
- * Drivers are entered only outside of event_base_loop. */
+ *
+ * Drivers are entered only outside of event_base_loop, so a reactor whose thread is stuck in a callback can be given to another one (crew.c), which goes on with the turn.
+ * While a lock runs, its thread therefore touches nothing of the reactor but what `mu` guards: it may have lost it. */
+#include "sched/reactor.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -15,6 +18,9 @@
 #include "sched/lock.h"
 
 #define READ_BUFFER (256u * 1024u)
+#define POLL_SCORE_MAX 64 /* see wait_for_events */
+#define POLL_SCORE_LEAST 16
+#define POLL_PAID 8
 
 STAILQ_HEAD(tasks, ph_task);
 
@@ -22,21 +28,24 @@ struct ph_reactor {
     struct event_base *base;
     struct event *wake_event;
     int wake_fd;
-    pthread_t thread;
-    unsigned index;
     uint8_t *buffer;
-    struct ph_locks ready; /* own thread only */
-    struct tasks turn_end; /* own thread only */
-    pthread_mutex_t mu;    /* guards the inbox; a leaf of the lock order */
+    _Atomic uint64_t stint;
+    struct ph_locks ready; /* these three: own thread only, and not while a lock runs */
+    struct ph_locks turn;  /* to be run in this turn */
+    int poll_score;
+    pthread_mutex_t mu;    /* guards the rest; a leaf of the lock order */
     struct ph_locks inbox_locks;
     struct tasks inbox_tasks;
-    bool woken; /* a wake-up is on its way */
+    struct tasks turn_end;
+    bool awake; /* the inbox will be looked at before the next wait, or a wake-up is on its way */
 };
 
 static struct ph_reactor *reactors;
 static unsigned reactor_count;
 static atomic_uint next_reactor;
 static atomic_bool stopping;
+static uint64_t poll_ns;
+static atomic_int poll_slots; /* how many more reactors may poll */
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
@@ -54,36 +63,42 @@ static void wake(struct ph_reactor *r)
         ;
 }
 
+/* Ends a change of the inbox, under mu, and unlocks. */
+static void unlock_and_wake(struct ph_reactor *r)
+{
+    bool asleep = !r->awake;
+    r->awake = true;
+    pthread_mutex_unlock(&r->mu);
+    if (asleep)
+        wake(r);
+}
+
 void ph_reactor_post(struct ph_reactor *r, struct ph_task *task)
 {
     pthread_mutex_lock(&r->mu);
     STAILQ_INSERT_TAIL(&r->inbox_tasks, task, link);
-    bool must_wake = !r->woken;
-    r->woken = true;
-    pthread_mutex_unlock(&r->mu);
-    if (must_wake)
-        wake(r);
+    unlock_and_wake(r);
+}
+
+void ph_reactor_at_turn_end(struct ph_reactor *r, struct ph_task *task)
+{
+    pthread_mutex_lock(&r->mu);
+    STAILQ_INSERT_TAIL(&r->turn_end, task, link);
+    unlock_and_wake(r);
 }
 
 void ph_reactor_take_lock(struct ph_reactor *r, struct ph_lock *l)
 {
-    if (ph_self.reactor == r) {
+    if (ph_self.reactor == r && !ph_self.lock) {
         STAILQ_INSERT_TAIL(&r->ready, l, link);
         return;
     }
     pthread_mutex_lock(&r->mu);
     STAILQ_INSERT_TAIL(&r->inbox_locks, l, link);
-    bool must_wake = !r->woken;
-    r->woken = true;
-    pthread_mutex_unlock(&r->mu);
-    if (must_wake)
-        wake(r);
+    unlock_and_wake(r);
 }
 
-void ph_reactor_at_turn_end(struct ph_reactor *r, struct ph_task *task)
-{
-    STAILQ_INSERT_TAIL(&r->turn_end, task, link);
-}
+/* --- a turn --- */
 
 static void run_tasks(struct tasks *tasks)
 {
@@ -98,38 +113,136 @@ static void empty_inbox(struct ph_reactor *r)
 {
     struct tasks tasks = STAILQ_HEAD_INITIALIZER(tasks);
     pthread_mutex_lock(&r->mu);
-    r->woken = false;
+    r->awake = true;
     STAILQ_CONCAT(&tasks, &r->inbox_tasks);
     STAILQ_CONCAT(&r->ready, &r->inbox_locks);
     pthread_mutex_unlock(&r->mu);
     run_tasks(&tasks);
 }
 
-/* Each lock that is ready now gets one run; those that become ready meanwhile have their turn next, after new events. */
-static void run_ready(struct ph_reactor *r)
+static void end_turn(struct ph_reactor *r)
 {
-    struct ph_locks now = STAILQ_HEAD_INITIALIZER(now);
-    STAILQ_CONCAT(&now, &r->ready);
-    while (!STAILQ_EMPTY(&now)) {
-        struct ph_lock *l = STAILQ_FIRST(&now);
-        STAILQ_REMOVE_HEAD(&now, link);
-        ph_lock_run(l);
-    }
+    struct tasks tasks = STAILQ_HEAD_INITIALIZER(tasks);
+    pthread_mutex_lock(&r->mu);
+    STAILQ_CONCAT(&tasks, &r->turn_end);
+    pthread_mutex_unlock(&r->mu);
+    run_tasks(&tasks);
 }
 
-static void *reactor_loop(void *arg)
+/* One run for each lock of the turn; those that become ready meanwhile have theirs after new events. False: the reactor was taken away. */
+static bool run_turn(struct ph_reactor *r)
 {
-    struct ph_reactor *r = arg;
+    if (!STAILQ_EMPTY(&r->turn))
+        ph_crew_watch();
+    while (!STAILQ_EMPTY(&r->turn)) {
+        struct ph_lock *l = STAILQ_FIRST(&r->turn);
+        STAILQ_REMOVE_HEAD(&r->turn, link);
+        uint64_t stint = atomic_load_explicit(&r->stint, memory_order_relaxed) + 1;
+        atomic_store_explicit(&r->stint, stint, memory_order_release);
+        ph_lock_run(l);
+        if (!atomic_compare_exchange_strong_explicit(&r->stint, &stint, stint + 1, memory_order_acq_rel, memory_order_acquire))
+            return false;
+    }
+    return true;
+}
+
+uint64_t ph_reactor_stint(const struct ph_reactor *cr)
+{
+    struct ph_reactor *r = (struct ph_reactor *)(uintptr_t)cr;
+    return atomic_load_explicit(&r->stint, memory_order_acquire);
+}
+
+bool ph_reactor_take(struct ph_reactor *r, uint64_t seen)
+{
+    return atomic_compare_exchange_strong_explicit(&r->stint, &seen, seen + 1, memory_order_acq_rel, memory_order_acquire);
+}
+
+/* --- waiting --- */
+
+static bool idle_now(struct ph_reactor *r)
+{
+    if (!STAILQ_EMPTY(&r->ready))
+        return false;
+    pthread_mutex_lock(&r->mu);
+    bool idle = STAILQ_EMPTY(&r->inbox_tasks) && STAILQ_EMPTY(&r->inbox_locks) && STAILQ_EMPTY(&r->turn_end);
+    pthread_mutex_unlock(&r->mu);
+    return idle;
+}
+
+/* True: nothing waits, and whoever brings something from now on wakes this thread. */
+static bool may_sleep(struct ph_reactor *r)
+{
+    if (!STAILQ_EMPTY(&r->ready))
+        return false;
+    pthread_mutex_lock(&r->mu);
+    bool idle = STAILQ_EMPTY(&r->inbox_tasks) && STAILQ_EMPTY(&r->inbox_locks) && STAILQ_EMPTY(&r->turn_end);
+    r->awake = !idle;
+    pthread_mutex_unlock(&r->mu);
+    return idle;
+}
+
+static void look(struct ph_reactor *r)
+{
+    event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | EVLOOP_NONBLOCK);
+}
+
+/* Looks for events again and again, for as long as sleeping and being woken would take. */
+static void poll(struct ph_reactor *r, uint64_t begin)
+{
+    if (atomic_fetch_sub_explicit(&poll_slots, 1, memory_order_relaxed) > 0)
+        do
+            look(r);
+        while (idle_now(r) && ph_now_ns() - begin < poll_ns);
+    atomic_fetch_add_explicit(&poll_slots, 1, memory_order_relaxed);
+}
+
+/* Polls before it sleeps, but only while that pays: the score goes up when something comes within the time of polling (whether it polled or slept), and
+ * down when not. A reactor that hears something every few milliseconds soon sleeps at once. */
+static void wait_for_events(struct ph_reactor *r)
+{
+    if (!idle_now(r)) {
+        look(r);
+        return;
+    }
+    uint64_t begin = poll_ns ? ph_now_ns() : 0;
+    if (poll_ns && r->poll_score >= POLL_SCORE_LEAST)
+        poll(r, begin);
+    if (may_sleep(r))
+        event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
+    if (!poll_ns)
+        return;
+    bool paid = ph_now_ns() - begin < 2 * poll_ns; /* the waking itself took time */
+    int score = r->poll_score + (paid ? POLL_PAID : -1);
+    r->poll_score = score < 0 ? 0 : score > POLL_SCORE_MAX ? POLL_SCORE_MAX : score;
+}
+
+static bool ended(struct ph_reactor *r)
+{
+    return atomic_load_explicit(&stopping, memory_order_acquire) && idle_now(r);
+}
+
+bool ph_reactor_run(struct ph_reactor *r)
+{
     ph_self.kind = PH_THREAD_REACTOR;
     ph_self.reactor = r;
-    while (!atomic_load_explicit(&stopping, memory_order_acquire) || !STAILQ_EMPTY(&r->ready)) {
-        int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (STAILQ_EMPTY(&r->ready) ? 0 : EVLOOP_NONBLOCK);
-        event_base_loop(r->base, flags);
+    while (run_turn(r)) { /* the first: what is left of the turn of a thread that lost it */
+        end_turn(r);
+        if (ended(r))
+            return true;
+        wait_for_events(r);
         empty_inbox(r);
-        run_ready(r);
-        run_tasks(&r->turn_end);
+        STAILQ_CONCAT(&r->turn, &r->ready);
     }
-    return NULL;
+    ph_self.reactor = NULL;
+    return false;
+}
+
+/* --- life --- */
+
+void ph_reactors_poll(unsigned microseconds, unsigned at_once)
+{
+    poll_ns = (uint64_t)microseconds * 1000;
+    atomic_store(&poll_slots, (int)at_once);
 }
 
 static struct event_base *new_base(void)
@@ -144,11 +257,11 @@ static struct event_base *new_base(void)
     return base;
 }
 
-static int reactor_init(struct ph_reactor *r, unsigned index)
+static int reactor_init(struct ph_reactor *r)
 {
-    r->index = index;
     pthread_mutex_init(&r->mu, NULL);
     STAILQ_INIT(&r->ready);
+    STAILQ_INIT(&r->turn);
     STAILQ_INIT(&r->turn_end);
     STAILQ_INIT(&r->inbox_locks);
     STAILQ_INIT(&r->inbox_tasks);
@@ -161,26 +274,15 @@ static int reactor_init(struct ph_reactor *r, unsigned index)
     return r->wake_event && event_add(r->wake_event, NULL) == 0 ? 0 : ENOMEM;
 }
 
-int ph_reactors_start(unsigned count)
+int ph_reactor_create(unsigned count)
 {
     reactors = ph_calloc(count, sizeof *reactors);
     for (; reactor_count < count; reactor_count++) {
-        struct ph_reactor *r = &reactors[reactor_count];
-        int err = reactor_init(r, reactor_count);
-        char name[32];
-        snprintf(name, sizeof name, "reactor-%u", reactor_count);
-        if (!err && reactor_count > 0)
-            err = ph_thread_start(&r->thread, name, 0, reactor_loop, r);
+        int err = reactor_init(&reactors[reactor_count]);
         if (err)
             return err;
     }
     return 0;
-}
-
-void ph_reactor_main(void)
-{
-    reactor_loop(&reactors[0]);
-    /* still this thread's: what is left to do at the end (closing files, freeing) is done by it */
 }
 
 void ph_reactors_stop(void)
@@ -190,10 +292,8 @@ void ph_reactors_stop(void)
         wake(&reactors[i]);
 }
 
-void ph_reactors_join(void)
+void ph_reactor_destroy_all(void)
 {
-    for (unsigned i = 1; i < reactor_count; i++)
-        pthread_join(reactors[i].thread, NULL);
     for (unsigned i = 0; i < reactor_count; i++) {
         event_free(reactors[i].wake_event);
         event_base_free(reactors[i].base);
@@ -203,6 +303,11 @@ void ph_reactors_join(void)
     }
     ph_free(reactors);
     reactor_count = 0;
+}
+
+struct ph_reactor *ph_reactor_at(unsigned index)
+{
+    return index < reactor_count ? &reactors[index] : NULL;
 }
 
 struct ph_reactor *ph_reactor_next(void)

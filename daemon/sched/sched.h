@@ -61,16 +61,17 @@ struct ph_task { /* something for a reactor to do that enters no driver */
     void (*run)(struct ph_task *task); /* takes the task */
 };
 
-int ph_reactors_start(unsigned count);            /* 0 or errno; reactor 0 is the calling thread's, see ph_reactor_main */
-void ph_reactor_main(void);                       /* runs reactor 0 until ph_reactors_stop */
+int ph_reactors_start(unsigned count);            /* 0 or errno; the calling thread is one of those that run them, see ph_reactor_main */
+void ph_reactors_poll(unsigned microseconds, unsigned at_once); /* before start: how long they poll before they sleep (0: not at all), how many at a time */
+void ph_reactor_main(void);                       /* until ph_reactors_stop, and all have ended */
 void ph_reactors_stop(void);                      /* any thread: makes ph_reactor_main return; then ph_reactors_join */
-void ph_reactors_join(void);
+void ph_reactors_join(void);                      /* whoever stops, submits or posts from a thread of its own must be through with it */
 struct ph_reactor *ph_reactor_next(void);         /* round robin, for a new connection */
 struct ph_reactor *ph_reactor_first(void);
 struct event_base *ph_reactor_base(struct ph_reactor *r);
 uint8_t *ph_reactor_buffer(struct ph_reactor *r, size_t *size); /* scratch for reading; only on its own thread, within one event callback */
 void ph_reactor_post(struct ph_reactor *r, struct ph_task *task); /* any thread; the task (taken) runs in the next turn, in order */
-/* Runs at the end of the current turn; only on the reactor's own thread. For flushing output once per turn. */
+/* Runs at the end of the current turn, or of the next. Any thread. For flushing output once per turn. */
 void ph_reactor_at_turn_end(struct ph_reactor *r, struct ph_task *task);
 void ph_reactor_take_lock(struct ph_reactor *r, struct ph_lock *l); /* for lock.c: a queued lock (with its reference) to run */
 

@@ -3,17 +3,22 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/lock.h"
+#include "sched/reactor.h"
+
+#define MAX_EXTRA 64u /* workers beyond the first ones, for when those are stuck */
 
 static struct {
     pthread_mutex_t mu; /* guards the rest; a leaf of the lock order */
     pthread_cond_t more;
     struct ph_locks queue;
     bool stopping;
-    unsigned n;
+    unsigned n, base; /* threads now, and at the start */
     pthread_t *threads;
+    uint64_t taken, seen; /* locks taken so far, and when the watch looked last */
 } pool = {.mu = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .queue = STAILQ_HEAD_INITIALIZER(pool.queue)};
 
 void ph_worker_take_lock(struct ph_lock *l)
@@ -22,6 +27,7 @@ void ph_worker_take_lock(struct ph_lock *l)
     STAILQ_INSERT_TAIL(&pool.queue, l, link);
     pthread_cond_signal(&pool.more);
     pthread_mutex_unlock(&pool.mu);
+    ph_crew_watch();
 }
 
 static struct ph_lock *next_lock(void)
@@ -30,8 +36,10 @@ static struct ph_lock *next_lock(void)
     while (STAILQ_EMPTY(&pool.queue) && !pool.stopping)
         pthread_cond_wait(&pool.more, &pool.mu);
     struct ph_lock *l = STAILQ_FIRST(&pool.queue);
-    if (l)
+    if (l) {
         STAILQ_REMOVE_HEAD(&pool.queue, link);
+        pool.taken++;
+    }
     pthread_mutex_unlock(&pool.mu);
     return l;
 }
@@ -45,17 +53,39 @@ static void *work(void *arg)
     return NULL;
 }
 
+static int start_one(void)
+{
+    char name[32];
+    snprintf(name, sizeof name, "worker-%u", pool.n);
+    int err = ph_thread_start(&pool.threads[pool.n], name, 0, work, NULL);
+    if (!err)
+        pool.n++;
+    return err;
+}
+
 int ph_workers_start(unsigned count)
 {
-    pool.threads = ph_calloc(count, sizeof *pool.threads);
-    for (; pool.n < count; pool.n++) {
-        char name[32];
-        snprintf(name, sizeof name, "worker-%u", pool.n);
-        int err = ph_thread_start(&pool.threads[pool.n], name, 0, work, NULL);
-        if (err)
-            return err;
-    }
-    return 0;
+    int err = 0;
+    pthread_mutex_lock(&pool.mu);
+    pool.base = count;
+    pool.threads = ph_calloc(count + MAX_EXTRA, sizeof *pool.threads);
+    while (pool.n < count && !err)
+        err = start_one();
+    pthread_mutex_unlock(&pool.mu);
+    return err;
+}
+
+bool ph_workers_watch(void)
+{
+    pthread_mutex_lock(&pool.mu);
+    bool waiting = !STAILQ_EMPTY(&pool.queue), stuck = waiting && pool.taken == pool.seen;
+    bool active = waiting || pool.taken != pool.seen;
+    pool.seen = pool.taken;
+    bool more = stuck && !pool.stopping && pool.n < pool.base + MAX_EXTRA && start_one() == 0;
+    pthread_mutex_unlock(&pool.mu);
+    if (more)
+        ph_log(PH_LOG_INFO, NULL, "all workers are in callbacks that take long: one more is started");
+    return active;
 }
 
 void ph_workers_stop(void)
@@ -73,5 +103,5 @@ void ph_workers_stop(void)
 
 unsigned ph_scheduler_threads(void)
 {
-    return pool.n;
+    return pool.base;
 }

@@ -7,6 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef PROBE_NAME
+#define PROBE_NAME "strain_probe_drv"
+#define PROBE_FLAGS 0
+#endif
 #define CHUNK (64u << 10)
 
 struct self {
@@ -122,11 +126,12 @@ static ErlDrvEntry entry = {
     .stop = stop,
     .output = output,
     .ready_input = ready_input,
-    .driver_name = "strain_probe_drv",
+    .driver_name = PROBE_NAME,
     .control = control,
     .extended_marker = (int)ERL_DRV_EXTENDED_MARKER,
     .major_version = ERL_DRV_EXTENDED_MAJOR_VERSION,
     .minor_version = ERL_DRV_EXTENDED_MINOR_VERSION,
+    .driver_flags = PROBE_FLAGS,
     .stop_select = stop_select,
 };
 

@@ -67,7 +67,7 @@ data(S) ->
 a_long_queue_is_told_while_a_callback_runs_test_() ->
     [with_daemon(fun(D) ->
          S = connect(D, #{self => self()}),
-         {ok, _} = request(S, {open, open, 1, {port, 1}, self(), "strain_probe_drv", [binary, {parallelism, true}]}),
+         ok = open(S, 1, "strain_probe_drv"),
          {ok, _} = request(S, {control, ms, 1, self(), 3, <<"300">>}),
          send(S, Command(1)),
          timer:sleep(50), % it runs
@@ -80,6 +80,37 @@ a_long_queue_is_told_while_a_callback_runs_test_() ->
      end)
      || Command <- [fun(N) -> {command, 1, self(), <<N, (binary:copy(<<"c">>, 1000))/binary>>} end,
                     fun(N) -> {send, 1, self(), {self(), {command, <<N, (binary:copy(<<"c">>, 1000))/binary>>}}} end]].
+
+%% A driver that was quick so far and suddenly is not: what comes to its reactor meanwhile is done by another thread.
+a_callback_that_does_not_return_holds_up_nothing_test_() ->
+    with_daemon(fun(D) ->
+        Connections = [connect(D) || _ <- lists:seq(1, 8)], % some on the same reactor
+        [ok = open(S, 1, "strain_probe_drv") || S <- Connections],
+        [ok = open(S, 2, "echo_drv") || S <- Connections],
+        [Stuck | _] = Connections,
+        {ok, _} = request(Stuck, {control, ms, 1, self(), 3, <<"3000">>}),
+        send(Stuck, {command, 1, self(), <<"slow">>}),
+        timer:sleep(100),
+        [?assertMatch({ok, _}, request(S, {control, {echo, N}, 2, self(), 1, <<"x">>})) || S <- Connections, N <- [1, 2, 3]],
+        New = connect(D),
+        ok = open(New, 2, "echo_drv"),
+        %% only now
+        ?assertEqual({send, self(), {{port, 1}, {data, <<"slow">>}}}, next(Stuck)),
+        ok
+    end).
+
+%% Each of them blocks a thread of the pool; more of those come.
+slow_drivers_do_not_use_up_the_workers_test_() ->
+    with_daemon(fun(D) ->
+        S = connect(D),
+        [{ok, _} = request(S, {open, open, N, {port, N}, self(), "strain_locking_probe_drv", [binary, {parallelism, true}]}) || N <- lists:seq(1, 9)],
+        [{ok, _} = request(S, {control, ms, N, self(), 3, <<"3000">>}) || N <- lists:seq(1, 8)],
+        [send(S, {command, N, self(), <<"slow">>}) || N <- lists:seq(1, 8)],
+        timer:sleep(100),
+        send(S, {command, 9, self(), <<"quick">>}),
+        ?assertEqual({send, self(), {{port, 9}, {data, <<"quick">>}}}, next(S)),
+        [?assertMatch({send, _, {{port, _}, {data, <<"slow">>}}}, next(S)) || _ <- lists:seq(1, 8)]
+    end).
 
 a_stack_overflow_is_reported_test_() ->
     {timeout, 60, fun() ->

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which thread runs which reactor. The watch notices a thread that does not come back from a driver's callback and gives its reactor to a spare one;
+ * the thread, when it does come back, is a spare itself. The same watch adds workers when all are stuck. It sleeps while nothing happens. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "sched/reactor.h"
+
+#define WATCH_MS 20      /* a reactor that is in the same stint at two looks in a row is stuck */
+#define QUIET_LOOKS 50   /* without any stint: then the watch sleeps */
+#define MAX_SPARES 64u   /* threads beyond one for each reactor */
+
+static struct {
+    pthread_mutex_t mu; /* guards the rest; a leaf of the lock order */
+    pthread_cond_t more;
+    struct ph_reactor **orphans; /* reactors without a thread */
+    unsigned orphan_count, spares, reactors, ended;
+    pthread_t *threads;
+    unsigned thread_count;
+    bool stopping;
+    uint64_t *seen; /* the watch's: each reactor's stint at the last look */
+    pthread_cond_t look;
+    pthread_t watch;
+    bool watched;
+} crew = {.mu = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .look = PTHREAD_COND_INITIALIZER};
+static atomic_bool watch_sleeps;
+
+static struct ph_reactor *next_reactor(void)
+{
+    struct ph_reactor *r = NULL;
+    pthread_mutex_lock(&crew.mu);
+    crew.spares++;
+    while (crew.orphan_count == 0 && crew.ended < crew.reactors)
+        pthread_cond_wait(&crew.more, &crew.mu);
+    crew.spares--;
+    if (crew.orphan_count > 0)
+        r = crew.orphans[--crew.orphan_count];
+    pthread_mutex_unlock(&crew.mu);
+    return r;
+}
+
+static void reactor_ended(void)
+{
+    pthread_mutex_lock(&crew.mu);
+    crew.ended++;
+    pthread_cond_broadcast(&crew.more);
+    pthread_mutex_unlock(&crew.mu);
+}
+
+/* Until all reactors have ended. */
+static void serve(struct ph_reactor *r)
+{
+    for (; r; r = next_reactor())
+        if (ph_reactor_run(r))
+            reactor_ended();
+}
+
+static void *member(void *r)
+{
+    serve(r ? r : next_reactor());
+    return NULL;
+}
+
+static int start_member(struct ph_reactor *r)
+{
+    char name[32];
+    snprintf(name, sizeof name, "reactor-%u", crew.thread_count + 1);
+    int err = ph_thread_start(&crew.threads[crew.thread_count], name, 0, member, r);
+    if (!err)
+        crew.thread_count++;
+    return err;
+}
+
+/* --- the watch --- */
+
+static void find_another_thread(struct ph_reactor *r)
+{
+    pthread_mutex_lock(&crew.mu);
+    crew.orphans[crew.orphan_count++] = r;
+    if (crew.spares < crew.orphan_count && crew.thread_count < crew.reactors - 1 + MAX_SPARES)
+        start_member(NULL);
+    pthread_cond_broadcast(&crew.more);
+    pthread_mutex_unlock(&crew.mu);
+    ph_log(PH_LOG_INFO, NULL, "a driver's callback takes long: another thread goes on with its reactor");
+}
+
+/* True: some reactor is at work. */
+static bool look(void)
+{
+    bool active = ph_workers_watch();
+    struct ph_reactor *r;
+    for (unsigned i = 0; (r = ph_reactor_at(i)); i++) {
+        uint64_t stint = ph_reactor_stint(r);
+        bool stuck = (stint & 1) && stint == crew.seen[i];
+        active = active || stint != crew.seen[i];
+        crew.seen[i] = stint;
+        if (stuck && ph_reactor_take(r, stint))
+            find_another_thread(r);
+    }
+    return active;
+}
+
+/* Waits for the next look; false at the end. */
+static bool wait_to_look(bool asleep)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += WATCH_MS * 1000000L;
+    at.tv_sec += at.tv_nsec / 1000000000L;
+    at.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&crew.mu);
+    atomic_store(&watch_sleeps, asleep);
+    int err = 0;
+    while (!crew.stopping && (asleep ? atomic_load(&watch_sleeps) : err == 0))
+        err = asleep ? pthread_cond_wait(&crew.look, &crew.mu) : pthread_cond_clockwait(&crew.look, &crew.mu, CLOCK_MONOTONIC, &at);
+    bool go_on = !crew.stopping;
+    pthread_mutex_unlock(&crew.mu);
+    return go_on;
+}
+
+static void *watch(void *arg)
+{
+    unsigned quiet = 0;
+    while (wait_to_look(quiet > QUIET_LOOKS)) {
+        quiet = quiet > QUIET_LOOKS ? 0 : quiet;
+        quiet = look() ? 0 : quiet + 1;
+    }
+    return arg;
+}
+
+void ph_crew_watch(void)
+{
+    if (!atomic_load_explicit(&watch_sleeps, memory_order_relaxed) || !atomic_exchange(&watch_sleeps, false))
+        return;
+    pthread_mutex_lock(&crew.mu);
+    pthread_cond_broadcast(&crew.look);
+    pthread_mutex_unlock(&crew.mu);
+}
+
+/* --- life --- */
+
+int ph_reactors_start(unsigned count)
+{
+    int err = ph_reactor_create(count);
+    crew.reactors = count;
+    crew.orphans = ph_calloc(count, sizeof(struct ph_reactor *));
+    crew.threads = ph_calloc(count - 1 + MAX_SPARES, sizeof *crew.threads);
+    crew.seen = ph_calloc(count, sizeof *crew.seen);
+    pthread_mutex_lock(&crew.mu);
+    for (unsigned i = 1; i < count && !err; i++)
+        err = start_member(ph_reactor_at(i));
+    if (!err)
+        err = ph_thread_start(&crew.watch, "watch", 0, watch, NULL);
+    crew.watched = !err;
+    pthread_mutex_unlock(&crew.mu);
+    return err;
+}
+
+void ph_reactor_main(void)
+{
+    serve(ph_reactor_at(0));
+    ph_self.reactor = ph_reactor_at(0); /* what is left to do at the end (closing files, freeing) is done by this thread */
+}
+
+void ph_reactors_join(void)
+{
+    pthread_mutex_lock(&crew.mu);
+    crew.stopping = true;
+    pthread_cond_broadcast(&crew.look);
+    pthread_mutex_unlock(&crew.mu);
+    if (crew.watched)
+        pthread_join(crew.watch, NULL);
+    for (unsigned i = 0; i < crew.thread_count; i++)
+        pthread_join(crew.threads[i], NULL);
+    ph_free(crew.orphans);
+    ph_free(crew.threads);
+    ph_free(crew.seen);
+    ph_reactor_destroy_all();
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a reactor, for crew.c, which gives reactors to threads and takes them away. */
+#ifndef PH_REACTOR_H
+#define PH_REACTOR_H
+
+#include "sched/sched.h"
+
+/* Runs the reactor on this thread. True: it has come to its end (ph_reactors_stop). False: it was taken away while a callback ran, and is
+ * another thread's already. */
+bool ph_reactor_run(struct ph_reactor *r);
+/* Changes whenever the reactor enters or leaves a lock's run; odd while it is in one. Any thread. */
+uint64_t ph_reactor_stint(const struct ph_reactor *r);
+/* Takes the reactor from its thread, which has been in the stint `seen` (odd) all the time. True: the caller must have it run by another. */
+bool ph_reactor_take(struct ph_reactor *r, uint64_t seen);
+
+int ph_reactor_create(unsigned count); /* 0 or errno */
+void ph_reactor_destroy_all(void);
+struct ph_reactor *ph_reactor_at(unsigned index); /* NULL behind the last */
+
+/* --- crew.c --- */
+
+/* A reactor is about to enter a driver: somebody must watch that it comes back. Cheap. */
+void ph_crew_watch(void);
+
+/* --- worker.c --- */
+
+/* For the watch: starts another worker if locks wait and no worker has taken one since the last look. True: locks wait, or were taken. */
+bool ph_workers_watch(void);
+
+#endif
