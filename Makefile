@@ -108,7 +108,7 @@ $(EBIN)/.built: $(ERL_SRC) $(wildcard proto/erlang/src/*.hrl) proto/erlang/src/p
 	@sed 's/{vsn, *"[^"]*"}/{vsn, "$(VERSION)"}/' proto/erlang/src/porthost.app.src > $(@D)/porthost.app
 	@touch $@
 
-$(TEST_EBIN)/.built: $(TEST_ERL) $(wildcard tests/parity/*.hrl) $(EBIN)/.built
+$(TEST_EBIN)/.built: $(TEST_ERL) $(wildcard tests/parity/*.hrl tests/e2e/*.hrl) $(EBIN)/.built
 	@mkdir -p $(@D)
 	erlc +debug_info -pa $(EBIN) -I tests/parity -o $(@D) $(TEST_ERL)
 	@touch $@
