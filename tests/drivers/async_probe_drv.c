@@ -2,6 +2,7 @@
 /* Probe: async jobs: keys, order, closing with jobs in flight. With NO_READY_ASYNC defined: a driver without that callback.
  * Jobs pass a gate that another port of the driver can open, so that what happens before and after is certain. */
 #include "probe.h"
+#include <stdatomic.h>
 
 #ifndef PROBE_NAME
 #define PROBE_NAME "async_probe_drv"
@@ -20,6 +21,7 @@ struct job {
 static ErlDrvMutex *lock; /* protects gate_open */
 static ErlDrvCond *opened;
 static int gate_open;
+static atomic_int freed; /* calls of async_free */
 
 static int init(void)
 {
@@ -69,6 +71,7 @@ static void async_free(void *arg)
 {
     struct job *j = arg;
     trace("async_free %d", j->number);
+    atomic_fetch_add(&freed, 1);
     driver_free(j);
 }
 
@@ -165,6 +168,11 @@ ACTION(do_time_limit)
     say(a, "%d", driver_set_timer(s->port, strtoul(arg, NULL, 10)));
 }
 
+ACTION(do_freed)
+{
+    say(a, "freed %d", atomic_load(&freed));
+}
+
 static void timeout(ErlDrvData d)
 {
     struct self *s = (struct self *)d;
@@ -181,6 +189,7 @@ static const struct action actions[] = {
     {"port_key", do_port_key},
     {"gate", do_gate},
     {"enq", do_enq},
+    {"freed", do_freed},
     {"time_limit", do_time_limit},
     {NULL, NULL},
 };
