@@ -1,11 +1,14 @@
-# porthost: see README.md. Everything that is built goes to build/, or build-SANITIZER/ with SANITIZER=address|undefined|thread.
+# porthost: see README.md. Everything that is built goes to build/, build-debug/ with DEBUG=1, or
+# build-SANITIZER/ with SANITIZER=address|undefined|thread.
 VERSION := 0.1.0
 SHELL := /bin/bash
 Q := $(if $(V),,@)
 .DELETE_ON_ERROR:
 
 SANITIZER ?=
-BUILD := build$(if $(SANITIZER),-$(SANITIZER))
+# DEBUG=1: assertions that cost time (sched/overlap.h). Builds with a sanitizer have them.
+DEBUG ?= $(if $(SANITIZER),1)
+BUILD := build$(if $(SANITIZER),-$(SANITIZER),$(if $(DEBUG),-debug))
 
 ERL_ROOT ?= /usr/lib/erlang
 ERL_INCLUDE := $(ERL_ROOT)/usr/include
@@ -17,8 +20,9 @@ OTP_RELEASE = $(word 2,$(shell cat $(ERL_ROOT)/releases/start_erl.data 2>/dev/nu
 CC := gcc
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
 SANFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
+DEBUGFLAGS := $(if $(DEBUG),-DPH_DEBUG)
 HARDEN := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
-CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Iproto/cli -Idaemon -isystem $(ERL_INCLUDE) $(CPPFLAGS)
+CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Iproto/cli -Idaemon -isystem $(ERL_INCLUDE) $(DEBUGFLAGS) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(SANFLAGS) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
@@ -114,6 +118,6 @@ $(TEST_EBIN)/.built: $(TEST_ERL) $(wildcard tests/parity/*.hrl tests/e2e/*.hrl) 
 	@touch $@
 
 clean:
-	rm -rf build build-address build-undefined build-thread
+	rm -rf build build-debug build-address build-undefined build-thread
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
