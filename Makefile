@@ -44,7 +44,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_pthreads -lz -ldl
 CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lm
 
-.PHONY: all daemon ctl drivers erlang test-programs deps demo test check-unit check-e2e check-parity clean
+.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -60,6 +60,11 @@ demo: deps
 test: deps
 	@$(MAKE) --no-print-directory all test-programs
 	@scripts/test $(BUILD)
+
+# The comparison with the VM, the daemon under valgrind; takes longer than make test may.
+test-valgrind: deps
+	@$(MAKE) --no-print-directory all test-programs
+	@scripts/test-valgrind $(BUILD)
 
 # --- C ---
 
