@@ -88,7 +88,11 @@ $(BUILD)/tests/unit/check_term: tests/unit/check_term.c $(call obj,$(filter-out 
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libporthost.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_ERTS_VERSION='"$(ERTS_VERSION)"' -DPH_OTP_RELEASE='"$(OTP_RELEASE)"' $(CFLAGS_ALL) -fPIE -o $@ $(filter %.c %.a,$^) $(LDFLAGS_ALL) -pie -lcheck_pic -lrt -lm -lsubunit $(DAEMON_LIBS)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_ERTS_VERSION='"$(ERTS_VERSION)"' -DPH_OTP_RELEASE='"$(OTP_RELEASE)"' $(CFLAGS_ALL) -fPIE -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) -pie -lcheck_pic -lrt -lm -lsubunit $(DAEMON_LIBS)
+
+$(BUILD)/tests/parity/%: tests/parity/%.c $(BUILD)/libporthost.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIE -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) -pie $(DAEMON_LIBS)
 
 # Drivers see nothing but erl_driver.h (and ei); they are also what the VM loads, so no sanitizer.
 DRIVER_CFLAGS := -std=c11 -O2 -g $(WARN) -D_GNU_SOURCE -fPIC -isystem $(ERL_INCLUDE) -pthread -MMD -MP
@@ -105,7 +109,7 @@ drivers: $(DRIVERS)
 daemon: $(BUILD)/porthostd
 ctl: $(BUILD)/porthostctl
 
-test-programs: $(UNIT_TESTS) $(TEST_DRIVERS) $(TEST_EBIN)/.built
+test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built
 
 # --- Erlang ---
 
