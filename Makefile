@@ -1,11 +1,14 @@
-# porthost: see README.md. Everything that is built goes to build/, or build-SANITIZER/ with SANITIZER=address|undefined|thread.
+# porthost: see README.md. Everything that is built goes to build/, build-debug/ with DEBUG=1, or
+# build-SANITIZER/ with SANITIZER=address|undefined|thread.
 VERSION := 0.1.0
 SHELL := /bin/bash
 Q := $(if $(V),,@)
 .DELETE_ON_ERROR:
 
 SANITIZER ?=
-BUILD := build$(if $(SANITIZER),-$(SANITIZER))
+# DEBUG=1: assertions that cost time (sched/overlap.h). Builds with a sanitizer have them.
+DEBUG ?= $(if $(SANITIZER),1)
+BUILD := build$(if $(SANITIZER),-$(SANITIZER),$(if $(DEBUG),-debug))
 
 ERL_ROOT ?= /usr/lib/erlang
 ERL_INCLUDE := $(ERL_ROOT)/usr/include
@@ -17,8 +20,9 @@ OTP_RELEASE = $(word 2,$(shell cat $(ERL_ROOT)/releases/start_erl.data 2>/dev/nu
 CC := gcc
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
 SANFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
+DEBUGFLAGS := $(if $(DEBUG),-DPH_DEBUG)
 HARDEN := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
-CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Iproto/cli -Idaemon -isystem $(ERL_INCLUDE) $(CPPFLAGS)
+CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Iproto/cli -Idaemon -isystem $(ERL_INCLUDE) $(DEBUGFLAGS) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(SANFLAGS) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
@@ -40,7 +44,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_pthreads -lz -ldl
 CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lm
 
-.PHONY: all daemon ctl drivers erlang test-programs deps demo test check-unit check-e2e check-parity clean
+.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -56,6 +60,11 @@ demo: deps
 test: deps
 	@$(MAKE) --no-print-directory all test-programs
 	@scripts/test $(BUILD)
+
+# The comparison with the VM, the daemon under valgrind; takes longer than make test may.
+test-valgrind: deps
+	@$(MAKE) --no-print-directory all test-programs
+	@scripts/test-valgrind $(BUILD)
 
 # --- C ---
 
@@ -79,7 +88,11 @@ $(BUILD)/tests/unit/check_term: tests/unit/check_term.c $(call obj,$(filter-out 
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libporthost.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_ERTS_VERSION='"$(ERTS_VERSION)"' -DPH_OTP_RELEASE='"$(OTP_RELEASE)"' $(CFLAGS_ALL) -fPIE -o $@ $(filter %.c %.a,$^) $(LDFLAGS_ALL) -pie -lcheck_pic -lrt -lm -lsubunit $(DAEMON_LIBS)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_ERTS_VERSION='"$(ERTS_VERSION)"' -DPH_OTP_RELEASE='"$(OTP_RELEASE)"' $(CFLAGS_ALL) -fPIE -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) -pie -lcheck_pic -lrt -lm -lsubunit $(DAEMON_LIBS)
+
+$(BUILD)/tests/parity/%: tests/parity/%.c $(BUILD)/libporthost.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIE -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) -pie $(DAEMON_LIBS)
 
 # Drivers see nothing but erl_driver.h (and ei); they are also what the VM loads, so no sanitizer.
 DRIVER_CFLAGS := -std=c11 -O2 -g $(WARN) -D_GNU_SOURCE -fPIC -isystem $(ERL_INCLUDE) -pthread -MMD -MP
@@ -96,7 +109,7 @@ drivers: $(DRIVERS)
 daemon: $(BUILD)/porthostd
 ctl: $(BUILD)/porthostctl
 
-test-programs: $(UNIT_TESTS) $(TEST_DRIVERS) $(TEST_EBIN)/.built
+test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built
 
 # --- Erlang ---
 
@@ -108,12 +121,12 @@ $(EBIN)/.built: $(ERL_SRC) $(wildcard proto/erlang/src/*.hrl) proto/erlang/src/p
 	@sed 's/{vsn, *"[^"]*"}/{vsn, "$(VERSION)"}/' proto/erlang/src/porthost.app.src > $(@D)/porthost.app
 	@touch $@
 
-$(TEST_EBIN)/.built: $(TEST_ERL) $(wildcard tests/parity/*.hrl) $(EBIN)/.built
+$(TEST_EBIN)/.built: $(TEST_ERL) $(wildcard tests/parity/*.hrl tests/e2e/*.hrl) $(EBIN)/.built
 	@mkdir -p $(@D)
 	erlc +debug_info -pa $(EBIN) -I tests/parity -o $(@D) $(TEST_ERL)
 	@touch $@
 
 clean:
-	rm -rf build build-address build-undefined build-thread
+	rm -rf build build-debug build-address build-undefined build-thread
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

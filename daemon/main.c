@@ -134,7 +134,7 @@ static void raise_fd_limit(void)
     }
 }
 
-static int start_threads(void)
+static int start_threads(unsigned async_threads)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned n = cpus < 1 ? 1 : (unsigned)cpus;
@@ -142,7 +142,7 @@ static int start_threads(void)
     if (!err)
         err = ph_workers_start(n);
     if (!err)
-        err = ph_async_start(n);
+        err = ph_async_start(async_threads);
     if (err)
         ph_log(PH_LOG_ERROR, NULL, "cannot start threads: %s", strerror(err));
     return err;
@@ -175,7 +175,7 @@ static int listen_all(const struct ph_options *o)
 
 static int run(const struct ph_options *o)
 {
-    if ((o->stdio_in >= 0 && ph_claim_stdio(o->stdio_in, o->stdio_out)) || start_threads() || start_events()) {
+    if ((o->stdio_in >= 0 && ph_claim_stdio(o->stdio_in, o->stdio_out)) || start_threads(o->async_threads) || start_events()) {
         end.abandoned = true;
         return 1;
     }

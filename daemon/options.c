@@ -3,14 +3,17 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "driver/driver.h"
 
 #define USAGE_STATUS 2
+#define MAX_ASYNC_THREADS 1024 /* as the VM's +A */
 
-enum { OPT_STDIO = 256, OPT_NOUSE_STDIO, OPT_UNIX, OPT_TCP, OPT_DRIVER_PATH, OPT_LOG_LEVEL, OPT_HELP, OPT_VERSION };
+enum { OPT_STDIO = 256, OPT_NOUSE_STDIO, OPT_UNIX, OPT_TCP, OPT_DRIVER_PATH, OPT_ASYNC_THREADS, OPT_LOG_LEVEL, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
     {"stdio", no_argument, NULL, OPT_STDIO},
@@ -18,6 +21,7 @@ static const struct option long_options[] = {
     {"unix", required_argument, NULL, OPT_UNIX},
     {"tcp", required_argument, NULL, OPT_TCP},
     {"driver-path", required_argument, NULL, OPT_DRIVER_PATH},
+    {"async-threads", required_argument, NULL, OPT_ASYNC_THREADS},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -33,6 +37,7 @@ static const char help[] =
     "  --unix PATH         listen on a unix socket; may be repeated\n"
     "  --tcp HOST:PORT     listen on a loopback address; may be repeated\n"
     "  --driver-path DIRS  directories to look for drivers in, separated by ':'; may be repeated\n"
+    "  --async-threads N   threads for async jobs, 0 to 1024, 0: none, jobs run at once; default: one for each core\n"
     "  --log-level LEVEL   error, warning, notice (default), info or debug; the log goes to stderr\n"
     "  --help              this text\n"
     "  --version           the version\n"
@@ -68,6 +73,23 @@ static int usage(int *status, const char *fmt, const char *what)
     return stop(status, USAGE_STATUS);
 }
 
+static unsigned cores(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > MAX_ASYNC_THREADS ? MAX_ASYNC_THREADS : (unsigned)n;
+}
+
+/* -1: no number from 0 to MAX_ASYNC_THREADS. */
+static int parse_async_threads(const char *text, unsigned *n)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    if (!strchr("0123456789", *text) || end == text || *end || value > MAX_ASYNC_THREADS)
+        return -1;
+    *n = (unsigned)value;
+    return 0;
+}
+
 static int one_option(int opt, struct ph_options *o, int *status)
 {
     switch (opt) {
@@ -87,6 +109,8 @@ static int one_option(int opt, struct ph_options *o, int *status)
     case OPT_DRIVER_PATH:
         add_driver_path(optarg);
         return 0;
+    case OPT_ASYNC_THREADS:
+        return parse_async_threads(optarg, &o->async_threads) ? usage(status, "--async-threads: '%s' is no number from 0 to 1024", optarg) : 0;
     case OPT_LOG_LEVEL:
         return ph_log_parse_level(optarg, &o->log_level) ? usage(status, "--log-level: unknown level '%s'", optarg) : 0;
     case OPT_HELP:
@@ -104,7 +128,7 @@ static int one_option(int opt, struct ph_options *o, int *status)
 int ph_options_parse(int argc, char **argv, struct ph_options *o, int *status)
 {
     int opt;
-    *o = (struct ph_options){.stdio_in = -1, .stdio_out = -1, .log_level = PH_LOG_NOTICE};
+    *o = (struct ph_options){.stdio_in = -1, .stdio_out = -1, .async_threads = cores(), .log_level = PH_LOG_NOTICE};
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         if (one_option(opt, o, status))
             return -1;

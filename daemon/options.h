@@ -14,6 +14,7 @@ struct ph_options {
     size_t unix_count;
     const char **tcp_addresses;
     size_t tcp_count;
+    unsigned async_threads; /* 0: async jobs run inside driver_async */
     enum ph_log_level log_level;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "sched/overlap.h"
 #include "term/words.h"
 
 struct frame {
@@ -19,6 +20,7 @@ struct frame {
 static struct frame enter(struct ph_port *p, const char *callback, ErlDrvTermData caller)
 {
     struct frame outer = {ph_self.port, ph_self.callback, p->caller, ph_self.timeslice};
+    ph_overlap_enter(p->lock, callback);
     ph_self.port = p;
     ph_self.callback = callback;
     ph_self.timeslice = 0;
@@ -33,6 +35,7 @@ static void leave_last(struct ph_port *p, struct frame outer)
     ph_self.callback = outer.callback;
     ph_self.timeslice = outer.timeslice;
     p->caller = outer.caller;
+    ph_overlap_leave(p->lock);
 }
 
 static void leave(struct ph_port *p, struct frame outer)

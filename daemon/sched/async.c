@@ -78,10 +78,6 @@ void ph_async_stop(void)
 long ph_async_submit(unsigned *key, struct ph_async_job *job)
 {
     long id = job->id = 1 + atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed);
-    if (thread_count == 0) {
-        job->invoke(job);
-        return id;
-    }
     unsigned n = (key ? *key : atomic_fetch_add_explicit(&round_robin, 1, memory_order_relaxed)) % thread_count;
     if (key)
         *key = n;

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "base/thread.h"
 #include "sched/sched.h"
 
 enum ph_lock_state {
@@ -25,6 +26,8 @@ struct ph_lock {
     atomic_uint refs;
     struct ph_reactor *home;
     struct ph_lock *pace_of; /* reference, or NULL: this one */
+    _Atomic(const struct ph_thread *) inside; /* overlap.h: the thread in callbacks of ports of this lock, or NULL */
+    unsigned depth;          /* overlap.h: how many it is in; only that thread */
     atomic_uint avg_ns;      /* moving average of job run times; written by any runner, precision does not matter */
 };
 STAILQ_HEAD(ph_locks, ph_lock);

@@ -88,7 +88,7 @@ struct ph_async_job {
     void (*invoke)(struct ph_async_job *job); /* on the async thread; takes the job */
     long id;
 };
-int ph_async_start(unsigned count);             /* 0: no threads, jobs are then invoked by ph_async_submit itself */
+int ph_async_start(unsigned count);              /* with 0 nothing may be submitted */
 void ph_async_stop(void);                       /* runs what is queued, then joins */
 /* Queues the job (taken) for the thread *key modulo their number (*key is set to that), or the next one if key is NULL. Its id, > 0. */
 long ph_async_submit(unsigned *key, struct ph_async_job *job);

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Probe: a port that ends itself, in every way and from every callback. Called by the run-time system only.
+/* Probe: a port that ends itself, in every way and from every callback. Called by the run-time system only. With PROBE_OUTPUTV
+ * defined commands come to outputv.
  *
  * "arm callback way": the next time that callback runs, the port ends that way. What the API says from then on is traced; the
  * port's struct is freed by the nested stop and not looked at again. */
 #include "probe.h"
 #include <errno.h>
+
+#ifndef PROBE_NAME
+#define PROBE_NAME "failure_probe_drv"
+#endif
 
 struct self {
     ErlDrvPort port;
@@ -111,12 +116,22 @@ static int fire(struct self *s, const char *where)
     return 1;
 }
 
+#ifdef PROBE_OUTPUTV
+/* The vector is the frame's, and good after the port has gone. */
+static void outputv(ErlDrvData d, ErlIOVec *ev)
+{
+    char text[16] = "";
+    fire((struct self *)d, "outputv");
+    trace("outputv %zu %zd %s", ev->size, (ssize_t)driver_vec_to_buf(ev, text, sizeof text - 1), text);
+}
+#else
 static void output(ErlDrvData d, char *buf, ErlDrvSizeT len)
 {
     (void)buf;
     trace("output %zu", len);
     fire((struct self *)d, "output");
 }
+#endif
 
 static void timeout(ErlDrvData d)
 {
@@ -241,7 +256,11 @@ static ErlDrvEntry entry = {
     .start = start,
     .stop = stop,
     .stop_select = stop_select,
+#ifdef PROBE_OUTPUTV
+    .outputv = outputv,
+#else
     .output = output,
+#endif
     .timeout = timeout,
     .ready_input = ready_input,
     .ready_output = ready_output,
@@ -250,7 +269,7 @@ static ErlDrvEntry entry = {
     .flush = flush,
     .control = control,
     .call = call,
-    .driver_name = "failure_probe_drv",
+    .driver_name = PROBE_NAME,
     PROBE_VERSION,
 };
 

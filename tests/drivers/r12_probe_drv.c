@@ -76,9 +76,9 @@ ACTION(do_job)
 {
     unsigned int key = 0;
     struct job *j = driver_alloc(sizeof *j);
-    j->number = atoi(arg) % JOBS;
-    ids[j->number] = driver_async((ErlDrvPort)self, &key, invoke, j, async_free);
-    say(a, ids[j->number] > 0 ? "positive" : "not positive");
+    int number = j->number = atoi(arg) % JOBS; /* without threads the job is done, and gone, at once */
+    ids[number] = driver_async((ErlDrvPort)self, &key, invoke, j, async_free);
+    say(a, ids[number] > 0 ? "positive" : "not positive");
 }
 
 ACTION(do_cancel)

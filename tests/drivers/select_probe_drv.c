@@ -11,14 +11,22 @@ struct self {
     int mine, other;
     int read_size; /* bytes taken per ready_input; 0 takes none */
     int deselect;  /* in ready_input: this mode off afterwards */
+    int leave;     /* stop does not deselect */
 };
 
 static int last_stopped = -1; /* under the driver's lock, but for stop_select, which runs inside driver_select here */
 static int deselecting;
+static int shared = -1; /* a descriptor on its way to another port; under the driver's lock */
 
 static ErlDrvEvent event(int fd)
 {
     return (ErlDrvEvent)(intptr_t)fd;
+}
+
+static void flush(ErlDrvData d)
+{
+    (void)d;
+    trace("flush");
 }
 
 static ErlDrvData start(ErlDrvPort port, char *command)
@@ -33,7 +41,7 @@ static void stop(ErlDrvData d)
 {
     struct self *s = (struct self *)d;
     trace("stop");
-    if (s->mine >= 0) {
+    if (s->mine >= 0 && !s->leave) {
         deselecting = 1;
         trace("stop select off %d", driver_select(s->port, event(s->mine), ERL_DRV_USE, 0));
         deselecting = 0;
@@ -60,6 +68,8 @@ static void ready_input(ErlDrvData d, ErlDrvEvent e)
         driver_output(s->port, buf, (ErlDrvSizeT)n);
     else
         driver_select(s->port, e, ERL_DRV_READ, 0);
+    if (driver_sizeq(s->port) && n > 0)
+        trace("deq %zd", (ssize_t)driver_deq(s->port, (ErlDrvSizeT)n));
     if (!s->deselect)
         return;
     deselecting = 1;
@@ -194,12 +204,76 @@ ACTION(do_select_closed)
     say(a, "%d", driver_select(s->port, event(fd), ERL_DRV_READ, 0));
 }
 
+/* Data in the queue, for closing to wait for; ready_input takes as much from it as it reads. */
+ACTION(do_enq)
+{
+    struct self *s = self;
+    say(a, "%d", driver_enq(s->port, arg, len));
+}
+
+ACTION(do_leave)
+{
+    struct self *s = self;
+    s->leave = 1;
+    say(a, "ok");
+}
+
+/* From here the descriptor is another port's, whatever is selected. */
+ACTION(do_share)
+{
+    struct self *s = self;
+    shared = s->mine;
+    say(a, "ok");
+}
+
+ACTION(do_take)
+{
+    struct self *s = self;
+    s->mine = shared;
+    shared = -1;
+    say(a, "ok");
+}
+
+/* Deselects and closes nothing when it stops. */
+ACTION(do_forget)
+{
+    struct self *s = self;
+    s->mine = -1;
+    say(a, "ok");
+}
+
+/* Behind the back of the run-time system: closed while selected. */
+ACTION(do_close_mine)
+{
+    struct self *s = self;
+    say(a, "%d", close(s->mine));
+}
+
+/* A new pipe whose reading end has the number of the descriptor that was closed. */
+ACTION(do_same_number)
+{
+    struct self *s = self;
+    int p[2];
+    if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0)
+        return say(a, "pipe failed");
+    close(s->other);
+    s->other = p[1];
+    if (p[0] != s->mine) {
+        say(a, "%d", dup3(p[0], s->mine, O_CLOEXEC) == s->mine ? 0 : -1);
+        close(p[0]);
+    } else {
+        say(a, "0");
+    }
+}
+
 static const struct action actions[] = {
     {"pipe", do_pipe},           {"socketpair", do_socketpair}, {"file", do_file},
     {"select", do_select},       {"deselect", do_deselect},     {"select_fd", do_select_fd},
     {"deselect_fd", do_deselect_fd}, {"write", do_write},       {"hang_up", do_hang_up},
     {"read_size", do_read_size}, {"then_deselect", do_then_deselect}, {"write_wait_deselect", do_write_wait_deselect},
-    {"select_closed", do_select_closed}, {NULL, NULL},
+    {"select_closed", do_select_closed}, {"enq", do_enq},       {"leave", do_leave},
+    {"share", do_share},         {"take", do_take},             {"forget", do_forget},
+    {"close_mine", do_close_mine}, {"same_number", do_same_number}, {NULL, NULL},
 };
 
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
@@ -210,6 +284,7 @@ static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSize
 static ErlDrvEntry entry = {
     .start = start,
     .stop = stop,
+    .flush = flush,
     .ready_input = ready_input,
     .ready_output = ready_output,
     .stop_select = stop_select,

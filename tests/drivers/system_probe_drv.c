@@ -28,6 +28,13 @@ ACTION(do_info)
     say(a, "otp %s", info.otp_release);
 }
 
+ACTION(do_async_threads)
+{
+    ErlDrvSysInfo info;
+    driver_system_info(&info, sizeof info);
+    say(a, "async_threads %d", info.async_threads);
+}
+
 /* An older caller's struct: what lies behind its end is left alone. */
 ACTION(do_info_old)
 {
@@ -104,8 +111,15 @@ ACTION(do_atoms)
 }
 
 static const struct action actions[] = {
-    {"errno", do_errno},     {"info", do_info},       {"info_old", do_info_old}, {"time", do_time},
-    {"convert", do_convert}, {"environment", do_environment}, {"dl", do_dl},     {"atoms", do_atoms},
+    {"errno", do_errno},
+    {"info", do_info},
+    {"async_threads", do_async_threads},
+    {"info_old", do_info_old},
+    {"time", do_time},
+    {"convert", do_convert},
+    {"environment", do_environment},
+    {"dl", do_dl},
+    {"atoms", do_atoms},
     {NULL, NULL},
 };
 

@@ -54,6 +54,9 @@ refuses 2 "unexpected argument 'x'" --stdio x
 ok $? "an argument is refused"
 refuses 2 "unknown level 'loud'" --stdio --log-level loud
 ok $? "an unknown log level is refused"
+refuses 2 "'1025' is no number" --stdio --async-threads 1025 && refuses 2 "'' is no number" --stdio --async-threads '' &&
+  refuses 2 "'-1' is no number" --stdio --async-threads -1 && refuses 2 "'2x' is no number" --stdio --async-threads 2x
+ok $? "a number of async threads that cannot be is refused"
 refuses 2 "only one of" --stdio --nouse-stdio
 ok $? "--stdio and --nouse-stdio exclude each other"
 refuses 1 "expected HOST:PORT" --tcp 4711

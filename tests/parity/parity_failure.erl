@@ -7,6 +7,8 @@
 cases() ->
     [from_command(Way, Text) || {Way, Text} <- ways()]
         ++ [from_callback(Where) || Where <- ["control", "call", "timeout", "ready_input", "ready_output", "ready_async"]]
+        ++ [in_every_way(Where, Options) || Where <- ["output", "outputv", "control", "call", "timeout", "ready_input", "ready_output", "ready_async", "flush"],
+                                            Options <- [[], [eof]]]
         ++ more().
 
 ways() ->
@@ -43,6 +45,34 @@ from_callback(Where) ->
              [R, gone(P), msgs(1), trace(4)]
      end}.
 
+%% One port after the other. A port that stays open is closed afterwards. The trace is that of all.
+in_every_way(Where, Options) ->
+    With = case Options of [] -> " without option eof"; [eof] -> " with option eof" end,
+    {"a port can end itself in every way in " ++ Where ++ With,
+     fun() ->
+             trap(),
+             Driver = case Where of "outputv" -> "failure_vector_probe_drv"; _ -> "failure_probe_drv" end,
+             Ways = ["eof", "zero", "atom", "posix", "five", "exit_posix"],
+             [{Way, one_way(Where, Way, Driver, Options)} || Way <- Ways]
+     end}.
+
+one_way(Where, Way, Driver, Options) ->
+    P = open(port, Driver, Options),
+    Stays = Options =:= [eof] andalso lists:member(Way, ["eof", "zero"]),
+    Where =:= "flush" andalso do(P, "enq abc"),
+    do(P, ["arm ", Where, " ", Way]),
+    R = provoke(Where, P),
+    First = [case Where of
+                 "flush" -> gone(P);
+                 _ when Stays -> trace(3);
+                 _ -> gone(P)
+             end, none()],
+    Second = [r(fun() -> parity_port:port_info(P, connected) end), close(P), gone(P), none(), trace(0)],
+    [R, First, Second].
+
+provoke("output", P) -> command(P, "go");
+provoke("outputv", P) -> command(P, ["go", binary:copy(<<"x">>, 100)]);
+provoke("flush", P) -> close(P);
 provoke("control", P) -> control(P, 1, "go");
 provoke("call", P) -> call(P, 1, {the, term});
 provoke("timeout", P) -> do(P, "timer 1");

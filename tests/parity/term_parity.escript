@@ -27,8 +27,8 @@ load() ->
     {ok, Module, Code} = compile:file(Source, [binary, report]),
     {module, Module} = code:load_binary(Module, Source, Code).
 
-finish({Run, 0}) -> io:format("~b cases, all as expected~n", [Run]);
-finish({Run, Failed}) -> io:format("~b cases, ~b NOT as expected~n", [Run, Failed]), halt(1).
+finish({Run, 0}) -> io:format("~b passed, 0 failed~n", [Run]);
+finish({Run, Failed}) -> io:format("~b passed, ~b failed~n", [Run - Failed, Failed]), halt(1).
 
 %% An implementation: fun(Op, EncodedSpec) -> {Result, ExtraReferences, none | {term, T}}, and its port.
 vm(Dir) ->

@@ -177,21 +177,6 @@ START_TEST(a_busy_thread_does_not_keep_the_others)
 }
 END_TEST
 
-START_TEST(without_threads_submit_runs_the_job)
-{
-    unsigned key = 5;
-    start(0);
-    long id = ph_async_submit(&key, job(0));
-    ck_assert_int_gt(id, 0);
-    ck_assert_int_eq(notes[0].turn, 0);
-    ck_assert(pthread_equal(notes[0].thread, pthread_self()));
-    ck_assert_ptr_null(ph_async_cancel(id));
-    ck_assert_int_gt(ph_async_submit(NULL, job(1)), id);
-    ck_assert_int_eq(notes[1].turn, 1);
-    ph_async_stop();
-}
-END_TEST
-
 static Suite *suite(void)
 {
     Suite *s = suite_create("async");
@@ -202,7 +187,6 @@ static Suite *suite(void)
     tcase_add_test(tc, a_job_that_has_not_begun_can_be_taken_back_once);
     tcase_add_test(tc, a_job_on_any_thread_can_be_taken_back_and_one_that_has_run_cannot);
     tcase_add_test(tc, a_busy_thread_does_not_keep_the_others);
-    tcase_add_test(tc, without_threads_submit_runs_the_job);
     return s;
 }
 
