@@ -18,6 +18,8 @@
     X(CALLS, "calls")                    \
     X(REFUSED, "refused_connections")    \
     X(FAULTS, "faults")                  \
+    X(NOT_PERMITTED, "not_permitted")    \
+    X(DRIVER_PORTS, "limit_driver_ports") \
     PH_LIMITS(PH_LIMIT_COUNTER, X)
 #define PH_LIMIT_COUNTER(X, name, key, value, least, most) X(LIMIT_##name, "limit_" #key)
 

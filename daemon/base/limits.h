@@ -8,12 +8,13 @@
 #include <stdint.h>
 
 /* L(X, NAME, key, default, least, most); X is handed on. What happens at the limit:
- *   FRAME_BYTES, TERM_DEPTH   the connection ends: goodbye frame_too_large, bad_term
- *   PORTS, LOADED_DRIVERS     open, load: error system_limit
- *   CONNECTIONS               the new connection is closed
- *   PORT_QUEUE_BYTES          driver_enq and its kin fail and the port ends with reason system_limit
+ *   FRAME_BYTES, TERM_DEPTH    the connection ends: goodbye frame_too_large, bad_term
+ *   PORTS, LOADED_DRIVERS, KEPT_BYTES  open, load, set_data: error system_limit
+ *   NEW_NAMES                  a request with a pid of a new node: bad_request
+ *   CONNECTIONS                the new connection is closed
+ *   PORT_QUEUE_BYTES           driver_enq and its kin fail and the port ends with reason system_limit
  *   REQUEST_BYTES, UNSENT_PAUSE_BYTES  the connection is not read until it is down to a quarter
- *   UNSENT_BYTES              the connection ends */
+ *   UNSENT_BYTES               the connection ends */
 #define PH_LIMITS(L, X)                                                                        \
     L(X, CONNECTIONS, connections, 20000, 1, 1000000)                                          \
     L(X, PORTS, ports_per_connection, 1000000, 1, 10000000)                                    \
@@ -23,6 +24,8 @@
     L(X, PORT_QUEUE_BYTES, port_queue_bytes, 1073741824, 65536, 1099511627776)                 \
     L(X, REQUEST_BYTES, request_bytes, 16777216, 65536, 1099511627776)                         \
     L(X, UNSENT_PAUSE_BYTES, unsent_pause_bytes, 8388608, 65536, 1099511627776)                \
+    L(X, KEPT_BYTES, kept_bytes, 134217728, 65536, 1099511627776)                              \
+    L(X, NEW_NAMES, new_names, 1024, 1, 1000000)                                               \
     L(X, UNSENT_BYTES, unsent_bytes, 536870912, 65536, 1099511627776)
 
 enum ph_limit {

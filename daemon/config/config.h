@@ -38,4 +38,13 @@ void ph_config_clear(struct ph_config *c);
 struct ph_access *ph_config_add_listener(struct ph_config *c);
 void ph_config_drop_listeners(struct ph_config *c);
 
+/* --- apply.c --- */
+
+/* What can change while the daemon runs, but for listeners, becomes so: limits, log, driver path, settings of drivers. Any thread but a reactor's. */
+void ph_config_apply(const struct ph_config *c);
+int ph_config_start_threads(const struct ph_config *c); /* 0, or -1 with a line in the log */
+int ph_config_preload(const struct ph_config *c);       /* 0, or -1 with a line in the log; waits */
+/* Takes over what needs a restart from the one in force, with a line in the log for each key that would have changed. */
+void ph_config_keep_fixed(struct ph_config *c, const struct ph_config *in_force);
+
 #endif

@@ -161,7 +161,7 @@ static int reactor_init(struct ph_reactor *r, unsigned index)
     return r->wake_event && event_add(r->wake_event, NULL) == 0 ? 0 : ENOMEM;
 }
 
-int ph_reactors_start(unsigned count)
+int ph_reactors_start(unsigned count, size_t stack)
 {
     reactors = ph_calloc(count, sizeof *reactors);
     for (; reactor_count < count; reactor_count++) {
@@ -170,7 +170,7 @@ int ph_reactors_start(unsigned count)
         char name[32];
         snprintf(name, sizeof name, "reactor-%u", reactor_count);
         if (!err && reactor_count > 0)
-            err = ph_thread_start(&r->thread, name, 0, reactor_loop, r);
+            err = ph_thread_start(&r->thread, name, stack, reactor_loop, r);
         if (err)
             return err;
     }

@@ -45,13 +45,13 @@ static void *work(void *arg)
     return NULL;
 }
 
-int ph_workers_start(unsigned count)
+int ph_workers_start(unsigned count, size_t stack)
 {
     pool.threads = ph_calloc(count, sizeof *pool.threads);
     for (; pool.n < count; pool.n++) {
         char name[32];
         snprintf(name, sizeof name, "worker-%u", pool.n);
-        int err = ph_thread_start(&pool.threads[pool.n], name, 0, work, NULL);
+        int err = ph_thread_start(&pool.threads[pool.n], name, stack, work, NULL);
         if (err)
             return err;
     }
