@@ -41,7 +41,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)) $(PROTO_SRC))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 
-DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_pthreads -lz -ldl
+DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_pthreads -ljansson -lz -ldl
 CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lm
 
 .PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind clean

@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -17,9 +18,9 @@
 #include "options.h"
 #include "port/port.h"
 #include "port/select.h"
+#include "reload.h"
 #include "sched/sched.h"
 
-#define MAX_REACTORS 4u
 #define END_POLL_US 5000
 #define END_LIMIT_S 10u
 
@@ -67,6 +68,7 @@ static void begin_end(void)
         ph_log(PH_LOG_INFO, NULL, "ending");
         end.begun_ns = ph_now_ns();
         alarm(END_LIMIT_S + 3); /* for an end that a stuck callback or job prevents: see watch_signals */
+        ph_reload_bar();
         ph_listeners_close();
         ph_conns_shutdown();
     }
@@ -99,16 +101,21 @@ static void block_signals(sigset_t *set)
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGALRM);
+    sigaddset(set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
 /* A thread of its own, so that a driver that is stuck, even on a reactor, cannot keep the daemon from ending: the first signal asks for an orderly end,
- * the second hurries it, a third or the time limit cuts it short. */
+ * the second hurries it, a third or the time limit cuts it short. SIGHUP reads the configuration again. */
 static void *watch_signals(void *arg)
 {
     static struct ph_task tasks[] = {{.run = signal_task}, {.run = signal_task}};
     int sig;
-    for (size_t n = 0; sigwait(arg, &sig) == 0; n++) {
+    for (size_t n = 0; sigwait(arg, &sig) == 0; n += sig != SIGHUP) {
+        if (sig == SIGHUP) {
+            ph_reload();
+            continue;
+        }
         ph_log(PH_LOG_NOTICE, NULL, "%s: ending%s", strsignal(sig), n ? " now" : "");
         if (sig == SIGALRM || n == 2)
             break;
@@ -134,20 +141,6 @@ static void raise_fd_limit(void)
     }
 }
 
-static int start_threads(unsigned async_threads)
-{
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned n = cpus < 1 ? 1 : (unsigned)cpus;
-    int err = ph_reactors_start(n < MAX_REACTORS ? n : MAX_REACTORS);
-    if (!err)
-        err = ph_workers_start(n);
-    if (!err)
-        err = ph_async_start(async_threads);
-    if (err)
-        ph_log(PH_LOG_ERROR, NULL, "cannot start threads: %s", strerror(err));
-    return err;
-}
-
 static int start_events(void)
 {
     struct event_base *base = ph_reactor_base(ph_reactor_first());
@@ -160,22 +153,20 @@ static int start_events(void)
     return pthread_detach(thread);
 }
 
-static int listen_all(const struct ph_options *o)
+/* Preloading comes before listening: who can connect finds all as it is configured. */
+static int serve(const struct ph_options *o, const struct ph_config *c)
 {
-    for (size_t i = 0; i < o->unix_count; i++)
-        if (ph_listen_unix(o->unix_paths[i]))
-            return -1;
-    for (size_t i = 0; i < o->tcp_count; i++)
-        if (ph_listen_tcp(o->tcp_addresses[i]))
-            return -1;
+    if (ph_config_preload(c) || ph_listeners_set(c->listeners, c->listener_count))
+        return -1;
     if (o->stdio_in >= 0)
         ph_serve_stdio();
     return 0;
 }
 
-static int run(const struct ph_options *o)
+/* Takes c. */
+static int run(const struct ph_options *o, struct ph_config *c)
 {
-    if ((o->stdio_in >= 0 && ph_claim_stdio(o->stdio_in, o->stdio_out)) || start_threads(o->async_threads) || start_events()) {
+    if (ph_config_start_threads(c) || start_events()) {
         end.abandoned = true;
         return 1;
     }
@@ -183,11 +174,13 @@ static int run(const struct ph_options *o)
     ph_ddll_on_kill_ports(ph_kill_ports_of);
     ph_conn_on_stdio_end(on_stdio_end);
     ph_peer_on_input_again(ph_select_input_again);
-    if (listen_all(o)) {
+    ph_config_apply(c);
+    if (serve(o, c)) {
         ph_listeners_close();
         end.abandoned = true;
         return 1;
     }
+    ph_reload_init(o, c);
     ph_reactor_main();
     ph_restore_stdio();
     return 0;
@@ -201,13 +194,29 @@ static void stop_threads(void)
     ph_reactors_join();
 }
 
+static int check(const struct ph_options *o)
+{
+    struct ph_config c;
+    if (ph_options_config(o, &c))
+        return 1;
+    printf("%s: no errors\n", ph_options_file(o));
+    ph_config_clear(&c);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct ph_options o;
+    struct ph_config c;
     int status;
     if (ph_options_parse(argc, argv, &o, &status))
         return status;
-    ph_log_set_level(o.log_level);
+    if (o.check)
+        return check(&o);
+    if ((o.stdio_in >= 0 && ph_claim_stdio(o.stdio_in, o.stdio_out)) || ph_options_config(&o, &c)) {
+        ph_restore_stdio();
+        return 1;
+    }
     signal(SIGPIPE, SIG_IGN);
     ph_crash_install();
     raise_fd_limit();
@@ -216,11 +225,11 @@ int main(int argc, char **argv)
         ph_log(PH_LOG_ERROR, NULL, "libevent has no thread support");
         return 1;
     }
-    status = run(&o);
-    ph_options_free(&o);
+    status = run(&o, &c);
     /* With a callback still running somewhere, nothing can be taken down in order. */
-    if (end.abandoned)
+    if (end.abandoned || !ph_reload_end())
         _exit(status);
     stop_threads();
+    ph_options_free(&o);
     return status;
 }

@@ -8,20 +8,36 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "driver/driver.h"
 
 #define USAGE_STATUS 2
 #define MAX_ASYNC_THREADS 1024 /* as the VM's +A */
+#define MAX_BUSY_POLL_US 1000
 
-enum { OPT_STDIO = 256, OPT_NOUSE_STDIO, OPT_UNIX, OPT_TCP, OPT_DRIVER_PATH, OPT_ASYNC_THREADS, OPT_LOG_LEVEL, OPT_HELP, OPT_VERSION };
+enum {
+    OPT_STDIO = 256,
+    OPT_NOUSE_STDIO,
+    OPT_UNIX,
+    OPT_TCP,
+    OPT_CONFIG,
+    OPT_CHECK_CONFIG,
+    OPT_DRIVER_PATH,
+    OPT_ASYNC_THREADS,
+    OPT_BUSY_POLL_US,
+    OPT_LOG_LEVEL,
+    OPT_HELP,
+    OPT_VERSION
+};
 
 static const struct option long_options[] = {
     {"stdio", no_argument, NULL, OPT_STDIO},
     {"nouse-stdio", no_argument, NULL, OPT_NOUSE_STDIO},
     {"unix", required_argument, NULL, OPT_UNIX},
     {"tcp", required_argument, NULL, OPT_TCP},
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"check-config", no_argument, NULL, OPT_CHECK_CONFIG},
     {"driver-path", required_argument, NULL, OPT_DRIVER_PATH},
     {"async-threads", required_argument, NULL, OPT_ASYNC_THREADS},
+    {"busy-poll-us", required_argument, NULL, OPT_BUSY_POLL_US},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -30,33 +46,40 @@ static const struct option long_options[] = {
 
 static const char help[] =
     "Usage: porthostd [OPTION]...\n"
+    "       porthostd --check-config [FILE]\n"
     "Hosts Erlang linked-in drivers for clients that speak the porthost protocol.\n"
     "\n"
     "  --stdio             serve the parent over stdin and stdout; ends when stdin does\n"
     "  --nouse-stdio       the same over descriptors 3 and 4 (Erlang's nouse_stdio)\n"
     "  --unix PATH         listen on a unix socket; may be repeated\n"
     "  --tcp HOST:PORT     listen on a loopback address; may be repeated\n"
+    "  --config FILE       the configuration; default: " PH_CONFIG_FILE ", if it exists\n"
+    "                      and none of the options above is given\n"
+    "  --check-config      say what is wrong with the configuration\n"
     "  --driver-path DIRS  directories to look for drivers in, separated by ':'; may be repeated\n"
     "  --async-threads N   threads for async jobs, 0 to 1024, 0: none, jobs run at once; default: one for each core\n"
+    "  --busy-poll-us N    microseconds, 0 to 1000, to look for more before sleeping, while that pays; 0: never; default: 20\n"
     "  --log-level LEVEL   error, warning, notice (default), info or debug; the log goes to stderr\n"
     "  --help              this text\n"
     "  --version           the version\n"
     "\n"
+    "Options override what the configuration says. SIGHUP reads it again.\n"
+    "\n"
     "Exit status: 0 after an orderly end, 1 if it could not start, 2 for a wrong command line.\n";
 
-static void append(const char ***list, size_t *count, const char *value)
+static void add_text(struct ph_strings *list, const char *text)
 {
-    *list = ph_realloc(*list, (*count + 1) * sizeof **list);
-    (*list)[(*count)++] = value;
+    ph_strings_add(list, text, strlen(text));
 }
 
-static void add_driver_path(const char *dirs)
+static void add_driver_path(struct ph_strings *path, const char *dirs)
 {
-    char *copy = ph_strdup(dirs), *rest = copy;
-    for (char *dir; (dir = strsep(&rest, ":"));)
-        if (*dir)
-            ph_driver_path_add(dir);
-    ph_free(copy);
+    while (*dirs) {
+        size_t n = strcspn(dirs, ":");
+        if (n)
+            ph_strings_add(path, dirs, n);
+        dirs += n + (dirs[n] == ':');
+    }
 }
 
 static int stop(int *status, int value)
@@ -73,20 +96,23 @@ static int usage(int *status, const char *fmt, const char *what)
     return stop(status, USAGE_STATUS);
 }
 
-static unsigned cores(void)
-{
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n < 1 ? 1 : n > MAX_ASYNC_THREADS ? MAX_ASYNC_THREADS : (unsigned)n;
-}
-
-/* -1: no number from 0 to MAX_ASYNC_THREADS. */
-static int parse_async_threads(const char *text, unsigned *n)
+/* -1: no number from 0 to most. */
+static int parse_number(const char *text, unsigned long most, int64_t *n)
 {
     char *end;
     unsigned long value = strtoul(text, &end, 10);
-    if (!strchr("0123456789", *text) || end == text || *end || value > MAX_ASYNC_THREADS)
+    if (!strchr("0123456789", *text) || end == text || *end || value > most)
         return -1;
-    *n = (unsigned)value;
+    *n = (int64_t)value;
+    return 0;
+}
+
+static int parse_level(const char *text, int *to)
+{
+    enum ph_log_level level;
+    if (ph_log_parse_level(text, &level))
+        return -1;
+    *to = (int)level;
     return 0;
 }
 
@@ -101,18 +127,26 @@ static int one_option(int opt, struct ph_options *o, int *status)
         o->stdio_out = o->stdio_in + 1;
         return 0;
     case OPT_UNIX:
-        append(&o->unix_paths, &o->unix_count, optarg);
+        add_text(&o->unix_paths, optarg);
         return 0;
     case OPT_TCP:
-        append(&o->tcp_addresses, &o->tcp_count, optarg);
+        add_text(&o->tcp_addresses, optarg);
+        return 0;
+    case OPT_CONFIG:
+        o->config_file = optarg;
+        return 0;
+    case OPT_CHECK_CONFIG:
+        o->check = true;
         return 0;
     case OPT_DRIVER_PATH:
-        add_driver_path(optarg);
+        add_driver_path(&o->driver_path, optarg);
         return 0;
     case OPT_ASYNC_THREADS:
-        return parse_async_threads(optarg, &o->async_threads) ? usage(status, "--async-threads: '%s' is no number from 0 to 1024", optarg) : 0;
+        return parse_number(optarg, MAX_ASYNC_THREADS, &o->async_threads) ? usage(status, "--async-threads: '%s' is no number from 0 to 1024", optarg) : 0;
+    case OPT_BUSY_POLL_US:
+        return parse_number(optarg, MAX_BUSY_POLL_US, &o->busy_poll_us) ? usage(status, "--busy-poll-us: '%s' is no number from 0 to 1000", optarg) : 0;
     case OPT_LOG_LEVEL:
-        return ph_log_parse_level(optarg, &o->log_level) ? usage(status, "--log-level: unknown level '%s'", optarg) : 0;
+        return parse_level(optarg, &o->log_level) ? usage(status, "--log-level: unknown level '%s'", optarg) : 0;
     case OPT_HELP:
         fputs(help, stdout);
         return stop(status, 0);
@@ -125,22 +159,74 @@ static int one_option(int opt, struct ph_options *o, int *status)
     }
 }
 
+static bool has_listener(const struct ph_options *o)
+{
+    return o->stdio_in >= 0 || o->unix_paths.n || o->tcp_addresses.n;
+}
+
 int ph_options_parse(int argc, char **argv, struct ph_options *o, int *status)
 {
     int opt;
-    *o = (struct ph_options){.stdio_in = -1, .stdio_out = -1, .async_threads = cores(), .log_level = PH_LOG_NOTICE};
+    *o = (struct ph_options){.stdio_in = -1, .stdio_out = -1, .async_threads = -1, .busy_poll_us = -1, .log_level = -1};
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         if (one_option(opt, o, status))
             return -1;
+    if (o->check && optind < argc && !o->config_file)
+        o->config_file = argv[optind++];
     if (optind < argc)
         return usage(status, "unexpected argument '%s'", argv[optind]);
-    if (o->stdio_in < 0 && !o->unix_count && !o->tcp_count)
-        return usage(status, "%s", "nothing to serve: give --stdio, --unix or --tcp");
+    if (!has_listener(o) && !ph_options_file(o))
+        return usage(status, "%s", "nothing to serve: give --stdio, --unix, --tcp or --config");
     return 0;
 }
 
 void ph_options_free(struct ph_options *o)
 {
-    ph_free(o->unix_paths);
-    ph_free(o->tcp_addresses);
+    ph_strings_clear(&o->unix_paths);
+    ph_strings_clear(&o->tcp_addresses);
+    ph_strings_clear(&o->driver_path);
+}
+
+const char *ph_options_file(const struct ph_options *o)
+{
+    if (o->config_file)
+        return o->config_file;
+    return !has_listener(o) && (o->check || access(PH_CONFIG_FILE, F_OK) == 0) ? PH_CONFIG_FILE : NULL;
+}
+
+static void override_listeners(const struct ph_options *o, struct ph_config *c)
+{
+    ph_config_drop_listeners(c);
+    for (size_t i = 0; i < o->unix_paths.n; i++)
+        ph_config_add_listener(c)->unix_path = ph_strdup(o->unix_paths.v[i]);
+    for (size_t i = 0; i < o->tcp_addresses.n; i++)
+        ph_config_add_listener(c)->tcp = ph_strdup(o->tcp_addresses.v[i]);
+}
+
+int ph_options_config(const struct ph_options *o, struct ph_config *c)
+{
+    const char *file = ph_options_file(o);
+    if (!file)
+        ph_config_defaults(c);
+    else if (ph_config_read(c, file))
+        return -1;
+    if (has_listener(o)) {
+        override_listeners(o, c);
+    } else if (!c->listener_count) {
+        ph_log(PH_LOG_ERROR, NULL, "%s: listeners: expected at least one", file);
+        ph_config_clear(c);
+        return -1;
+    }
+    if (o->driver_path.n) {
+        ph_strings_clear(&c->driver_path);
+        for (size_t i = 0; i < o->driver_path.n; i++)
+            add_text(&c->driver_path, o->driver_path.v[i]);
+    }
+    if (o->async_threads >= 0)
+        c->async_threads = o->async_threads;
+    if (o->busy_poll_us >= 0)
+        c->busy_poll_us = (uint64_t)o->busy_poll_us;
+    if (o->log_level >= 0)
+        c->log_level = (unsigned)o->log_level;
+    return 0;
 }

@@ -2,9 +2,35 @@
 /* Driver API: the driver queue. From callbacks of the port's lock, or from any thread that holds the port data lock. */
 #include <erl_driver.h>
 
+#include "base/limits.h"
+#include "base/log.h"
 #include "port/pdl.h"
 
 #define INVALID ((ErlDrvSizeT)-1)
+
+/* Few drivers look at the result, so a queue at its limit also ends the port: what was to be queued is not lost in silence. */
+static void end_overfull(struct ph_port *p)
+{
+    static const uint8_t reason[] = "\x77\x0c" "system_limit";
+    char where[96];
+    if (p->queue_overfull)
+        return;
+    p->queue_overfull = true;
+    ph_limit_met(PH_LIMIT_PORT_QUEUE_BYTES);
+    ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "the driver queue is at its limit of %zu bytes: the port ends", p->ioq.size);
+    ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_FAILED);
+}
+
+static bool has_room(struct ph_queue_access a, size_t len)
+{
+    if (!a.port)
+        return false;
+    uint64_t limit = ph_limit(PH_LIMIT_PORT_QUEUE_BYTES);
+    if (a.port->ioq.size <= limit && len <= limit - a.port->ioq.size)
+        return true;
+    end_overfull(a.port);
+    return false;
+}
 
 /* erl_driver(3), driver_enq */
 int driver_enq(ErlDrvPort port, char *buf, ErlDrvSizeT len)
@@ -12,7 +38,7 @@ int driver_enq(ErlDrvPort port, char *buf, ErlDrvSizeT len)
     if (len == 0)
         return 0;
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = a.port ? ph_ioq_enq(&a.port->ioq, buf, len) : -1;
+    int result = has_room(a, len) ? ph_ioq_enq(&a.port->ioq, buf, len) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -23,7 +49,7 @@ int driver_pushq(ErlDrvPort port, char *buf, ErlDrvSizeT len)
     if (len == 0)
         return 0;
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = a.port ? ph_ioq_pushq(&a.port->ioq, buf, len) : -1;
+    int result = has_room(a, len) ? ph_ioq_pushq(&a.port->ioq, buf, len) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -34,7 +60,7 @@ int driver_enq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, ErlDr
     if (len == 0)
         return 0;
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = a.port ? ph_ioq_enq_bin(&a.port->ioq, bin, offset, len) : -1;
+    int result = has_room(a, len) ? ph_ioq_enq_bin(&a.port->ioq, bin, offset, len) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -45,7 +71,7 @@ int driver_pushq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, Erl
     if (len == 0)
         return 0;
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = a.port ? ph_ioq_pushq_bin(&a.port->ioq, bin, offset, len) : -1;
+    int result = has_room(a, len) ? ph_ioq_pushq_bin(&a.port->ioq, bin, offset, len) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -54,7 +80,7 @@ int driver_pushq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, Erl
 int driver_enqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 {
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = a.port ? ph_ioq_enqv(&a.port->ioq, ev, skip) : -1;
+    int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_enqv(&a.port->ioq, ev, skip) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -63,7 +89,7 @@ int driver_enqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 int driver_pushqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 {
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = a.port ? ph_ioq_pushqv(&a.port->ioq, ev, skip) : -1;
+    int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_pushqv(&a.port->ioq, ev, skip) : -1;
     ph_queue_leave(a);
     return result;
 }

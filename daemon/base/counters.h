@@ -5,7 +5,9 @@
 
 #include <stdint.h>
 
-/* X(NAME, atom) */
+#include "base/limits.h"
+
+/* X(NAME, atom); those of the limits count how often each was met */
 #define PH_COUNTERS(X)                   \
     X(CONNECTIONS, "connections_total")  \
     X(FRAMES_IN, "frames_in")            \
@@ -15,7 +17,11 @@
     X(CONTROLS, "controls")              \
     X(CALLS, "calls")                    \
     X(REFUSED, "refused_connections")    \
-    X(FAULTS, "faults")
+    X(FAULTS, "faults")                  \
+    X(NOT_PERMITTED, "not_permitted")    \
+    X(DRIVER_PORTS, "limit_driver_ports") \
+    PH_LIMITS(PH_LIMIT_COUNTER, X)
+#define PH_LIMIT_COUNTER(X, name, key, value, least, most) X(LIMIT_##name, "limit_" #key)
 
 enum ph_counter {
 #define X(name, atom) PH_COUNT_##name,

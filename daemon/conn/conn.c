@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 
 #include "base/bin.h"
 #include "base/counters.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -39,7 +41,7 @@ struct ph_conn {
     struct ph_task start;
     struct ph_task shutdown;
     bool shutdown_posted, finished; /* guarded by list_mu: the later of shutdown_task and finish frees */
-    enum ph_conn_kind kind;
+    struct ph_access *access; /* reference; NULL: stdio */
     enum state state;
     bool hello;
     bool no_input; /* regular file or closed: nothing to wait for */
@@ -74,9 +76,9 @@ struct ph_peer *ph_conn_peer(struct ph_conn *c)
     return c->peer;
 }
 
-bool ph_conn_is_trusted(const struct ph_conn *c)
+const struct ph_access *ph_conn_access(const struct ph_conn *c)
 {
-    return c->kind == PH_CONN_STDIO;
+    return c->access;
 }
 
 bool ph_conn_said_hello(const struct ph_conn *c)
@@ -120,7 +122,12 @@ static enum ph_fault handle_frame(struct ph_conn *c, const uint8_t *p, size_t le
     if (ph_etf_version(&cur))
         return PH_FAULT_BAD_TERM;
     whole = cur;
-    if (ph_etf_skip(&whole, PH_MAX_DEPTH) || whole.p != whole.end)
+    if (ph_etf_skip(&whole, (unsigned)ph_limit(PH_LIMIT_TERM_DEPTH))) {
+        if (ph_etf_skip(&whole, UINT_MAX) == 0)
+            ph_limit_met(PH_LIMIT_TERM_DEPTH);
+        return PH_FAULT_BAD_TERM;
+    }
+    if (whole.p != whole.end)
         return PH_FAULT_BAD_TERM;
     return ph_request(c, cur.p, (size_t)(cur.end - cur.p), frame);
 }
@@ -129,7 +136,10 @@ static enum ph_fault check_length(size_t need)
 {
     if (need == 0)
         return PH_FAULT_FRAME_EMPTY;
-    return need > PH_MAX_FRAME_DEFAULT ? PH_FAULT_FRAME_TOO_LARGE : PH_FAULT_NONE;
+    if (need <= ph_limit(PH_LIMIT_FRAME_BYTES))
+        return PH_FAULT_NONE;
+    ph_limit_met(PH_LIMIT_FRAME_BYTES);
+    return PH_FAULT_FRAME_TOO_LARGE;
 }
 
 /* The header says need bytes; at least one spare byte stays behind them, for drivers (see op.h). */
@@ -334,8 +344,9 @@ static void finish(struct ph_conn *c)
     LIST_REMOVE(c, link);
     conn_count--;
     c->finished = true;
-    bool mine = !c->shutdown_posted, stdio = c->kind == PH_CONN_STDIO;
+    bool mine = !c->shutdown_posted, stdio = !c->access;
     pthread_mutex_unlock(&list_mu);
+    ph_access_unref(c->access);
     if (mine)
         ph_free(c);
     if (stdio && on_stdio_end)
@@ -456,10 +467,10 @@ static void start_task(struct ph_task *task)
         begin_end(c, PH_FAULT_SHUTDOWN, NULL);
 }
 
-void ph_conn_start(enum ph_conn_kind kind, int fd_in, int fd_out)
+void ph_conn_start(struct ph_access *access, int fd_in, int fd_out)
 {
     struct ph_conn *c = ph_calloc(1, sizeof *c);
-    c->kind = kind;
+    c->access = access ? ph_access_ref(access) : NULL;
     c->fd_in = fd_in;
     c->fd_out = fd_out;
     c->reactor = ph_reactor_next();

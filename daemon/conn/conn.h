@@ -6,14 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conn/access.h"
 #include "peer/peer.h"
 
 struct ph_conn;
 
-enum ph_conn_kind { PH_CONN_STDIO, PH_CONN_UNIX, PH_CONN_TCP };
-
-/* Takes the descriptors (non-blocking; the same one twice for a socket). Any thread: the connection starts on its reactor. */
-void ph_conn_start(enum ph_conn_kind kind, int fd_in, int fd_out);
+/* Takes the descriptors (non-blocking; the same one twice for a socket). access: of its listener, a reference is taken; NULL: stdio. Any thread: the
+ * connection starts on its reactor. */
+void ph_conn_start(struct ph_access *access, int fd_in, int fd_out);
 /* Ends every connection: ports exit, then goodbye. Any thread; ph_conns_count tells when they are gone. */
 void ph_conns_shutdown(void);
 unsigned ph_conns_count(void);
@@ -21,7 +21,7 @@ void ph_conn_on_stdio_end(void (*fn)(void)); /* called once when the stdio conne
 
 /* --- for request.c, on the connection's reactor --- */
 struct ph_peer *ph_conn_peer(struct ph_conn *c);
-bool ph_conn_is_trusted(const struct ph_conn *c); /* may load drivers from anywhere */
+const struct ph_access *ph_conn_access(const struct ph_conn *c); /* what it may ask for; NULL: everything, it is the parent */
 bool ph_conn_said_hello(const struct ph_conn *c);
 void ph_conn_set_hello(struct ph_conn *c, const char *name); /* name: for logs, or NULL */
 const char *ph_conn_where(const struct ph_conn *c);          /* "conn 3 name" */

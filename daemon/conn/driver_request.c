@@ -159,17 +159,26 @@ static void own_slices(struct ph_ddll_req *q, const struct ph_slice *tag)
     }
 }
 
+/* Only loading and unloading change something. */
+static bool may_ask(struct ph_req *r)
+{
+    const struct ph_access *access = ph_conn_access(r->conn);
+    bool changes = r->what == PH_REQ_LOAD || r->what == PH_REQ_UNLOAD;
+    return ph_req_permitted(r, !changes || !access || access->load, "load or unload drivers");
+}
+
 bool ph_driver_request(struct ph_req *r)
 {
     struct ph_ddll_req *q = ph_calloc(1, sizeof *q);
     struct decode d = {.q = q};
     q->what = r->what;
     q->peer = ph_peer_ref(r->peer);
-    q->trusted = ph_conn_is_trusted(r->conn);
+    q->trusted = !ph_conn_access(r->conn);
     bool ok = elements(r, &d);
-    if (ok && d.badarg)
-        ph_reply_error_atom(r->peer, r->tag, "badarg");
-    if (!ok || d.badarg) {
+    bool permitted = !ok || d.badarg || may_ask(r);
+    if (ok && (d.badarg || !permitted))
+        ph_reply_error_atom(r->peer, r->tag, permitted ? "badarg" : "not_permitted");
+    if (!ok || d.badarg || !permitted) {
         ph_ddll_req_free(q);
         return ok;
     }

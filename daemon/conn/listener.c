@@ -16,37 +16,32 @@
 #include <unistd.h>
 
 #include "base/counters.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conn/conn.h"
 
-#define MAX_CONNECTIONS 20000u
 #define PIPE_SIZE (1 << 20)
 
 struct listener {
     SLIST_ENTRY(listener) link;
-    enum ph_conn_kind kind;
+    struct ph_access *access; /* reference */
     struct evconnlistener *evl;
     struct event *retry; /* accepts again after descriptors ran out */
-    char *path;          /* unix: to be removed at the end, or NULL */
+    bool fresh;          /* opened by the ph_listeners_set that runs */
 };
 
 static SLIST_HEAD(, listener) listeners = SLIST_HEAD_INITIALIZER(listeners);
 static int stdio_fds[2] = {-1, -1}, stdio_flags[2];
 
-static bool peer_is_allowed(int fd)
-{
-    struct ucred cred;
-    socklen_t len = sizeof cred;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && (cred.uid == geteuid() || cred.uid == 0);
-}
-
 static const char *refused(const struct listener *l, int fd)
 {
-    if (ph_conns_count() >= MAX_CONNECTIONS)
+    if (ph_conns_count() >= ph_limit(PH_LIMIT_CONNECTIONS)) {
+        ph_limit_met(PH_LIMIT_CONNECTIONS);
         return "too many connections";
-    if (l->kind == PH_CONN_UNIX && !peer_is_allowed(fd))
-        return "the client runs as another user";
+    }
+    if (l->access->unix_path && !ph_access_admits(l->access, fd))
+        return "the client runs as a user who is not admitted";
     return NULL;
 }
 
@@ -64,9 +59,9 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
         close(fd);
         return;
     }
-    if (l->kind == PH_CONN_TCP)
+    if (l->access->tcp)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ph_conn_start(l->kind, fd, fd);
+    ph_conn_start(l->access, fd, fd);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -85,19 +80,19 @@ static void on_accept_error(struct evconnlistener *evl, void *arg)
     event_add(l->retry, &pause);
 }
 
-static int add_listener(enum ph_conn_kind kind, const struct sockaddr *addr, socklen_t len, const char *path)
+static int add_listener(struct ph_access *access, const struct sockaddr *addr, socklen_t len)
 {
     struct event_base *base = ph_reactor_base(ph_reactor_first());
     struct listener *l = ph_calloc(1, sizeof *l);
     unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
-    l->kind = kind;
     l->evl = evconnlistener_new_bind(base, on_accept, l, flags, 1024, addr, (int)len);
     if (!l->evl) {
         ph_free(l);
         return -1;
     }
     l->retry = event_new(base, -1, 0, on_retry, l);
-    l->path = path ? ph_strdup(path) : NULL;
+    l->access = ph_access_ref(access);
+    l->fresh = true;
     evconnlistener_set_error_cb(l->evl, on_accept_error);
     SLIST_INSERT_HEAD(&listeners, l, link);
     return 0;
@@ -110,7 +105,7 @@ static int make_way(const char *path, const struct sockaddr_un *addr)
     if (lstat(path, &st))
         return 0;
     if (!S_ISSOCK(st.st_mode)) {
-        ph_log(PH_LOG_ERROR, NULL, "--unix %s: the file exists and is not a socket", path);
+        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: the file exists and is not a socket", path);
         return -1;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -118,29 +113,40 @@ static int make_way(const char *path, const struct sockaddr_un *addr)
     if (fd >= 0)
         close(fd);
     if (alive) {
-        ph_log(PH_LOG_ERROR, NULL, "--unix %s: another daemon listens there", path);
+        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: another daemon listens there", path);
         return -1;
     }
     return unlink(path);
 }
 
-int ph_listen_unix(const char *path)
+static int set_file(const struct ph_access *a)
+{
+    bool given = a->owner != PH_NOBODY || a->group != PH_NOBODY; /* PH_NOBODY is what chown takes for "leave it" */
+    if ((given && lchown(a->unix_path, a->owner, a->group)) || chmod(a->unix_path, (mode_t)a->mode)) {
+        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: cannot set owner, group and mode: %s", a->unix_path, strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+static int listen_unix(struct ph_access *a)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    const char *path = a->unix_path;
     if (strlen(path) >= sizeof addr.sun_path || !path[0]) {
-        ph_log(PH_LOG_ERROR, NULL, "--unix %s: the path must have 1 to %zu bytes", path, sizeof addr.sun_path - 1);
+        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: the path must have 1 to %zu bytes", path, sizeof addr.sun_path - 1);
         return -1;
     }
     strcpy(addr.sun_path, path);
     if (make_way(path, &addr))
         return -1;
     mode_t old = umask(0177); /* the socket is the user's own from the first moment */
-    int result = add_listener(PH_CONN_UNIX, (struct sockaddr *)&addr, sizeof addr, path);
+    int result = add_listener(a, (struct sockaddr *)&addr, sizeof addr);
     int err = errno;
     umask(old);
     if (result)
-        ph_log(PH_LOG_ERROR, NULL, "--unix %s: %s", path, strerror(err));
-    else
+        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", path, strerror(err));
+    else if (!(result = set_file(a)))
         ph_log(PH_LOG_NOTICE, NULL, "listening on unix socket %s", path);
     return result;
 }
@@ -181,20 +187,21 @@ static void log_tcp(const char *host)
     ph_log(PH_LOG_NOTICE, NULL, "listening on tcp %s:%s", host, port);
 }
 
-static int listen_tcp(const char *host_port, const char *host, const char *port)
+static int listen_addresses(struct ph_access *access, const char *host, const char *port)
 {
+    const char *host_port = access->tcp;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found, *a;
     int err = getaddrinfo(host, port, &hints, &found);
     if (err) {
-        ph_log(PH_LOG_ERROR, NULL, "--tcp %s: %s", host_port, gai_strerror(err));
+        ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, gai_strerror(err));
         return -1;
     }
     int listening = 0;
     for (a = found; a; a = a->ai_next) {
         if (!is_loopback(a->ai_addr))
-            ph_log(PH_LOG_ERROR, NULL, "--tcp %s: not a loopback address", host_port);
-        else if (add_listener(PH_CONN_TCP, a->ai_addr, a->ai_addrlen, NULL))
-            ph_log(PH_LOG_ERROR, NULL, "--tcp %s: %s", host_port, strerror(errno));
+            ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address", host_port);
+        else if (add_listener(access, a->ai_addr, a->ai_addrlen))
+            ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, strerror(errno));
         else if (++listening)
             log_tcp(host);
     }
@@ -202,30 +209,104 @@ static int listen_tcp(const char *host_port, const char *host, const char *port)
     return listening ? 0 : -1;
 }
 
-int ph_listen_tcp(const char *host_port)
+static int listen_tcp(struct ph_access *a)
 {
-    char *host, *port, *copy = split(host_port, &host, &port);
+    char *host, *port, *copy = split(a->tcp, &host, &port);
     if (!copy) {
-        ph_log(PH_LOG_ERROR, NULL, "--tcp %s: expected HOST:PORT", host_port);
+        ph_log(PH_LOG_ERROR, NULL, "tcp %s: expected HOST:PORT", a->tcp);
         return -1;
     }
-    int result = listen_tcp(host_port, host, port);
+    int result = listen_addresses(a, host, port);
     ph_free(copy);
     return result;
 }
 
+/* --- all of them --- */
+
+static void close_listener(struct listener *l)
+{
+    SLIST_REMOVE(&listeners, l, listener, link);
+    evconnlistener_free(l->evl);
+    event_free(l->retry);
+    if (l->access->unix_path)
+        unlink(l->access->unix_path);
+    ph_access_unref(l->access);
+    ph_free(l);
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+static bool same_place(const struct ph_access *a, const struct ph_access *b)
+{
+    return same(a->unix_path, b->unix_path) || same(a->tcp, b->tcp);
+}
+
+static bool is_open(const struct ph_access *a)
+{
+    const struct listener *l;
+    SLIST_FOREACH(l, &listeners, link)
+        if (!l->fresh && same_place(l->access, a))
+            return true;
+    return false;
+}
+
+static int open_one(struct ph_access *a)
+{
+    if (is_open(a))
+        return a->unix_path ? set_file(a) : 0;
+    return a->unix_path ? listen_unix(a) : listen_tcp(a);
+}
+
+/* What it was before a ph_listeners_set that failed. */
+static void take_back(void)
+{
+    struct listener *l, *next;
+    for (l = SLIST_FIRST(&listeners); l; l = next) {
+        next = SLIST_NEXT(l, link);
+        if (l->fresh)
+            close_listener(l);
+        else if (l->access->unix_path)
+            set_file(l->access);
+    }
+}
+
+/* The listener gets its place's new rules, or ends if the place is not wanted any more. */
+static void settle(struct listener *l, struct ph_access **list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (same_place(l->access, list[i])) {
+            ph_access_ref(list[i]);
+            ph_access_unref(l->access);
+            l->access = list[i];
+            l->fresh = false;
+            return;
+        }
+    ph_log(PH_LOG_NOTICE, NULL, "no longer listening on %s", l->access->unix_path ? l->access->unix_path : l->access->tcp);
+    close_listener(l);
+}
+
+int ph_listeners_set(struct ph_access **list, size_t n)
+{
+    struct listener *l, *next;
+    for (size_t i = 0; i < n; i++)
+        if (open_one(list[i])) {
+            take_back();
+            return -1;
+        }
+    for (l = SLIST_FIRST(&listeners); l; l = next) {
+        next = SLIST_NEXT(l, link);
+        settle(l, list, n);
+    }
+    return 0;
+}
+
 void ph_listeners_close(void)
 {
-    struct listener *l;
-    while ((l = SLIST_FIRST(&listeners))) {
-        SLIST_REMOVE_HEAD(&listeners, link);
-        evconnlistener_free(l->evl);
-        event_free(l->retry);
-        if (l->path)
-            unlink(l->path);
-        ph_free(l->path);
-        ph_free(l);
-    }
+    while (!SLIST_EMPTY(&listeners))
+        close_listener(SLIST_FIRST(&listeners));
 }
 
 /* --- stdio --- */
@@ -266,7 +347,7 @@ int ph_claim_stdio(int in, int out)
 
 void ph_serve_stdio(void)
 {
-    ph_conn_start(PH_CONN_STDIO, stdio_fds[0], stdio_fds[1]);
+    ph_conn_start(NULL, stdio_fds[0], stdio_fds[1]);
 }
 
 void ph_restore_stdio(void)

@@ -3,10 +3,11 @@
 #ifndef PH_LISTENER_H
 #define PH_LISTENER_H
 
-/* 0, or -1 with a line in the log. */
-int ph_listen_unix(const char *path);
-int ph_listen_tcp(const char *host_port); /* "HOST:PORT", "[V6]:PORT"; loopback only */
-void ph_listeners_close(void);            /* also removes the unix sockets' files */
+#include "conn/access.h"
+
+/* Listens where the list says and nowhere else; connections stay. References are taken. 0; or -1 with lines in the log, and all is as before. */
+int ph_listeners_set(struct ph_access **list, size_t n);
+void ph_listeners_close(void); /* also removes the unix sockets' files */
 
 /* Takes descriptors in and out (0 and 1, or 3 and 4) for a connection: to be called before anything is opened, for their numbers are the
  * parent's word. They are then /dev/null and stderr, so that a driver that prints does no harm. 0, or -1 with a line in the log. */

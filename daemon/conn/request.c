@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/counters.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "peer/reply.h"
 #include "port/op.h"
@@ -96,6 +97,28 @@ static bool port_term(struct ph_req *r, struct ph_slice *term)
 
 /* --- ports --- */
 
+bool ph_req_permitted(struct ph_req *r, bool permitted, const char *what)
+{
+    if (!permitted) {
+        ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "may not %s", what);
+        ph_count(PH_COUNT_NOT_PERMITTED, 1);
+    }
+    return permitted;
+}
+
+static const char *open_refused(struct ph_req *r, const char *name, size_t len)
+{
+    const struct ph_access *access = ph_conn_access(r->conn);
+    const char *space = memchr(name, ' ', len);
+    bool may = !access || ph_access_may_open(access, name, space ? (size_t)(space - name) : len);
+    if (!ph_req_permitted(r, may, "open ports of that driver"))
+        return "eacces";
+    if (ph_peer_port_count(r->peer) < ph_limit(PH_LIMIT_PORTS))
+        return NULL;
+    ph_limit_met(PH_LIMIT_PORTS);
+    return "system_limit";
+}
+
 static enum ph_fault open_port(struct ph_req *r)
 {
     struct ph_open_options options;
@@ -111,10 +134,9 @@ static enum ph_fault open_port(struct ph_req *r)
     if (text == -1)
         return bad_request(r);
     ph_count(PH_COUNT_OPENS, 1);
-    if (text || ph_open_parse(&r->cur, &options))
-        ph_reply_error_atom(r->peer, r->tag, "badarg");
-    else if (ph_peer_port_count(r->peer) >= PH_MAX_PORTS)
-        ph_reply_error_atom(r->peer, r->tag, "system_limit");
+    const char *refused = text || ph_open_parse(&r->cur, &options) ? "badarg" : open_refused(r, name, len);
+    if (refused)
+        ph_reply_error_atom(r->peer, r->tag, refused);
     else
         ph_port_open(r->peer, r->tag, id, term, owner, name, len, &options);
     if (!text)
@@ -269,11 +291,11 @@ static void answer_hello(struct ph_req *r)
     ph_w_atom(w, "version");
     ph_w_binary(w, PH_VERSION, strlen(PH_VERSION));
     ph_w_atom(w, "max_frame");
-    ph_w_uint(w, PH_MAX_FRAME_DEFAULT);
+    ph_w_uint(w, ph_limit(PH_LIMIT_FRAME_BYTES));
     ph_w_atom(w, "max_depth");
-    ph_w_uint(w, PH_MAX_DEPTH);
+    ph_w_uint(w, ph_limit(PH_LIMIT_TERM_DEPTH));
     ph_w_atom(w, "max_ports");
-    ph_w_uint(w, PH_MAX_PORTS);
+    ph_w_uint(w, ph_limit(PH_LIMIT_PORTS));
     ph_w_atom(w, "driver_api");
     ph_w_tuple(w, 2);
     ph_w_uint(w, ERL_DRV_EXTENDED_MAJOR_VERSION);

@@ -8,8 +8,6 @@
 #include "conn/conn.h"
 #include "etf.h"
 
-#define PH_MAX_PORTS 1000000u /* open ports of one connection */
-
 struct ph_req {
     struct ph_conn *conn;
     struct ph_peer *peer;
@@ -32,6 +30,9 @@ struct ph_op_args {
 /* The next element; false if it is of another type. */
 bool ph_req_raw(struct ph_req *r, struct ph_slice *out);
 bool ph_req_pid(struct ph_req *r, ErlDrvTermData *pid);
+
+/* Hands permitted on; if it is false, that is logged ("may not WHAT") and counted. */
+bool ph_req_permitted(struct ph_req *r, bool permitted, const char *what);
 
 /* False: an element is wrong (r->element). Otherwise answered, now or later. */
 bool ph_driver_request(struct ph_req *r); /* driver_request.c */

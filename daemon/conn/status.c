@@ -50,8 +50,9 @@ bool ph_answer_ports(struct ph_req *r)
 {
     struct found f = {.only = r->peer};
     r->element++;
+    const struct ph_access *access = ph_conn_access(r->conn);
     if (ph_etf_is_atom(&r->cur, "all") == 0)
-        f.only = NULL;
+        f.only = access && !access->all_ports ? r->peer : NULL;
     else if (ph_etf_is_atom(&r->cur, "connection"))
         return false;
     ph_ports_each(collect, &f);

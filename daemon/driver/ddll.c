@@ -4,10 +4,12 @@
 #include "driver/ddll.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "driver/ddll_struct.h"
@@ -132,10 +134,10 @@ static char *join(const char *dir, const char *name)
 }
 
 /* For a client that is not trusted: the resolved file (malloc'd), or NULL and err. */
-static char *permitted(const char *file, uint64_t conn, struct ph_load_error *err)
+static char *permitted(const char *name, const char *file, uint64_t conn, struct ph_load_error *err)
 {
     const char *why;
-    char *resolved = ph_driver_path_resolve(file, &why);
+    char *resolved = ph_driver_path_resolve(name, file, &why);
     if (why) {
         ph_log(PH_LOG_WARNING, NULL, "conn %llu: may not load %s: %s", (unsigned long long)conn, file, why);
         *err = (struct ph_load_error){.atom = "not_permitted"};
@@ -154,14 +156,35 @@ static char *file_for(const struct ph_ddll_req *req, struct ph_load_error *err)
         file = join(NULL, req->name); /* dlopen or realpath will say that there is no such file */
     if (req->trusted)
         return file;
-    char *resolved = permitted(file, ph_peer_id(req->peer), err);
+    char *resolved = permitted(req->name, file, ph_peer_id(req->peer), err);
     ph_free(file);
     return resolved;
+}
+
+static void count_one(struct ph_driver *d, void *n)
+{
+    (void)d;
+    ++*(uint64_t *)n;
+}
+
+static bool too_many_drivers(struct ph_load_error *err)
+{
+    uint64_t n = 0;
+    ph_driver_each(count_one, &n);
+    if (n < ph_limit(PH_LIMIT_LOADED_DRIVERS))
+        return false;
+    ph_limit_met(PH_LIMIT_LOADED_DRIVERS);
+    *err = (struct ph_load_error){.atom = "system_limit"};
+    return true;
 }
 
 /* A new driver from file (taken), listed; NULL and err. */
 static struct ph_driver *load_file(const char *name, const char *path, char *file, struct ph_load_error *err)
 {
+    if (too_many_drivers(err)) {
+        ph_free(file);
+        return NULL;
+    }
     struct ph_driver *d = ph_driver_new(name);
     d->path = ph_strdup(path ? path : "");
     d->file = realpath(file, NULL);
@@ -489,7 +512,7 @@ void ph_ddll_submit(struct ph_ddll_req *req)
 
 struct autoload {
     struct ph_job job;
-    void (*done)(void *arg, struct ph_driver *d);
+    void (*done)(void *arg, struct ph_driver *d, const char *why);
     void *arg;
     uint64_t conn;
     char name[];
@@ -500,24 +523,52 @@ static void run_autoload(struct ph_job *job)
     struct autoload *a = (struct autoload *)job;
     struct ph_driver *d = ph_driver_find(a->name, strlen(a->name), true);
     char *file = d ? NULL : ph_driver_path_find(a->name);
-    struct ph_load_error err;
-    char *resolved = file && !named(a->name) ? permitted(file, a->conn, &err) : NULL;
+    struct ph_load_error err = {.atom = "no_driver"};
+    char *resolved = file && !named(a->name) ? permitted(a->name, file, a->conn, &err) : NULL;
     ph_free(file);
     if (resolved && (d = load_file(a->name, NULL, resolved, &err))) {
         d->by_host = true;
         ph_driver_hold(d);
     }
-    a->done(a->arg, d);
+    a->done(a->arg, d, strcmp(err.atom, "system_limit") == 0 ? err.atom : "no_driver");
     ph_free(a);
 }
 
-void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d), void *arg)
+void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d, const char *why), void *arg)
 {
     struct autoload *a = ph_alloc(sizeof *a + len + 1);
     *a = (struct autoload){.job.run = run_autoload, .done = done, .arg = arg, .conn = conn};
     memcpy(a->name, name, len);
     a->name[len] = '\0';
     ph_lock_submit(lock, NULL, &a->job);
+}
+
+struct preload {
+    sem_t done;
+    bool loaded;
+};
+
+static void preloaded(void *arg, struct ph_driver *d, const char *why)
+{
+    struct preload *p = arg;
+    (void)why;
+    p->loaded = d != NULL;
+    if (d)
+        ph_driver_release(d);
+    sem_post(&p->done);
+}
+
+int ph_ddll_preload(const char *name)
+{
+    struct preload p = {.loaded = false};
+    sem_init(&p.done, 0, 0);
+    ph_ddll_autoload(0, name, strlen(name), preloaded, &p);
+    while (sem_wait(&p.done) && errno == EINTR)
+        ;
+    sem_destroy(&p.done);
+    if (!p.loaded)
+        ph_log(PH_LOG_ERROR, NULL, "driver %s cannot be preloaded", name);
+    return p.loaded ? 0 : -1;
 }
 
 struct forget_job {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -12,11 +13,32 @@ static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list and ev
 static TAILQ_HEAD(, ph_driver) drivers = TAILQ_HEAD_INITIALIZER(drivers);
 static void (*on_idle)(struct ph_driver *d);
 
+/* FNV-1a: spreads drivers over the async threads. */
+static unsigned hash(const char *name)
+{
+    unsigned h = 2166136261u;
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 16777619u;
+    return h;
+}
+
+static void apply_settings(struct ph_driver *d)
+{
+    struct ph_driver_settings s = ph_driver_settings_of(d->name);
+    ph_free(s.path);
+    d->one_lock = s.lock == PH_LOCK_OF_DRIVER;
+    d->async_offset = s.async_keys == PH_KEYS_OWN ? hash(d->name) : 0;
+    atomic_init(&d->max_ports, (unsigned)s.max_ports);
+    if (s.worker != PH_RUN_BY_PACE)
+        ph_lock_run_by(d->lock, s.worker);
+}
+
 struct ph_driver *ph_driver_new(const char *name)
 {
     struct ph_driver *d = ph_calloc(1, sizeof *d);
     d->name = ph_strdup(name);
     d->lock = ph_lock_new(ph_reactor_first(), NULL);
+    apply_settings(d);
     LIST_INIT(&d->users);
     TAILQ_INIT(&d->waiters);
     return d;
@@ -135,6 +157,28 @@ bool ph_driver_is_listed(const struct ph_driver *wanted)
             break;
     pthread_mutex_unlock(&mu);
     return d != NULL;
+}
+
+bool ph_driver_take_port(struct ph_driver *d)
+{
+    if (atomic_fetch_add(&d->ports, 1) < (int)atomic_load_explicit(&d->max_ports, memory_order_relaxed))
+        return true;
+    atomic_fetch_sub(&d->ports, 1);
+    ph_count(PH_COUNT_DRIVER_PORTS, 1);
+    return false;
+}
+
+static void apply_max_ports(struct ph_driver *d, void *arg)
+{
+    struct ph_driver_settings s = ph_driver_settings_of(d->name);
+    (void)arg;
+    ph_free(s.path);
+    atomic_store_explicit(&d->max_ports, (unsigned)s.max_ports, memory_order_relaxed);
+}
+
+void ph_drivers_apply_settings(void)
+{
+    ph_driver_each(apply_max_ports, NULL);
 }
 
 static void unlist(struct ph_driver *d)

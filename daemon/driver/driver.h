@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/list.h"
+#include "driver/settings.h"
 #include "sched/sched.h"
 
 LIST_HEAD(ph_users, ph_user);
@@ -29,6 +31,9 @@ struct ph_driver {
     atomic_int holds;            /* ports + async jobs + deferred stop_select + look-ups; drops to 0 only under the list's mutex */
     atomic_int ports;
     enum ph_driver_status status; /* guarded by the list's mutex */
+    bool one_lock;          /* these three from its settings: no port locking whatever its flags say */
+    unsigned async_offset;  /* its async keys count from here */
+    atomic_uint max_ports;
     bool linked_in;         /* add_driver_entry, never unloaded by users */
     bool kill_ports;        /* given with the first load */
     bool by_host;           /* found in the driver path for an open, not loaded by a user */
@@ -39,6 +44,11 @@ struct ph_driver {
     struct ph_users users;  /* these two: only in jobs of the registry's lock (ddll.c) */
     struct ph_waiters waiters;
 };
+
+static inline bool ph_driver_has_port_locking(const struct ph_driver *d)
+{
+    return (d->entry.driver_flags & ERL_DRV_FLAG_USE_PORT_LOCKING) && !d->one_lock;
+}
 
 /* What went wrong with a load: an atom, or an open_error with its number (see ph_open_error_text). */
 struct ph_load_error {
@@ -63,6 +73,9 @@ void ph_driver_list(struct ph_driver *d);                    /* in front of all 
 /* Both: false, and nothing done, if something holds it. */
 bool ph_driver_unlist_if_idle(struct ph_driver *d);
 bool ph_driver_bar_if_idle(struct ph_driver *d); /* for a reload: nothing may open it while its code is changed */
+/* One more port, or false if it has as many as it may: any thread, with a hold. atomic_fetch_sub(&d->ports, 1) takes it back. */
+bool ph_driver_take_port(struct ph_driver *d);
+void ph_drivers_apply_settings(void); /* the settings have changed: those that may change for loaded drivers do */
 void ph_driver_set_status(struct ph_driver *d, enum ph_driver_status status);
 void ph_driver_each(void (*fn)(struct ph_driver *d, void *arg), void *arg); /* under the list's mutex */
 bool ph_driver_is_listed(const struct ph_driver *d); /* d may be a stale address */
@@ -83,11 +96,11 @@ const char *ph_open_error_text(int number);
 
 /* --- path.c: where drivers may come from --- */
 
-void ph_driver_path_add(const char *dir); /* at start only */
-/* "dir/name.so" of the first directory in the driver path that has it; malloc'd, or NULL. */
+void ph_driver_path_set(const struct ph_strings *path); /* copies */
+/* The file that is configured for the driver, else "dir/name.so" of the first directory in the driver path that has it; malloc'd, or NULL. */
 char *ph_driver_path_find(const char *name);
-/* The file with links resolved (malloc'd), if it lies in a directory of the driver path and neither can be written by others. NULL otherwise: *why
+/* The file with links resolved (malloc'd), if it lies in a directory of the driver path (or is what is configured for driver name) and neither can be written by others. NULL otherwise: *why
  * says so (static text), or is NULL if the file cannot be resolved (errno). What is opened must be the result, not what was asked for. */
-char *ph_driver_path_resolve(const char *file, const char **why);
+char *ph_driver_path_resolve(const char *name, const char *file, const char **why);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The driver path: which directories the daemon loads drivers from on behalf of clients it need not trust. Set at start, then read-only. */
-#include <errno.h>
+/* The driver path: which directories the daemon loads drivers from on behalf of clients it need not trust. Any thread that may wait for files. */
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,26 +12,31 @@
 #include "base/mem.h"
 #include "driver/driver.h"
 
-static char **dirs; /* as given; resolved when used, since a link may be moved to a new release */
-static size_t dir_count;
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards dirs; held while files are looked at, so never taken on a reactor but at start */
+static struct ph_strings dirs; /* as given; resolved when used, since a link may be moved to a new release */
 
-void ph_driver_path_add(const char *dir)
+void ph_driver_path_set(const struct ph_strings *path)
 {
-    dirs = ph_realloc(dirs, (dir_count + 1) * sizeof *dirs);
-    dirs[dir_count++] = ph_strdup(dir);
+    pthread_mutex_lock(&mu);
+    ph_strings_clear(&dirs);
+    for (size_t i = 0; i < path->n; i++)
+        ph_strings_add(&dirs, path->v[i], strlen(path->v[i]));
+    pthread_mutex_unlock(&mu);
 }
 
 char *ph_driver_path_find(const char *name)
 {
-    char file[PATH_MAX];
-    if (strchr(name, '/'))
-        return NULL;
-    for (size_t i = 0; i < dir_count; i++) {
-        int n = snprintf(file, sizeof file, "%s/%s.so", dirs[i], name);
+    char file[PATH_MAX], *found = ph_driver_settings_of(name).path;
+    if (found || strchr(name, '/'))
+        return found;
+    pthread_mutex_lock(&mu);
+    for (size_t i = 0; i < dirs.n && !found; i++) {
+        int n = snprintf(file, sizeof file, "%s/%s.so", dirs.v[i], name);
         if (n > 0 && (size_t)n < sizeof file && access(file, F_OK) == 0)
-            return ph_strdup(file);
+            found = ph_strdup(file);
     }
-    return NULL;
+    pthread_mutex_unlock(&mu);
+    return found;
 }
 
 static bool trusted(const char *path)
@@ -43,13 +48,24 @@ static bool trusted(const char *path)
 static bool is_driver_dir(const char *dir)
 {
     char resolved[PATH_MAX];
-    for (size_t i = 0; i < dir_count; i++)
-        if (realpath(dirs[i], resolved) && strcmp(resolved, dir) == 0)
-            return true;
-    return false;
+    bool is = false;
+    pthread_mutex_lock(&mu);
+    for (size_t i = 0; i < dirs.n && !is; i++)
+        is = realpath(dirs.v[i], resolved) && strcmp(resolved, dir) == 0;
+    pthread_mutex_unlock(&mu);
+    return is;
 }
 
-char *ph_driver_path_resolve(const char *file, const char **why)
+/* Is this the file that the configuration names for the driver? */
+static bool is_driver_file(const char *name, const char *file)
+{
+    char *path = ph_driver_settings_of(name).path;
+    bool is = path && strcmp(path, file) == 0;
+    ph_free(path);
+    return is;
+}
+
+char *ph_driver_path_resolve(const char *name, const char *file, const char **why)
 {
     char *resolved = realpath(file, NULL), *slash;
     *why = NULL;
@@ -59,7 +75,7 @@ char *ph_driver_path_resolve(const char *file, const char **why)
         *why = "the file belongs to another user or others may write it";
     slash = strrchr(resolved, '/');
     *slash = '\0';
-    if (!*why && !is_driver_dir(slash == resolved ? "/" : resolved))
+    if (!*why && !is_driver_file(name, file) && !is_driver_dir(slash == resolved ? "/" : resolved))
         *why = "not in a directory of the driver path";
     if (!*why && !trusted(slash == resolved ? "/" : resolved))
         *why = "the directory belongs to another user or others may write it";

@@ -8,19 +8,18 @@
 #include <string.h>
 
 #include "base/bin.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "peer/peer_struct.h"
 #include "term/words.h"
 
-#define UNSENT_HIGH (8u << 20)   /* bytes: from here the connection is not read, its ports get no input */
-#define UNSENT_LOW (2u << 20)
-#define UNSENT_MAX (512u << 20)  /* bytes: a client this far behind is cut off */
-#define CHARGED_HIGH (16u << 20) /* bytes of unprocessed requests */
-#define CHARGED_LOW (4u << 20)
-#define KEPT_MAX (128u << 20)    /* bytes of names and set_data */
-#define MAX_NAMES 1024u          /* nodes, mostly: what one client can add to tables that never shrink */
+/* Bytes: above HIGH the connection is not read (and its ports get no input, if it is the unsent ones) until they are down to LOW. */
+#define UNSENT_HIGH ph_limit(PH_LIMIT_UNSENT_PAUSE_BYTES)
+#define UNSENT_LOW (UNSENT_HIGH / 4)
+#define CHARGED_HIGH ph_limit(PH_LIMIT_REQUEST_BYTES)
+#define CHARGED_LOW (CHARGED_HIGH / 4)
 #define MAX_GRANTS 64u
 #define KEEP_BUFFER (256u << 10) /* a thread's frame buffer that grew over this is given back */
 
@@ -37,7 +36,7 @@ struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const
     struct ph_peer *p = ph_calloc(1, sizeof *p);
     atomic_init(&p->refs, 1);
     atomic_init(&p->origin, PH_ORIGIN_NONE);
-    atomic_init(&p->names, MAX_NAMES);
+    atomic_init(&p->names, (unsigned)ph_limit(PH_LIMIT_NEW_NAMES));
     p->id = id;
     p->reactor = r;
     p->owner = *owner;
@@ -105,8 +104,9 @@ atomic_uint *ph_peer_names(struct ph_peer *p)
 
 bool ph_peer_keep(struct ph_peer *p, size_t bytes)
 {
-    if (atomic_fetch_add_explicit(&p->kept, bytes, memory_order_relaxed) + bytes <= KEPT_MAX)
+    if (atomic_fetch_add_explicit(&p->kept, bytes, memory_order_relaxed) + bytes <= ph_limit(PH_LIMIT_KEPT_BYTES))
         return true;
+    ph_limit_met(PH_LIMIT_KEPT_BYTES);
     ph_peer_unkeep(p, bytes);
     return false;
 }
@@ -184,6 +184,7 @@ static void schedule_flush(struct ph_peer *p)
 
 static void overflow(struct ph_peer *p)
 {
+    ph_limit_met(PH_LIMIT_UNSENT_BYTES);
     atomic_store(&p->overflow, true);
     atomic_store(&p->mute, true);
 }
@@ -196,7 +197,7 @@ void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
         ph_log(PH_LOG_ERROR, NULL, "conn %llu: a frame of %zu bytes cannot be sent", (unsigned long long)p->id, total);
     else if (ph_peer_is_open(p) && !atomic_load_explicit(&p->mute, memory_order_relaxed)) {
         pthread_mutex_lock(&p->out_mu);
-        if (atomic_fetch_add_explicit(&p->unsent, total, memory_order_relaxed) > UNSENT_MAX)
+        if (atomic_fetch_add_explicit(&p->unsent, total, memory_order_relaxed) > ph_limit(PH_LIMIT_UNSENT_BYTES))
             overflow(p);
         if (append_frame(p->out, w))
             ph_fatal("out of memory for output");
@@ -308,10 +309,12 @@ void ph_peer_discharge(struct ph_peer *p, size_t bytes)
 bool ph_peer_may_read(const struct ph_peer *cp)
 {
     struct ph_peer *p = (struct ph_peer *)(uintptr_t)cp;
-    if (atomic_load(&p->unsent) <= UNSENT_HIGH && atomic_load(&p->charged) <= CHARGED_HIGH)
+    bool many_unsent = atomic_load(&p->unsent) > UNSENT_HIGH;
+    if (!many_unsent && atomic_load(&p->charged) <= CHARGED_HIGH)
         return true;
     /* Sequentially consistent with the loads in maybe_drained and discharge: either they see held_back, or we see the low counts. */
-    atomic_store(&p->held_back, true);
+    if (!atomic_exchange(&p->held_back, true))
+        ph_limit_met(many_unsent ? PH_LIMIT_UNSENT_PAUSE_BYTES : PH_LIMIT_REQUEST_BYTES);
     if (atomic_load(&p->unsent) > UNSENT_LOW || atomic_load(&p->charged) > CHARGED_LOW)
         return false;
     return atomic_exchange(&p->held_back, false);

@@ -62,7 +62,12 @@ long ph_port_async(struct ph_port *p, unsigned *key, void (*invoke)(void *), voi
     a->invoke = invoke;
     a->free_fn = free_fn;
     a->data = data;
-    return ph_async_submit(key, &a->async);
+    unsigned n = ph_async_threads(), thread = 0;
+    if (key) {
+        *key %= n;
+        thread = (*key + p->driver->async_offset % n) % n;
+    }
+    return ph_async_submit(key ? &thread : NULL, &a->async);
 }
 
 int ph_port_async_cancel(long id)

@@ -58,7 +58,7 @@ static void write_os_pid(struct ph_wbuf *w, struct ph_port *p)
 
 static void write_locking(struct ph_wbuf *w, struct ph_port *p)
 {
-    ph_w_atom(w, p->driver->entry.driver_flags & ERL_DRV_FLAG_USE_PORT_LOCKING ? "port_level" : "driver_level");
+    ph_w_atom(w, ph_driver_has_port_locking(p->driver) ? "port_level" : "driver_level");
 }
 
 static void write_parallelism(struct ph_wbuf *w, struct ph_port *p)

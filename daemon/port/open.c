@@ -267,10 +267,10 @@ void ph_open_acknowledge(struct ph_port *p, ErlDrvData data)
 
 /* --- open --- */
 
-/* The driver is known: takes the hold; start() becomes the first job of the port's lock. */
+/* The driver is known and has counted the port: takes the hold; start() becomes the first job of the port's lock. */
 static void begin(struct ph_port *p, struct ph_driver *d)
 {
-    bool own_lock = (d->entry.driver_flags & ERL_DRV_FLAG_USE_PORT_LOCKING) != 0;
+    bool own_lock = ph_driver_has_port_locking(d);
     struct ph_lock *lock = own_lock ? ph_lock_new(ph_peer_reactor(p->peer), d->lock) : ph_lock_ref(d->lock);
     const struct ph_open_options *o = &p->opening->options;
     ph_port_set_driver(p, d);
@@ -323,13 +323,17 @@ static bool options_suit(const struct ph_driver *d, const struct ph_open_options
 }
 
 /* With a reference to the port, which it drops. */
-static void found(void *arg, struct ph_driver *d)
+static void found(void *arg, struct ph_driver *d, const char *why)
 {
     struct ph_port *p = arg;
-    if (d && options_suit(d, &p->opening->options)) {
+    if (d && !options_suit(d, &p->opening->options))
+        why = "badarg";
+    else if (d)
+        why = ph_driver_take_port(d) ? NULL : "system_limit";
+    if (!why) {
         begin(p, d);
     } else {
-        refuse(p, d ? "badarg" : "no_driver");
+        refuse(p, why);
         if (d)
             ph_driver_release(d);
     }
@@ -363,22 +367,26 @@ void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct
     *p->opening = (struct ph_opening){.options = *options, .tag_len = tag.len};
     memcpy(p->opening->tag, tag.p, tag.len);
     if (d)
-        found(p, d);
+        found(p, d, NULL);
     else
         ph_ddll_autoload(ph_peer_id(peer), name, driver_len, found, p);
 }
 
 struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_slice term, ErlDrvTermData owner, const char *name, ErlDrvData data)
 {
-    struct ph_port *p = ph_port_new(creator->peer, id, term, name, strlen(name));
-    if (!p)
+    struct ph_driver *d = creator->driver;
+    if (!ph_driver_take_port(d))
         return NULL;
-    if (!ph_peer_add_port(creator->peer, id, p)) {
+    struct ph_port *p = ph_port_new(creator->peer, id, term, name, strlen(name));
+    if (p && !ph_peer_add_port(creator->peer, id, p)) {
         ph_port_unlist(p);
         ph_port_unref(p);
+        p = NULL;
+    }
+    if (!p) {
+        atomic_fetch_sub(&d->ports, 1);
         return NULL;
     }
-    struct ph_driver *d = creator->driver;
     ph_driver_hold(d);
     ph_port_set_driver(p, d);
     atomic_store(&p->owner, owner);

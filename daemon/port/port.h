@@ -53,7 +53,8 @@ struct ph_port {
     char *name;               /* immutable: the command of open, NUL-terminated */
     struct ph_line *line;     /* line mode, or NULL */
     struct ph_opening *opening; /* options and tag of the open; NULL once it is answered (open.c) */
-    struct ph_ioq ioq;        /* guarded by the PDL if there is one */
+    struct ph_ioq ioq;        /* guarded by the PDL if there is one, like queue_overfull */
+    bool queue_overfull;      /* more than the limit was to be queued: the port is about to end */
     _Atomic(struct ph_pdl *) pdl;   /* the port's reference; set once in the lock */
     struct ph_timer *timer;   /* NULL until one is set */
     LIST_HEAD(, ph_port_monitor) monitors;
@@ -113,7 +114,7 @@ struct ph_port *ph_port_by_handle(uint64_t handle);
 void ph_ports_each(void (*fn)(struct ph_port *p, void *arg), void *arg); /* under the list's mutex: fn must be short */
 size_t ph_ports_count(void);
 void ph_w_port_term(struct ph_wbuf *w, ErlDrvTermData port); /* for ph_build */
-void ph_port_set_driver(struct ph_port *p, struct ph_driver *d); /* takes the hold */
+void ph_port_set_driver(struct ph_port *p, struct ph_driver *d); /* takes the hold, and what ph_driver_take_port gave */
 /* driver_unloaded, to every port that has the driver. Any thread; the driver may not be opened any more. */
 void ph_kill_ports_of(struct ph_driver *d);
 /* To this one, if its driver may not be opened any more: after ph_port_set_driver, since ph_kill_ports_of may have come before it. */

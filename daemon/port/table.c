@@ -144,7 +144,6 @@ void ph_port_set_driver(struct ph_port *p, struct ph_driver *d)
     pthread_mutex_lock(&list_mu);
     p->driver = d;
     pthread_mutex_unlock(&list_mu);
-    atomic_fetch_add(&d->ports, 1);
 }
 
 static void kill_unloaded(struct ph_port *p)

@@ -40,7 +40,7 @@ static void *work(void *arg)
     return NULL;
 }
 
-int ph_async_start(unsigned count)
+int ph_async_start(unsigned count, size_t stack)
 {
     threads = ph_calloc(count ? count : 1, sizeof *threads);
     for (; thread_count < count; thread_count++) {
@@ -50,7 +50,7 @@ int ph_async_start(unsigned count)
         STAILQ_INIT(&t->queue);
         char name[32];
         snprintf(name, sizeof name, "async-%u", thread_count);
-        int err = ph_thread_start(&t->thread, name, 0, work, t);
+        int err = ph_thread_start(&t->thread, name, stack, work, t);
         if (err)
             return err;
     }

@@ -20,6 +20,7 @@ static struct {
     pthread_cond_t more;
     struct ph_reactor **orphans; /* reactors without a thread */
     unsigned orphan_count, spares, reactors, ended;
+    size_t stack;
     pthread_t *threads;
     unsigned thread_count;
     bool stopping;
@@ -70,7 +71,7 @@ static int start_member(struct ph_reactor *r)
 {
     char name[32];
     snprintf(name, sizeof name, "reactor-%u", crew.thread_count + 1);
-    int err = ph_thread_start(&crew.threads[crew.thread_count], name, 0, member, r);
+    int err = ph_thread_start(&crew.threads[crew.thread_count], name, crew.stack, member, r);
     if (!err)
         crew.thread_count++;
     return err;
@@ -144,10 +145,11 @@ void ph_crew_watch(void)
 
 /* --- life --- */
 
-int ph_reactors_start(unsigned count)
+int ph_reactors_start(unsigned count, size_t stack)
 {
     int err = ph_reactor_create(count);
     crew.reactors = count;
+    crew.stack = stack;
     crew.orphans = ph_calloc(count, sizeof(struct ph_reactor *));
     crew.threads = ph_calloc(count - 1 + MAX_SPARES, sizeof *crew.threads);
     crew.seen = ph_calloc(count, sizeof *crew.seen);

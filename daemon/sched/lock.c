@@ -69,6 +69,11 @@ void ph_lock_force_worker(struct ph_lock *l)
     pthread_mutex_unlock(&l->mu);
 }
 
+void ph_lock_run_by(struct ph_lock *l, enum ph_run_by by)
+{
+    atomic_store_explicit(&l->run_by, by, memory_order_relaxed);
+}
+
 static struct ph_lock *pace(struct ph_lock *l)
 {
     return l->pace_of ? l->pace_of : l;
@@ -77,6 +82,9 @@ static struct ph_lock *pace(struct ph_lock *l)
 /* The low bit of avg_ns is the hysteresis: set while the driver counts as heavy. */
 static bool heavy(struct ph_lock *l)
 {
+    unsigned by = atomic_load_explicit(&pace(l)->run_by, memory_order_relaxed);
+    if (by != PH_RUN_BY_PACE)
+        return by == PH_RUN_ALWAYS_BY_WORKER;
     return l->forced_worker || (atomic_load_explicit(&pace(l)->avg_ns, memory_order_relaxed) & 1u);
 }
 

@@ -18,6 +18,7 @@ struct ph_lock {
     pthread_mutex_t mu; /* guards state, lanes and what is in them; a leaf of the lock order */
     enum ph_lock_state state;
     bool forced_worker;
+    atomic_uchar run_by; /* enum ph_run_by; also for the locks whose pace it is */
     STAILQ_HEAD(, ph_lane) lanes; /* that have jobs, but for the one that runs */
     struct ph_lane own;
     struct ph_lane *running; /* these two: only the runner's thread. An address only once `current` is empty */

@@ -172,8 +172,8 @@ static bool idle_now(struct ph_reactor *r)
 /* True: nothing waits, and whoever brings something from now on wakes this thread. */
 static bool may_sleep(struct ph_reactor *r)
 {
-    if (!STAILQ_EMPTY(&r->ready))
-        return false;
+    if (!STAILQ_EMPTY(&r->ready) || atomic_load_explicit(&stopping, memory_order_acquire))
+        return false; /* the wake-up for the end may have been taken by a look */
     pthread_mutex_lock(&r->mu);
     bool idle = STAILQ_EMPTY(&r->inbox_tasks) && STAILQ_EMPTY(&r->inbox_locks) && STAILQ_EMPTY(&r->turn_end);
     r->awake = !idle;

@@ -42,6 +42,9 @@ void ph_lane_init(struct ph_lane *lane);
 struct ph_lock *ph_lock_new(struct ph_reactor *home, struct ph_lock *pace_of);
 struct ph_lock *ph_lock_ref(struct ph_lock *l);
 void ph_lock_unref(struct ph_lock *l);
+/* From now on, whatever the pace; for a driver's lock also of those whose pace it is. The administrator's word: NEVER goes before ph_lock_force_worker. */
+enum ph_run_by { PH_RUN_BY_PACE, PH_RUN_ALWAYS_BY_WORKER, PH_RUN_NEVER_BY_WORKER };
+void ph_lock_run_by(struct ph_lock *l, enum ph_run_by by);
 void ph_lock_force_worker(struct ph_lock *l); /* from now on, whatever the pace: {parallelism,true}, loading of drivers */
 
 /* Appends the job (taken) to the lane; NULL: the lock's own. Any thread, never blocks, never runs the job itself: jobs run in the current turn
@@ -61,7 +64,8 @@ struct ph_task { /* something for a reactor to do that enters no driver */
     void (*run)(struct ph_task *task); /* takes the task */
 };
 
-int ph_reactors_start(unsigned count);            /* 0 or errno; the calling thread is one of those that run them, see ph_reactor_main */
+/* For all three kinds of threads: stack in bytes, 0 for the system's default; 0 or errno. */
+int ph_reactors_start(unsigned count, size_t stack); /* the calling thread is one of those that run them, see ph_reactor_main */
 void ph_reactors_poll(unsigned microseconds, unsigned at_once); /* before start: how long they poll before they sleep (0: not at all), how many at a time */
 void ph_reactor_main(void);                       /* until ph_reactors_stop, and all have ended */
 void ph_reactors_stop(void);                      /* any thread: makes ph_reactor_main return; then ph_reactors_join */
@@ -77,7 +81,7 @@ void ph_reactor_take_lock(struct ph_reactor *r, struct ph_lock *l); /* for lock.
 
 /* --- workers (worker.c) --- */
 
-int ph_workers_start(unsigned count);
+int ph_workers_start(unsigned count, size_t stack);
 void ph_workers_stop(void); /* lets what is queued run, then joins */
 void ph_worker_take_lock(struct ph_lock *l); /* for lock.c */
 
@@ -88,7 +92,7 @@ struct ph_async_job {
     void (*invoke)(struct ph_async_job *job); /* on the async thread; takes the job */
     long id;
 };
-int ph_async_start(unsigned count);              /* with 0 nothing may be submitted */
+int ph_async_start(unsigned count, size_t stack); /* with 0 nothing may be submitted */
 void ph_async_stop(void);                       /* runs what is queued, then joins */
 /* Queues the job (taken) for the thread *key modulo their number (*key is set to that), or the next one if key is NULL. Its id, > 0. */
 long ph_async_submit(unsigned *key, struct ph_async_job *job);

@@ -17,6 +17,7 @@ static struct {
     struct ph_locks queue;
     bool stopping;
     unsigned n, base; /* threads now, and at the start */
+    size_t stack;
     pthread_t *threads;
     uint64_t taken, seen; /* locks taken so far, and when the watch looked last */
 } pool = {.mu = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .queue = STAILQ_HEAD_INITIALIZER(pool.queue)};
@@ -57,17 +58,18 @@ static int start_one(void)
 {
     char name[32];
     snprintf(name, sizeof name, "worker-%u", pool.n);
-    int err = ph_thread_start(&pool.threads[pool.n], name, 0, work, NULL);
+    int err = ph_thread_start(&pool.threads[pool.n], name, pool.stack, work, NULL);
     if (!err)
         pool.n++;
     return err;
 }
 
-int ph_workers_start(unsigned count)
+int ph_workers_start(unsigned count, size_t stack)
 {
     int err = 0;
     pthread_mutex_lock(&pool.mu);
     pool.base = count;
+    pool.stack = stack;
     pool.threads = ph_calloc(count + MAX_EXTRA, sizeof *pool.threads);
     while (pool.n < count && !err)
         err = start_one();

@@ -8,6 +8,7 @@
  * arrays together are smaller than the one in use. */
 #include "term/intern.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
 
 #define FIRST_SLOTS 256u
@@ -87,6 +88,8 @@ static bool allowed(atomic_uint *allowance)
     unsigned left = allowance ? atomic_load_explicit(allowance, memory_order_relaxed) : 1;
     while (left && allowance && !atomic_compare_exchange_weak_explicit(allowance, &left, left - 1, memory_order_relaxed, memory_order_relaxed))
         ;
+    if (left == 0)
+        ph_limit_met(PH_LIMIT_NEW_NAMES);
     return left > 0;
 }
 

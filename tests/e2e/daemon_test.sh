@@ -55,7 +55,8 @@ ok $? "an argument is refused"
 refuses 2 "unknown level 'loud'" --stdio --log-level loud
 ok $? "an unknown log level is refused"
 refuses 2 "'1025' is no number" --stdio --async-threads 1025 && refuses 2 "'' is no number" --stdio --async-threads '' &&
-  refuses 2 "'-1' is no number" --stdio --async-threads -1 && refuses 2 "'2x' is no number" --stdio --async-threads 2x
+  refuses 2 "'-1' is no number" --stdio --async-threads -1 && refuses 2 "'2x' is no number" --stdio --async-threads 2x &&
+  refuses 2 "'1001' is no number" --stdio --busy-poll-us 1001
 ok $? "a number of async threads that cannot be is refused"
 refuses 2 "only one of" --stdio --nouse-stdio
 ok $? "--stdio and --nouse-stdio exclude each other"

@@ -97,7 +97,7 @@ static void answer(struct ph_cur c, struct ph_wbuf *w)
 
     port_term = take_counted(&c);
     env.port = ph_port_word(1);
-    if (ph_pid_word(pid, &env.caller) || ph_pid_word(pid, &env.connected) || ts_read(&s, &env, c.p, (size_t)(c.end - c.p)))
+    if (ph_pid_word(pid, NULL, &env.caller) || ph_pid_word(pid, NULL, &env.connected) || ts_read(&s, &env, c.p, (size_t)(c.end - c.p)))
         exit(2);
     ph_w_version(w);
     result = ph_build_check(s.words, s.n);

@@ -37,7 +37,7 @@ static struct ph_async_job *job(int i)
 
 static void start(unsigned count)
 {
-    ck_assert_int_eq(ph_async_start(count), 0);
+    ck_assert_int_eq(ph_async_start(count, 0), 0);
     ck_assert_uint_eq(ph_async_threads(), count);
 }
 

@@ -79,8 +79,8 @@ static void stop(struct step *step)
 static void start(unsigned reactors, unsigned workers)
 {
     evthread_use_pthreads();
-    ck_assert_int_eq(ph_reactors_start(reactors), 0);
-    ck_assert_int_eq(ph_workers_start(workers), 0);
+    ck_assert_int_eq(ph_reactors_start(reactors, 0), 0);
+    ck_assert_int_eq(ph_workers_start(workers, 0), 0);
     lock = ph_lock_new(ph_reactor_first(), NULL);
 }
 

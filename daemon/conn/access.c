@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may connect over a listener, and what for. Any thread: what is here does not change. */
+#include "conn/access.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define MAX_GROUPS 1024 /* supplementary groups of a client that are looked at */
+
+struct ph_access *ph_access_new(void)
+{
+    struct ph_access *a = ph_calloc(1, sizeof *a);
+    atomic_init(&a->refs, 1);
+    return a;
+}
+
+struct ph_access *ph_access_ref(struct ph_access *a)
+{
+    atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
+    return a;
+}
+
+void ph_access_unref(struct ph_access *a)
+{
+    if (!a || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    ph_free(a->unix_path);
+    ph_free(a->tcp);
+    ph_ids_clear(&a->uids);
+    ph_ids_clear(&a->gids);
+    ph_strings_clear(&a->open);
+    ph_free(a);
+}
+
+static bool in_group(const struct ph_access *a, int fd)
+{
+    gid_t groups[MAX_GROUPS];
+    socklen_t len = sizeof groups;
+    if (a->gids.n == 0 || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len))
+        return false;
+    for (size_t i = 0; i < len / sizeof *groups; i++)
+        if (ph_ids_have(&a->gids, groups[i]))
+            return true;
+    return false;
+}
+
+bool ph_access_admits(const struct ph_access *a, int fd)
+{
+    struct ucred cred;
+    socklen_t len = sizeof cred;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+        return false;
+    return cred.uid == geteuid() || cred.uid == 0 || ph_ids_have(&a->uids, cred.uid) || ph_ids_have(&a->gids, cred.gid) || in_group(a, fd);
+}
+
+bool ph_access_may_open(const struct ph_access *a, const char *name, size_t len)
+{
+    return ph_strings_have(&a->open, "*", 1) || ph_strings_have(&a->open, name, len);
+}

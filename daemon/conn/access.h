@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One listener as it is configured: where it listens, who may connect, and what those who do may ask for. Immutable once it is complete,
+ * reference-counted: the configuration, the listener and each of its connections hold one. */
+#ifndef PH_ACCESS_H
+#define PH_ACCESS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+#define PH_NOBODY UINT32_MAX /* no user or group given */
+
+struct ph_access {
+    atomic_uint refs;
+    char *unix_path;        /* one of these two; NULL both: stdio */
+    char *tcp;              /* "HOST:PORT" */
+    uint64_t mode;          /* these three: of the unix socket's file */
+    uint32_t owner, group;
+    struct ph_ids uids, gids; /* may connect, besides the daemon's own user and root */
+    bool load;              /* may load and unload drivers */
+    struct ph_strings open; /* drivers of which it may open ports; "*": of all */
+    bool all_ports;         /* may see other connections' ports */
+};
+
+struct ph_access *ph_access_new(void); /* one reference, all fields 0 */
+struct ph_access *ph_access_ref(struct ph_access *a);
+void ph_access_unref(struct ph_access *a);
+/* May the process at the other end of the unix socket connect? */
+bool ph_access_admits(const struct ph_access *a, int fd);
+/* May ports of the driver be opened? name: len bytes. */
+bool ph_access_may_open(const struct ph_access *a, const char *name, size_t len);
+
+#endif

@@ -1,0 +1,240 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The configuration of porthostd from the outside: checking, starting, options over it, who may do what, reading it again. Prints TAP lines and
+# "N passed, N failed".
+set -u
+daemon=${PORTHOSTD:-build/porthostd}
+ctl=${PORTHOSTCTL:-build/porthostctl}
+drivers=$(realpath "${DRIVERS:-build/drivers}")
+dir=$(mktemp -d)
+chmod 755 "$dir"
+n=0 failed=0
+pids=()
+trap 'kill -KILL "${pids[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
+
+ok() { # STATUS NAME
+  n=$((n + 1))
+  if [ "$1" -eq 0 ]; then
+    echo "ok $n - $2"
+  else
+    failed=$((failed + 1))
+    echo "not ok $n - $2"
+    sed 's/^/# /' "$dir/err" "$dir/o" 2>/dev/null
+  fi
+}
+
+await() { # COMMAND...: until it succeeds, at most some seconds
+  for _ in $(seq 200); do
+    "$@" && return 0
+    sleep 0.05
+  done
+  return 1
+}
+
+config() { # TEXT: becomes the file, in one step
+  printf '%s\n' "$1" >"$dir/next" && mv "$dir/next" "$dir/c.json"
+}
+
+start() { # OPTION...: a daemon in the background that listens at $dir/s; its pid in $pid
+  "$daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err" &
+  pid=$!
+  pids+=("$pid")
+  await test -S "$dir/s"
+}
+
+stop() {
+  kill -TERM "$pid"
+  wait "$pid"
+}
+
+refuses() { # STATUS TEXT OPTION...: ends with that status and says that
+  local want=$1 text=$2
+  shift 2
+  timeout 20 "$daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err"
+  [ $? -eq "$want" ] && grep -qF -- "$text" "$dir/err"
+}
+
+client() { # ARGUMENT...: porthostctl at $dir/s, output in $dir/o
+  timeout 20 "$ctl" --unix "$dir/s" "$@" >"$dir/o" 2>&1
+}
+
+says() { # TEXT: in what client printed
+  grep -qF -- "$1" "$dir/o"
+}
+
+logged() { # TEXT
+  await grep -qF -- "$1" "$dir/err"
+}
+
+reload() { # TEXT [LOGGED]: another configuration
+  config "$1"
+  : >"$dir/err"
+  kill -HUP "$pid"
+  logged "${2:-the configuration has been read again}"
+}
+
+# --- checking ---
+
+"$daemon" --check-config conf/porthostd.json >"$dir/out" 2>"$dir/err" && grep -qx "conf/porthostd.json: no errors" "$dir/out" && [ ! -s "$dir/err" ]
+ok $? "--check-config finds no errors in the sample"
+config '{"listeners": [{"unix": "/x"}],
+"reactors": 0,
+"drivers": {"a_drv": {"worker": 1}}, "log": {"levl": 1}}'
+refuses 1 "$dir/c.json:2: reactors: expected an integer from 1 to 64 or \"auto\", found 0" --check-config "$dir/c.json" &&
+  grep -qF "$dir/c.json:3: drivers.a_drv.worker: expected" "$dir/err" && grep -qF "$dir/c.json:3: log.levl: unknown key" "$dir/err" && [ ! -s "$dir/out" ]
+ok $? "--check-config tells file, line and key of every error, with status 1"
+refuses 1 "$dir/c.json:2: reactors" --check-config --config "$dir/c.json"
+ok $? "--check-config checks the file that --config names"
+refuses 1 "No such file" --check-config "$dir/none.json"
+ok $? "--check-config refuses a file that is not there"
+refuses 2 "unexpected argument" --check-config "$dir/c.json" x
+ok $? "--check-config takes one file"
+config '{"listeners": []}'
+refuses 1 "$dir/c.json: listeners: expected at least one" --config "$dir/c.json"
+ok $? "a configuration without listeners is refused"
+
+# --- starting ---
+
+status=0
+for wrong in '{"listeners": [{"unix": "'"$dir"'/s"}], "reactors": 0}' '{"listeners": [{"unix": "'"$dir"'/s"}]' '[]' '""' 'listeners = 1' '{"listeners": {}}' \
+  '{"listeners": [{"unix": "'"$dir"'/s"}], "limits": {"frame_bytes": 1}}' '{"listeners": [{"unix": "'"$dir"'/s", "mode": "rw"}]}'; do
+  config "$wrong"
+  refuses 1 "$dir/c.json:" --config "$dir/c.json" && [ ! -e "$dir/s" ] || status=1
+done
+ok $status "with an error in its configuration it does not start"
+config '{"listeners": [{"unix": "'"$dir"'/s"}, {"unix": "'"$dir"'/none/s"}]}'
+refuses 1 "$dir/none/s: No such file" --config "$dir/c.json" && [ ! -e "$dir/s" ]
+ok $? "if one listener cannot be opened it does not start, and no other stays"
+config '{"listeners": [{"tcp": "192.0.2.1:1"}]}'
+refuses 1 "tcp 192.0.2.1:1: not a loopback address" --config "$dir/c.json"
+ok $? "nor with a TCP address that is no loopback address"
+config '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$drivers"'"], "drivers": {"none_drv": {"preload": true}}}'
+refuses 1 "driver none_drv cannot be preloaded" --config "$dir/c.json" && [ ! -e "$dir/s" ]
+ok $? "nor if a driver cannot be preloaded"
+config '{"listeners": [{"unix": "'"$dir"'/s", "mode": "0666"}], "driver_path": ["'"$drivers"'"], "drivers": {"echo_drv": {"preload": true}}}'
+start --config "$dir/c.json" && client drivers && says echo_drv
+ok $? "a driver that is to be preloaded is there when it listens"
+[ "$(stat -c %a "$dir/s")" = 666 ]
+ok $? "the unix socket has the mode of the configuration"
+client open crunch_drv command 9 wait 100 && says prime
+client open crunch_drv close
+ok $? "drivers are found in the configured directories"
+stop && [ ! -e "$dir/s" ]
+ok $? "and SIGTERM ends it in order"
+
+config '{"listeners": [{"unix": "'"$dir"'/none/x"}], "driver_path": ["/none"], "log": {"level": "error"}, "async_threads": 3}'
+start --config "$dir/c.json" --unix "$dir/s" --driver-path "$drivers" --log-level info && client open echo_drv close && grep -q "info" "$dir/err"
+ok $? "options override listeners, driver path and log level"
+client stats && says "async_threads => 3"
+ok $? "and leave the rest"
+stop
+config '{"limits": {"frame_bytes": 2000}}'
+printf '\0\0\0\021\203h\003w\005helloa\001t\0\0\0\0\0\0\0\013\203h\002w\004pinga\001' >"$dir/frames"
+timeout 20 "$daemon" --stdio --config "$dir/c.json" <"$dir/frames" >"$dir/out" 2>"$dir/err" && grep -q pong "$dir/out"
+ok $? "--stdio takes the place of listeners"
+
+# --- who may do what ---
+
+mkdir "$dir/apart" && cp "$drivers/echo_drv.so" "$dir/apart/other_name.so"
+config '{"listeners": [{"unix": "'"$dir"'/s", "load": false, "open": ["echo_drv"], "all_ports": false}, {"unix": "'"$dir"'/s2"}],
+  "driver_path": ["'"$drivers"'"], "drivers": {"echo_drv": {"path": "'"$dir"'/apart/other_name.so"}}}'
+start --config "$dir/c.json"
+! client load crunch_drv && says not_permitted
+ok $? "a client that may not load drivers is refused"
+! client unload crunch_drv && says not_permitted
+ok $? "nor may it unload any"
+client open crunch_drv close
+says eacces && ! says "{ok,open"
+ok $? "a driver that it may not open is eacces"
+client open "echo_drv with arguments" command hi wait 100 && says hi
+ok $? "one that it may open is opened, from the file that is configured"
+client stats && says "not_permitted => 3"
+ok $? "what was refused is counted"
+mkfifo "$dir/shell"
+"$ctl" --unix "$dir/s2" shell <"$dir/shell" >"$dir/shell.out" 2>&1 &
+pids+=($!)
+exec 7>"$dir/shell"
+echo "a = open echo_drv" >&7
+await grep -q "open" "$dir/shell.out"
+client ports --all && ! says echo_drv
+ok $? "a client that may see its own ports only sees no other"
+timeout 20 "$ctl" --unix "$dir/s2" ports --all >"$dir/o" 2>&1 && says echo_drv
+ok $? "one of another listener sees all"
+timeout 20 "$ctl" --unix "$dir/s2" load crunch_drv >"$dir/o" 2>&1
+ok $? "and may load"
+exec 7>&-
+stop
+chmod 777 "$dir/apart"
+start --config "$dir/c.json"
+! client open echo_drv close && logged "others may write"
+ok $? "a configured file in a directory that others may write is refused"
+stop
+chmod 755 "$dir/apart"
+
+if [ "$(id -u)" -eq 0 ]; then
+  cp "$ctl" "$dir/ctl" # where another user can reach it
+  as() { # UID GID GROUPS ARGUMENT...
+    local who=(--reuid "$1" --regid "$2" --groups "$3")
+    shift 3
+    timeout 20 setpriv "${who[@]}" "$dir/ctl" --unix "$dir/s" "$@" >"$dir/o" 2>&1
+  }
+  config '{"listeners": [{"unix": "'"$dir"'/s", "mode": "0666", "uids": [4001], "gids": [4002, "daemon"], "group": 4002}]}'
+  start --config "$dir/c.json"
+  [ "$(stat -c %g "$dir/s")" = 4002 ]
+  ok $? "the unix socket has the group of the configuration"
+  ! as 4009 4009 4009 ping && logged "the client runs as a user who is not admitted"
+  ok $? "a user who is not named is refused"
+  as 4001 4009 4009 ping && says pong
+  ok $? "a user who is named is admitted"
+  as 4009 4002 4009 ping && says pong
+  ok $? "so is one in a group that is named"
+  as 4009 4009 4009,1 ping && says pong
+  ok $? "also as a supplementary group"
+  stop
+fi
+
+# --- reading it again ---
+
+base='{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$drivers"'"]'
+config "$base}"
+start --config "$dir/c.json"
+reload "$base"', "limits": {"frame_bytes": 5000}, "log": {"level": "debug"}}' && client info && says "max_frame => 5000" && grep -q "info \[conn" "$dir/err"
+ok $? "SIGHUP: limits and log level change"
+reload "$base"', "limits": {"frame_bytes": 6000}, "log": {"level": "nonsense"}}' "stays as it was" && grep -qF "$dir/c.json:1: log.level: expected" "$dir/err" &&
+  client info && says "max_frame => 5000"
+ok $? "a file with an error changes nothing, and the log says so"
+reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"unix": "'"$dir"'/none/s"}], "limits": {"frame_bytes": 6000}}' "stays as it was" &&
+  client info && says "max_frame => 5000"
+ok $? "nor does one whose listeners cannot be opened"
+reload "$base"', "drivers": {"none_drv": {"preload": true}}, "limits": {"frame_bytes": 6000}}' "stays as it was" && client info && says "max_frame => 5000"
+ok $? "nor does one with a driver that cannot be preloaded"
+reload "$base"', "reactors": 3, "stack_kib": {"worker": 1024}}' && logged "reactors has changed: that needs a restart" &&
+  logged "stack_kib.worker has changed: that needs a restart" && client info && says "max_frame => 134217728"
+ok $? "what needs a restart is named, the rest is in force"
+reload "$base"', "drivers": {"echo_drv": {"preload": true}}}' && client drivers && says echo_drv && ! grep -q "has changed" "$dir/err"
+ok $? "a driver is preloaded"
+reload '{"listeners": [{"unix": "'"$dir"'/s", "open": []}, {"unix": "'"$dir"'/s2", "mode": "0600"}]}' && [ -S "$dir/s2" ] &&
+  timeout 20 "$ctl" --unix "$dir/s2" ping >"$dir/o" 2>&1
+ok $? "a new listener is opened"
+client open echo_drv close
+says eacces
+ok $? "the rights of the other have changed"
+reload '{"listeners": [{"unix": "'"$dir"'/s", "mode": "0640"}]}' && [ ! -e "$dir/s2" ] && [ "$(stat -c %a "$dir/s")" = 640 ] && client ping
+ok $? "a listener that is not in the file any more is closed, the mode of the other changes"
+rm "$dir/c.json"
+: >"$dir/err"
+kill -HUP "$pid" && logged "stays as it was" && client ping
+ok $? "without a file all stays"
+config "$base}"
+for _ in $(seq 50); do kill -HUP "$pid"; done
+logged "has been read again" && client ping
+ok $? "many signals at once do no harm"
+stop && [ ! -e "$dir/s" ]
+ok $? "and it ends in order"
+start --unix "$dir/s"
+kill -HUP "$pid" && logged "has been read again" && client ping && stop
+ok $? "SIGHUP without any file does no harm"
+
+echo "1..$n"
+echo "$((n - failed)) passed, $failed failed"
+[ "$failed" -eq 0 ]
