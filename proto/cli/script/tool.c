@@ -119,7 +119,7 @@ static char *gdb_command(const char *daemon, int log_fd)
     char *script = NULL, *command = NULL;
     ph_script_need(asprintf(&script,
                             "shift; exec gdb -batch -nx -return-child-result -ex 'set pagination off' -ex 'set debuginfod enabled off' "
-                            "-ex 'handle SIGPIPE SIGTERM SIGINT nostop noprint pass' -ex run -ex 'thread apply all backtrace' -ex continue -ex 'echo \\n' "
+                            "-ex 'handle SIGPIPE SIGTERM nostop noprint pass' -ex run -ex backtrace -ex 'thread apply all backtrace' -ex continue -ex 'echo \\n' "
                             "--args %s --nouse-stdio \"$@\" 3<&0 4>&1 </dev/null >&%d",
                             daemon, log_fd) >= 0);
     char *quoted = quote(script);
