@@ -26,12 +26,7 @@ static bool read_patterns(struct ph_script_reader *r)
         if (!ph_take_more(r) || ph_lex_peek(&r->lex) != ',')
             return true;
         ph_lex_next(&r->lex);
-        while (!ph_take_more(r) && ph_lex_peek(&r->lex)) {
-            const char *newline = memchr(r->lex.pos, '\n', (size_t)(r->lex.end - r->lex.pos));
-            if (!newline)
-                break;
-            r->lex.pos = newline + 1;
-        }
+        ph_take_line_end(r);
     }
 }
 

@@ -69,7 +69,7 @@ static _Noreturn void run_worker(const struct farm *farm, const struct worker *w
     int own = fcntl(results, F_DUPFD_CLOEXEC, LOG_FD + 1), none = open("/dev/null", O_RDWR | O_CLOEXEC);
     struct ph_test_writer out = {own < 0 ? NULL : fdopen(own, "w")};
     bool ok = out.f && none >= 0 && dup2(w->err, STDERR_FILENO) >= 0 && dup2(none, STDIN_FILENO) >= 0 && dup2(none, STDOUT_FILENO) >= 0 &&
-              dup2(w->log, LOG_FD) == LOG_FD;
+              dup2(w->log, LOG_FD) == LOG_FD && fcntl(LOG_FD, F_SETFD, 0) == 0; /* it may have been that already */
     if (!ok || ph_interrupt_install() < 0) /* a pipe of our own */
         _exit(PH_EXIT_FAILED);
     char *command = ph_tool_command(farm->options->tool, farm->options->daemon, LOG_FD);

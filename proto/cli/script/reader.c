@@ -26,6 +26,16 @@ bool ph_take_more(struct ph_script_reader *r)
     return p < r->lex.end && *p != '\n' && *p != '%';
 }
 
+void ph_take_line_end(struct ph_script_reader *r)
+{
+    while (!ph_take_more(r)) {
+        const char *newline = memchr(r->lex.pos, '\n', (size_t)(r->lex.end - r->lex.pos));
+        if (!newline)
+            return;
+        r->lex.pos = newline + 1;
+    }
+}
+
 bool ph_take_mistake(struct ph_script_reader *r, const char *text)
 {
     ph_lex_error(&r->lex, r->lex.start, text);
@@ -233,6 +243,7 @@ bool ph_take_result(struct ph_script_reader *r)
     if (!ph_take_word_if(r, "->"))
         return true;
     bool error = ph_take_word_if(r, "error");
+    ph_take_line_end(r);
     r->statement->outcome = error ? PH_OUTCOME_ERROR : PH_OUTCOME_OK;
     return ph_take_pattern(r);
 }

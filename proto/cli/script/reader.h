@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the reading of statements is made of: words, names, terms and durations on the line that is read, and the names known so far. Every function but
- * ph_take_more returns false with the mistake recorded, or true. One thread. */
+/* What the reading of statements is made of: words, names, terms and durations on the line that is read, and the names known so far. Unless said otherwise
+ * a function returns false with the mistake recorded, or true. One thread. */
 #ifndef PH_SCRIPT_READER_H
 #define PH_SCRIPT_READER_H
 
@@ -28,6 +28,9 @@ struct ph_script_reader {
 
 /* Whether there is more on this line; a comment is nothing. */
 bool ph_take_more(struct ph_script_reader *r);
+
+/* Passes the ends of lines, where something must follow that may stand on the next line. */
+void ph_take_line_end(struct ph_script_reader *r);
 
 bool ph_take_mistake(struct ph_script_reader *r, const char *text);       /* at the current token; returns false */
 bool ph_take_wanted(struct ph_script_reader *r, const char *what);        /* "expected WHAT, found ..." at what comes next; returns false */
