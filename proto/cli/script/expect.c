@@ -255,19 +255,19 @@ static bool run_any_order(struct ph_run *run, const struct ph_statement *s, stru
 struct quiet {
     const struct ph_run *run;
     const struct ph_mailbox *box;
-    unsigned events;
+    unsigned turns;
 };
 
 static bool disturbed(void *arg)
 {
     const struct quiet *q = arg;
-    return !STAILQ_EMPTY(q->box) || q->run->events != q->events;
+    return !STAILQ_EMPTY(q->box) || q->run->turns != q->turns;
 }
 
-/* No message that is not read, and no event of any port. */
+/* No message that is not read, and no port that ends, becomes busy or ready. */
 static bool run_nothing(struct ph_run *run, const struct ph_statement *s, struct ph_mailbox *box)
 {
-    struct quiet q = {run, box, run->events};
+    struct quiet q = {run, box, run->turns};
     bool ok;
     if (!ph_run_wait(run, s, s->within_ms, disturbed, &q, &ok))
         return ok;
@@ -278,7 +278,7 @@ static bool run_nothing(struct ph_run *run, const struct ph_statement *s, struct
     if (text)
         fprintf(run->why, "  came      %.*s\n", 300, text);
     else
-        fputs("  came      an event of a port, or a message to another caller\n", run->why);
+        fputs("  came      a port that has ended, or has become busy or ready\n", run->why);
     free(text);
     tell_exits(run);
     return false;

@@ -57,7 +57,7 @@ struct ph_run {
     uint64_t last_id;
     struct ph_script_monitor *monitors;
     size_t nmonitors;
-    unsigned events;            /* so many have come, whatever they are */
+    unsigned turns;             /* how often a port has ended, become busy or ready */
     FILE *why;                  /* what went wrong in the test that is run */
 };
 

@@ -127,6 +127,7 @@ static void on_exit_event(struct ph_run *run, struct ph_cur c)
     struct ph_script_port *port = take_port(run, &c);
     if (!port)
         return;
+    run->turns++;
     port->gone = true;
     port->busy = false;
     ph_wbuf_reset(&port->reason);
@@ -146,6 +147,7 @@ static void on_busy(struct ph_run *run, struct ph_cur c)
     if (!port || ph_etf_bool(&c, &port->busy) < 0)
         return;
     port->was_busy |= port->busy;
+    run->turns++;
 }
 
 static void on_monitor(struct ph_run *run, struct ph_cur c)
@@ -178,7 +180,6 @@ static const struct {
 static void on_event(void *arg, const struct ph_event *e)
 {
     struct ph_run *run = arg;
-    run->events++;
     for (size_t i = 0; i < sizeof events / sizeof *events; i++)
         if (strcmp(e->name, events[i].name) == 0)
             events[i].handle(run, e->args);
