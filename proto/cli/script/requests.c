@@ -110,6 +110,28 @@ bool ph_run_put(struct ph_run *run, const struct ph_statement *s, size_t i, stru
     return true;
 }
 
+static void append(void *arg, const uint8_t *p, size_t len)
+{
+    ph_w_raw(arg, p, len);
+}
+
+bool ph_run_put_text(struct ph_run *run, const struct ph_statement *s, size_t i, struct ph_wbuf *w)
+{
+    struct ph_wbuf term, flat;
+    ph_wbuf_init(&term, NULL);
+    ph_wbuf_init(&flat, NULL);
+    bool ok = ph_run_put(run, s, i, &term);
+    struct ph_cur c = {term.buf, term.buf + term.len};
+    const struct ph_iodata_sink sink = {.bytes = append, .binary = append, .arg = &flat};
+    if (ok && ph_iodata_each(&c, &sink) == 0)
+        ph_w_binary(w, flat.buf, flat.len);
+    else if (ok)
+        ph_w_raw(w, term.buf, term.len);
+    ph_wbuf_free(&term);
+    ph_wbuf_free(&flat);
+    return ok;
+}
+
 static bool fail_unexpected(struct ph_run *run, const struct ph_statement *s, const char *expected, const char *what, struct ph_slice value)
 {
     char *text = ph_pattern_text(value);
@@ -191,7 +213,7 @@ static bool put_path(struct ph_run *run, const struct ph_statement *s, bool ther
 {
     struct ph_wbuf *w = &run->session.out;
     if (there)
-        return ph_run_put(run, s, 0, w);
+        return ph_run_put_text(run, s, 0, w);
     ph_w_binary(w, NULL, 0);
     return true;
 }
@@ -253,7 +275,7 @@ bool ph_run_open(struct ph_run *run, const struct ph_statement *s)
     ph_session_put(session, &owner->pid);
     if (!text)
         ph_w_binary(&session->out, s->item, strlen(s->item));
-    else if (!ph_run_put(run, s, 0, &session->out))
+    else if (!ph_run_put_text(run, s, 0, &session->out))
         return false;
     if (!put_options(run, s, text))
         return false;

@@ -28,4 +28,7 @@ bool ph_take_port(struct ph_script_reader *r, struct ph_statement *s);
 /* Appends the statement's term of that number, with its variables filled in. False with the failure told: too deep or too long. */
 bool ph_run_put(struct ph_run *run, const struct ph_statement *s, size_t i, struct ph_wbuf *w);
 
+/* The same for a text: iodata, as strings that are joined are, becomes a binary. */
+bool ph_run_put_text(struct ph_run *run, const struct ph_statement *s, size_t i, struct ph_wbuf *w);
+
 #endif

@@ -75,7 +75,7 @@ static char *take_text(struct ph_run *run, const struct ph_statement *s, size_t 
     char *text = NULL;
     size_t len;
     ph_wbuf_init(&w, NULL);
-    bool ok = ph_run_put(run, s, i, &w);
+    bool ok = ph_run_put_text(run, s, i, &w);
     struct ph_cur c = {w.buf, w.buf + w.len};
     if (ok && ph_etf_text(&c, true, &text, &len) != 0) {
         text = NULL;
