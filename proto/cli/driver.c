@@ -7,8 +7,8 @@
 
 #include "out.h"
 
-/* A reference of ours, different for each request: the tag makes it so. */
-static void put_ref(struct ph_session *s)
+/* The tag makes it different. */
+void ph_driver_put_ref(struct ph_session *s)
 {
     char text[40];
     struct ph_term_error err;
@@ -20,7 +20,7 @@ enum ph_result ph_driver_load(struct ph_session *s, struct ph_text path, struct 
 {
     ph_session_begin_tagged(s, "load", 7);
     ph_session_put_self(s);
-    put_ref(s);
+    ph_driver_put_ref(s);
     ph_w_binary(&s->out, path.p, path.len);
     ph_w_binary(&s->out, name.p, name.len);
     ph_w_nil(&s->out);
@@ -31,7 +31,7 @@ enum ph_result ph_driver_unload(struct ph_session *s, struct ph_text name, struc
 {
     ph_session_begin_tagged(s, "unload", 6);
     ph_session_put_self(s);
-    put_ref(s);
+    ph_driver_put_ref(s);
     ph_w_binary(&s->out, name.p, name.len);
     ph_w_nil(&s->out);
     return ph_session_ask(s, value);

@@ -6,6 +6,9 @@
 #include "args.h"
 #include "host/session.h"
 
+/* Appends a reference of ours to the request that is being built, another one for each request. */
+void ph_driver_put_ref(struct ph_session *s);
+
 /* path without text: the host looks in its driver path. The value is the reply's, borrowed until the next call. */
 enum ph_result ph_driver_load(struct ph_session *s, struct ph_text path, struct ph_text name, struct ph_slice *value);
 enum ph_result ph_driver_unload(struct ph_session *s, struct ph_text name, struct ph_slice *value);

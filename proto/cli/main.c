@@ -11,6 +11,7 @@
 #include "out.h"
 #include "ports.h"
 #include "proto.h"
+#include "script/command.h"
 #include "shell.h"
 #include "steps.h"
 
@@ -34,6 +35,7 @@ static void usage(FILE *f)
           "\nCommands\n",
           f);
     ph_commands_help(f);
+    ph_script_help(f);
     fputs("  open                open a port, run the steps on it, close it\n"
           "  shell               commands and steps on any number of ports, one to a line, from stdin\n"
           "\nSteps\n",
@@ -149,6 +151,8 @@ static enum ph_exit dispatch(const struct ph_cli *cli, char **argv)
         return ph_command_check(job.command, &job.args) ? run_session(cli, &job) : PH_EXIT_USAGE;
     if (ph_text_is(word, "open"))
         return run_open(cli, &job);
+    if (ph_text_is(word, "run"))
+        return ph_script_command(cli, job.args.argv);
     if (ph_text_is(word, "shell") && !ph_args_left(&job.args))
         return run_session(cli, &job);
     if (!word.p)

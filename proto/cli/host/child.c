@@ -15,7 +15,6 @@
 
 #include "interrupt.h"
 
-#define GRACE_MS 2000 /* to end after its stdin is closed, and again after SIGTERM */
 #define PIPE_BYTES (1 << 20)
 
 /* The porthostd beside this executable. False if there is none. */
@@ -125,18 +124,18 @@ int ph_child_start(struct ph_child *c, const char *command, const char *driver_p
         return 0;
     snprintf(why, cap, "cannot start %s: %s", command ? command : "porthostd", strerror(err));
     c->pid = c->pid < 0 ? 0 : c->pid;
-    ph_child_end(c, NULL, 0);
+    ph_child_end(c, PH_CHILD_GRACE_MS, NULL, 0);
     return -1;
 }
 
-/* True once the child has been reaped. */
+/* True once the child has been reaped. An interrupt that has come leaves it a tenth of a second. */
 static bool reap_within(pid_t pid, int ms, int *status)
 {
     for (int waited = 0;; waited += 5) {
         pid_t got = waitpid(pid, status, WNOHANG);
         if (got == pid || (got < 0 && errno != EINTR))
             return true;
-        if (waited >= ms)
+        if (waited >= (ph_interrupt_signal() && ms > 100 ? 100 : ms))
             return false;
         usleep(5000);
     }
@@ -151,7 +150,7 @@ static void describe(int status, char *how, size_t cap)
         snprintf(how, cap, "it ended with status %d", WEXITSTATUS(status));
 }
 
-void ph_child_end(struct ph_child *c, char *how, size_t cap)
+void ph_child_end(struct ph_child *c, int grace_ms, char *how, size_t cap)
 {
     int status = 0;
     if (cap)
@@ -163,12 +162,12 @@ void ph_child_end(struct ph_child *c, char *how, size_t cap)
     c->in = c->out = -1;
     if (c->pid <= 0)
         return;
-    if (reap_within(c->pid, GRACE_MS, &status)) {
+    if (reap_within(c->pid, grace_ms, &status)) {
         if (cap)
             describe(status, how, cap);
     } else {
         kill(-c->pid, SIGTERM); /* its group: a --daemon command may have put a tool around it */
-        if (!reap_within(c->pid, GRACE_MS, &status)) {
+        if (!reap_within(c->pid, grace_ms < PH_CHILD_GRACE_MS ? grace_ms : PH_CHILD_GRACE_MS, &status)) {
             kill(-c->pid, SIGKILL);
             while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
                 ;

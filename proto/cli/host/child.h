@@ -16,8 +16,10 @@ struct ph_child {
  * directory of this executable, else in PATH. 0, or -1 with the reason in why. */
 int ph_child_start(struct ph_child *c, const char *command, const char *driver_path, char *why, size_t cap);
 
-/* Closes the pipes, which tells the daemon to end; terminates and then kills it if it does not; reaps it. How it ended is described in
- * `how`, which is empty if it ended well, or by our doing. */
-void ph_child_end(struct ph_child *c, char *how, size_t cap);
+#define PH_CHILD_GRACE_MS 2000
+
+/* Closes the pipes, which tells the daemon to end; terminates it if it has not within that time, and then kills it; an interrupt shortens the
+ * waiting. Reaps it. How it ended is described in `how`, which is empty if it ended well. */
+void ph_child_end(struct ph_child *c, int grace_ms, char *how, size_t cap);
 
 #endif

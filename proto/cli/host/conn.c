@@ -176,11 +176,11 @@ struct ph_link *ph_link_open(const struct ph_cli *cli, int64_t deadline, char *w
     return NULL;
 }
 
-void ph_link_close(struct ph_link *l, char *why, size_t cap)
+void ph_link_close(struct ph_link *l, int grace_ms, char *why, size_t cap)
 {
     char how[100] = "";
     if (l->child.pid > 0)
-        ph_child_end(&l->child, how, sizeof how);
+        ph_child_end(&l->child, grace_ms, how, sizeof how);
     else
         close(l->in);
     if (cap)

@@ -42,7 +42,8 @@ size_t ph_link_unsent(const struct ph_link *l);
 /* Waits for a frame, borrowed until the next call, or for one of the others. A frame that has come already is given first. */
 enum ph_wait ph_link_wait(struct ph_link *l, const struct ph_wait_for *w, struct ph_slice *frame);
 
-/* Ends the connection and with it a daemon of our own. why (may be NULL, cap 0): what went wrong with either, empty if nothing. */
-void ph_link_close(struct ph_link *l, char *why, size_t cap);
+/* Ends the connection and with it a daemon of our own, which gets that time to end by itself. why (may be NULL, cap 0): what went wrong
+ * with either, empty if nothing. */
+void ph_link_close(struct ph_link *l, int grace_ms, char *why, size_t cap);
 
 #endif

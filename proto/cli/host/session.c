@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/child.h"
 #include "proto.h"
 #include "term/term.h"
 
@@ -109,13 +110,14 @@ static void complain_about(const char *what, const struct ph_event *e)
     free(text);
 }
 
-/* We are the only process of our node: whoever else of it is to be monitored has ended. We ourselves live as long as the session. */
+/* Whoever is to be monitored and is not there has ended. We ourselves live as long as the session. */
 static void answer_monitor(struct ph_session *s, const struct ph_event *e)
 {
     struct ph_cur c = e->args;
     struct ph_slice id, pid;
     struct ph_wbuf out;
-    if (ph_etf_raw(&c, &id) < 0 || ph_etf_pid(&c, &pid) < 0 || ph_session_is_self(s, pid))
+    if (ph_etf_raw(&c, &id) < 0 || ph_etf_pid(&c, &pid) < 0 || ph_session_is_self(s, pid) ||
+        (s->lives && s->lives(s->arg, pid)))
         return;
     ph_wbuf_init(&out, NULL);
     ph_w_version(&out);
@@ -318,9 +320,14 @@ enum ph_exit ph_session_open(struct ph_session *s, const struct ph_cli *cli)
 void ph_session_close(struct ph_session *s)
 {
     char why[512];
-    ph_link_close(s->link, why, sizeof why);
+    ph_session_end(s, PH_CHILD_GRACE_MS, why, sizeof why);
     if (why[0])
         ph_complain("%s", why);
+}
+
+void ph_session_end(struct ph_session *s, int grace_ms, char *why, size_t cap)
+{
+    ph_link_close(s->link, grace_ms, why, cap);
     ph_wbuf_free(&s->out);
     ph_wbuf_free(&s->self);
     ph_wbuf_free(&s->hello);

@@ -37,12 +37,17 @@ struct ph_session {
     uint64_t tag;          /* of the last tagged request */
     bool faulted;          /* the host did not understand a request */
     void (*on_event)(void *arg, const struct ph_event *e);
+    bool (*lives)(void *arg, struct ph_slice pid); /* whether a process of our node other than self is there; NULL: none is */
     void *arg;
 };
 
 /* Connects and exchanges hellos. PH_EXIT_OK or PH_EXIT_NO_CONNECTION, then why was written to stderr. */
 enum ph_exit ph_session_open(struct ph_session *s, const struct ph_cli *cli);
 void ph_session_close(struct ph_session *s);
+
+/* The same for one who has something else to do with what went wrong than to write it to stderr: it is in why, which is empty if nothing did.
+ * A daemon of our own gets that time to end by itself. */
+void ph_session_end(struct ph_session *s, int grace_ms, char *why, size_t cap);
 
 /* Begin a request; the caller appends the elements behind the name (and the tag) to s->out and then posts or asks. */
 void ph_session_begin(struct ph_session *s, const char *name, uint32_t arity);

@@ -37,6 +37,13 @@ int ph_term_read(const char *text, size_t len, struct ph_term_limits limits, str
 int ph_term_read_prefix(const char *text, size_t len, struct ph_term_limits limits, struct ph_wbuf *w,
                         struct ph_term_error *err, size_t *used);
 
+/* The same where variables may stand for terms, but not in the keys of maps. In the encoding a variable is PH_TERM_VAR, a byte with the
+ * length of what follows, a NUL byte, and the name in ASCII: an atom that neither the reader nor a host writes. */
+#define PH_TERM_VAR 's' /* SMALL_ATOM_EXT */
+#define PH_TERM_VAR_MAX 63
+int ph_term_read_pattern(const char *text, size_t len, struct ph_term_limits limits, struct ph_wbuf *w,
+                         struct ph_term_error *err, size_t *used);
+
 /* Prints one encoded term (no leading 131) on one line, without a newline, as io_lib:format("~0tp") does in a shell that
  * prints Unicode. 0, or -1 if the bytes are not exactly one well-formed term: then nothing is printed. */
 int ph_term_print(FILE *f, struct ph_slice term);

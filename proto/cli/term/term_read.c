@@ -343,8 +343,10 @@ static bool keys_differ(struct ph_reader *r, struct keys *k)
 static bool parse_pair(struct ph_reader *r, unsigned depth, struct keys *k)
 {
     struct key key = {.at = r->w->len, .text = r->lex.start};
+    r->in_key++;
     if (!parse(r, depth + 1))
         return false;
+    r->in_key--;
     key.len = r->w->len - key.at;
     if (!keys_add(k, key))
         return ph_read_no_memory(r);
@@ -387,6 +389,32 @@ static bool parse_map(struct ph_reader *r, unsigned depth)
 static bool parse_atom(struct ph_reader *r)
 {
     ph_w_atom_len(r->w, r->lex.buf, r->lex.len);
+    return true;
+}
+
+static bool ascii(const char *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((uint8_t)p[i] > 127)
+            return false;
+    return true;
+}
+
+static bool parse_var(struct ph_reader *r)
+{
+    struct ph_lex *x = &r->lex;
+    if (!r->variables) {
+        ph_lex_error(x, x->start, "expected a term, found a variable");
+        return false;
+    }
+    if (r->in_key || x->len >= PH_TERM_VAR_MAX || !ascii(x->buf, x->len)) {
+        ph_lex_error(x, x->start, r->in_key ? "a key of a map cannot have variables" : "expected a variable of at most 62 ASCII characters");
+        return false;
+    }
+    ph_put_raw8(r->w, PH_TERM_VAR);
+    ph_put_raw8(r->w, (unsigned)x->len + 1);
+    ph_put_raw8(r->w, 0);
+    ph_w_raw(r->w, x->buf, x->len);
     return true;
 }
 
@@ -472,8 +500,7 @@ static bool parse_token(struct ph_reader *r, unsigned depth)
     case PH_TOK_PUNCT:
         return parse_punct(r, depth);
     case PH_TOK_VAR:
-        ph_lex_error(x, x->start, "expected a term, found a variable");
-        return false;
+        return parse_var(r);
     default:
         return ph_read_expected(r, "a term");
     }
@@ -501,11 +528,11 @@ static int end_of_text(struct ph_reader *r)
     return -1;
 }
 
-static int read_term(const char *text, size_t len, struct ph_term_limits limits, struct ph_wbuf *w, struct ph_term_error *err,
-                     size_t *used)
+static int read_term(struct ph_reader r, const char *text, size_t len, struct ph_term_error *err, size_t *used)
 {
-    struct ph_reader r = {.limits = limits, .w = w, .begin = w->len};
+    struct ph_wbuf *w = r.w;
     size_t nrefs = w->nrefs;
+    r.begin = w->len;
     ph_lex_init(&r.lex, text, len, err);
     ph_lex_next(&r.lex);
     int rc = parse(&r, 1) ? 0 : -1;
@@ -521,11 +548,17 @@ static int read_term(const char *text, size_t len, struct ph_term_limits limits,
 
 int ph_term_read(const char *text, size_t len, struct ph_term_limits limits, struct ph_wbuf *w, struct ph_term_error *err)
 {
-    return read_term(text, len, limits, w, err, NULL);
+    return read_term((struct ph_reader){.limits = limits, .w = w}, text, len, err, NULL);
 }
 
 int ph_term_read_prefix(const char *text, size_t len, struct ph_term_limits limits, struct ph_wbuf *w,
                         struct ph_term_error *err, size_t *used)
 {
-    return read_term(text, len, limits, w, err, used);
+    return read_term((struct ph_reader){.limits = limits, .w = w}, text, len, err, used);
+}
+
+int ph_term_read_pattern(const char *text, size_t len, struct ph_term_limits limits, struct ph_wbuf *w,
+                         struct ph_term_error *err, size_t *used)
+{
+    return read_term((struct ph_reader){.limits = limits, .w = w, .variables = true}, text, len, err, used);
 }

@@ -10,6 +10,8 @@ struct ph_reader {
     struct ph_term_limits limits;
     struct ph_wbuf *w;
     size_t begin; /* length of w before the term */
+    bool variables;  /* they may stand for terms */
+    unsigned in_key; /* so many keys of maps, one in the other, are being read */
 };
 
 struct ph_integer {
