@@ -37,5 +37,7 @@ bool ph_req_pid(struct ph_req *r, ErlDrvTermData *pid);
 bool ph_driver_request(struct ph_req *r); /* driver_request.c */
 bool ph_answer_ports(struct ph_req *r);   /* status.c */
 void ph_answer_stats(struct ph_req *r);
+bool ph_answer_port_stats(struct ph_req *r);
+bool ph_admin_request(struct ph_req *r);  /* admin.c */
 
 #endif
