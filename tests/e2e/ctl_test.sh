@@ -140,7 +140,7 @@ check 'data is an iodata term' 0 "$opened"$'\n{ok,control,"abcd"}\n'"$closed"
 own open echo_drv control 0 ''
 check 'data may be empty' 0 "$opened"$'\n{ok,control,[]}\n'"$closed"
 own open echo_drv command 'höhe' -o binary
-check_err 'an option behind a step is a usage error' 2 'expected command, control, call, close or wait'
+check_err 'an option behind a step is a usage error' 2 'expected command, control, call, connect, close or wait'
 own open echo_drv -o binary command 'höhe'
 check 'text is sent as UTF-8' 0 "$opened"$'\n{port,{data,<<"höhe"/utf8>>}}\n'"$closed"
 head -c 3000000 /dev/zero | tr '\0' x >"$work/large"
