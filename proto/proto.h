@@ -57,7 +57,11 @@ enum ph_fault {
     X(DRIVERS, "drivers", 2, 1)                             \
     X(FORMAT_ERROR, "format_error", 3, 1)                   \
     X(PING, "ping", 2, 1)                                   \
-    X(STATS, "stats", 2, 1)
+    X(STATS, "stats", 2, 1)                                 \
+    X(PORT_STATS, "port_stats", 3, 1)                       \
+    X(PORT_INFO, "port_info", 5, 1)                         \
+    X(TRACE, "trace", 5, 1)                                 \
+    X(LOG_LEVEL, "log_level", 3, 1)
 
 enum ph_request {
     PH_REQ_UNKNOWN,
@@ -66,5 +70,8 @@ enum ph_request {
 #undef X
     PH_REQ_COUNT
 };
+
+/* X(atom): what a `trace` event is about. */
+#define PH_TRACE_EVENTS(X) X(enter) X(leave) X(output) X(eof) X(send) X(busy) X(exit) X(closed) X(dropped)
 
 #endif

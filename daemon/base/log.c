@@ -27,6 +27,16 @@ void ph_log_set_level(enum ph_log_level level)
     atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
 }
 
+enum ph_log_level ph_log_level(void)
+{
+    return (enum ph_log_level)atomic_load_explicit(&log_level, memory_order_relaxed);
+}
+
+const char *ph_log_level_name(enum ph_log_level level)
+{
+    return level_names[level];
+}
+
 int ph_log_parse_level(const char *name, enum ph_log_level *level)
 {
     for (size_t i = 0; i < LEVELS; i++) {

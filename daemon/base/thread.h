@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct ph_lock;
 struct ph_port;
@@ -27,6 +28,7 @@ struct ph_thread {
     struct ph_lock *lock;       /* the port lock whose jobs this thread runs now, or NULL */
     struct ph_port *port;       /* the port whose callback runs now (innermost), or NULL */
     const char *callback;       /* its name, for the crash log */
+    uint64_t now_ns;            /* the clock as this thread has read it last while it runs a lock, 0: too long ago to be used */
     int timeslice;              /* per cent of its time slice that it says it has used */
 };
 

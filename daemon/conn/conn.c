@@ -28,6 +28,7 @@
 #include "driver/ddll.h"
 #include "port/port.h"
 #include "port/select.h"
+#include "port/trace.h"
 
 #define FRAME_AT_ONCE (1u << 20) /* bytes: a larger frame's memory grows as its bytes arrive */
 #define READS_PER_TURN 8
@@ -331,6 +332,7 @@ static void finish(struct ph_conn *c)
 {
     ph_log(PH_LOG_INFO, c->where, "the connection has ended");
     ph_peer_close(c->peer);
+    ph_trace_forget(c->peer);
     event_free(c->readable);
     event_free(c->end_timer);
     close(c->fd_in);

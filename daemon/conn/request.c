@@ -287,7 +287,7 @@ static void answer_hello(struct ph_req *r)
     ph_w_tuple(w, 3);
     ph_w_atom(w, "hello");
     ph_w_uint(w, PH_PROTO_VERSION);
-    ph_w_map(w, 5);
+    ph_w_map(w, 6);
     ph_w_atom(w, "version");
     ph_w_binary(w, PH_VERSION, strlen(PH_VERSION));
     ph_w_atom(w, "max_frame");
@@ -300,6 +300,8 @@ static void answer_hello(struct ph_req *r)
     ph_w_tuple(w, 2);
     ph_w_uint(w, ERL_DRV_EXTENDED_MAJOR_VERSION);
     ph_w_uint(w, ERL_DRV_EXTENDED_MINOR_VERSION);
+    ph_w_atom(w, "connection");
+    ph_w_uint(w, ph_peer_id(r->peer));
     ph_peer_commit(r->peer, w);
 }
 
@@ -346,6 +348,12 @@ static enum ph_fault dispatch(struct ph_req *r)
         return PH_FAULT_NONE;
     case PH_REQ_PORTS:
         return ph_answer_ports(r) ? PH_FAULT_NONE : bad_request(r);
+    case PH_REQ_PORT_STATS:
+        return ph_answer_port_stats(r) ? PH_FAULT_NONE : bad_request(r);
+    case PH_REQ_PORT_INFO:
+    case PH_REQ_TRACE:
+    case PH_REQ_LOG_LEVEL:
+        return ph_admin_request(r) ? PH_FAULT_NONE : bad_request(r);
     case PH_REQ_LOAD:
     case PH_REQ_UNLOAD:
     case PH_REQ_MONITOR_DRIVER:

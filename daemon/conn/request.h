@@ -38,5 +38,7 @@ bool ph_req_permitted(struct ph_req *r, bool permitted, const char *what);
 bool ph_driver_request(struct ph_req *r); /* driver_request.c */
 bool ph_answer_ports(struct ph_req *r);   /* status.c */
 void ph_answer_stats(struct ph_req *r);
+bool ph_answer_port_stats(struct ph_req *r);
+bool ph_admin_request(struct ph_req *r);  /* admin.c */
 
 #endif

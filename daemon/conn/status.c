@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests that look at the host: ports, stats. On the connection's reactor. */
+/* Requests that look at the host: ports, stats, port_stats. On the connection's reactor. */
 #include <string.h>
 
 #include "base/counters.h"
@@ -11,6 +11,7 @@
 
 struct found {
     struct ph_peer *only; /* NULL: of all connections */
+    bool opening;         /* also ports that are opening */
     struct ph_port **ports;
     size_t n, cap;
 };
@@ -19,7 +20,7 @@ static void collect(struct ph_port *p, void *arg)
 {
     struct found *f = arg;
     enum ph_port_state state = ph_port_state(p);
-    if ((f->only && p->peer != f->only) || state == PH_PORT_DEAD || state == PH_PORT_OPENING)
+    if ((f->only && p->peer != f->only) || state == PH_PORT_DEAD || (state == PH_PORT_OPENING && !f->opening))
         return;
     if (f->n == f->cap) {
         f->cap = f->cap ? f->cap * 2 : 64;
@@ -46,9 +47,10 @@ static void write_port(struct ph_wbuf *w, const struct ph_port *p)
     ph_w_word(w, p->owner);
 }
 
-bool ph_answer_ports(struct ph_req *r)
+/* False: the scope is wrong. */
+static bool answer_list(struct ph_req *r, bool opening, void (*write)(struct ph_wbuf *w, const struct ph_port *p))
 {
-    struct found f = {.only = r->peer};
+    struct found f = {.only = r->peer, .opening = opening};
     r->element++;
     const struct ph_access *access = ph_conn_access(r->conn);
     if (ph_etf_is_atom(&r->cur, "all") == 0)
@@ -59,7 +61,7 @@ bool ph_answer_ports(struct ph_req *r)
     struct ph_wbuf *w = ph_reply_ok(r->tag);
     ph_w_list(w, (uint32_t)f.n);
     for (size_t i = 0; i < f.n; i++)
-        write_port(w, f.ports[i]);
+        write(w, f.ports[i]);
     if (f.n)
         ph_w_nil(w);
     ph_peer_commit(r->peer, w);
@@ -67,6 +69,16 @@ bool ph_answer_ports(struct ph_req *r)
         ph_port_unref(f.ports[i]);
     ph_free(f.ports);
     return true;
+}
+
+bool ph_answer_ports(struct ph_req *r)
+{
+    return answer_list(r, false, write_port);
+}
+
+bool ph_answer_port_stats(struct ph_req *r)
+{
+    return answer_list(r, true, ph_w_port_stats);
 }
 
 void ph_answer_stats(struct ph_req *r)

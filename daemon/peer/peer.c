@@ -116,6 +116,11 @@ void ph_peer_unkeep(struct ph_peer *p, size_t bytes)
     atomic_fetch_sub_explicit(&p->kept, bytes, memory_order_relaxed);
 }
 
+size_t ph_peer_unsent(const struct ph_peer *p)
+{
+    return atomic_load_explicit(&p->unsent, memory_order_relaxed);
+}
+
 /* --- frames --- */
 
 static pthread_key_t frame_key;

@@ -37,6 +37,7 @@ struct ph_wbuf *ph_peer_begin(void);
 /* Queues the frame, resets the buffer. Frames from one thread, and from one lock, stay in order. Dropped if the peer is closed. */
 void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w);
 bool ph_peer_is_open(const struct ph_peer *p);
+size_t ph_peer_unsent(const struct ph_peer *p); /* bytes that wait to be written, about now */
 /* Bytes of requests taken from the connection and not yet worked off: what holds back a client that floods. */
 void ph_peer_charge(struct ph_peer *p, size_t bytes);
 void ph_peer_discharge(struct ph_peer *p, size_t bytes);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "peer/reply.h"
+#include "port/trace.h"
 #include "term/words.h"
 
 static pthread_mutex_t busy_mu = PTHREAD_MUTEX_INITIALIZER;
@@ -25,6 +26,8 @@ static void announce_locked(struct ph_port *p)
     ph_w_uint(w, p->id);
     ph_w_bool(w, busy);
     ph_peer_commit(p->peer, w);
+    if (ph_traced(p))
+        ph_trace_busy(p, busy);
 }
 
 static void release(struct ph_port *p)

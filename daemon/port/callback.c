@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "port/trace.h"
 #include "sched/overlap.h"
 #include "term/words.h"
 
@@ -15,22 +16,47 @@ struct frame {
     const char *callback;
     ErlDrvTermData caller;
     int timeslice;
+    uint64_t since_ns;
 };
 
 static struct frame enter(struct ph_port *p, const char *callback, ErlDrvTermData caller)
 {
-    struct frame outer = {ph_self.port, ph_self.callback, p->caller, ph_self.timeslice};
+    struct frame outer = {ph_self.port, ph_self.callback, p->caller, ph_self.timeslice, ph_self.now_ns ? ph_self.now_ns : ph_now_ns()};
     ph_overlap_enter(p->lock, callback);
+    ph_self.now_ns = 0;
     ph_self.port = p;
     ph_self.callback = callback;
     ph_self.timeslice = 0;
     p->caller = caller;
+    if (!outer.callback) {
+        ph_stat_set(&p->stats.since_ns, outer.since_ns);
+        atomic_store_explicit(&p->stats.running, callback, memory_order_release);
+    }
     return outer;
+}
+
+/* A callback within another one is part of that one's time. */
+static void count_run(struct ph_port *p, uint64_t ns)
+{
+    struct ph_port_stats *s = &p->stats;
+    atomic_store_explicit(&s->running, NULL, memory_order_relaxed);
+    ph_stat_add(&s->runs, 1);
+    if (ph_self.kind == PH_THREAD_WORKER)
+        ph_stat_add(&s->worker_runs, 1);
+    ph_stat_add(&s->run_ns, ns);
+    if (ns > ph_stat_get(&s->longest_ns))
+        ph_stat_set(&s->longest_ns, ns);
 }
 
 /* Without the check: after start and flush, which their callers follow up, and stop. */
 static void leave_last(struct ph_port *p, struct frame outer)
 {
+    ph_self.now_ns = ph_now_ns();
+    uint64_t ns = ph_self.now_ns - outer.since_ns;
+    if (!outer.callback)
+        count_run(p, ns);
+    if (ph_traced(p))
+        ph_trace_leave(p, ph_self.callback, ns);
     ph_self.port = outer.port;
     ph_self.callback = outer.callback;
     ph_self.timeslice = outer.timeslice;
@@ -65,6 +91,8 @@ ErlDrvData ph_callback_start(struct ph_port *p, int *saved_errno)
     if (!p->driver->entry.start)
         return NULL;
     struct frame outer = enter(p, "start", p->owner);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "start", .caller = p->owner});
     errno = 0;
     ErlDrvData data = p->driver->entry.start((ErlDrvPort)(uintptr_t)p->handle, p->name);
     *saved_errno = errno;
@@ -77,6 +105,8 @@ void ph_callback_stop(struct ph_port *p)
     if (!p->driver->entry.stop)
         return;
     struct frame outer = enter(p, "stop", ph_self.port == p ? p->caller : PH_NIL);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "stop", .caller = p->caller});
     p->driver->entry.stop(p->data);
     leave_last(p, outer);
 }
@@ -86,6 +116,8 @@ void ph_callback_flush(struct ph_port *p)
     if (!p->driver->entry.flush)
         return;
     struct frame outer = enter(p, "flush", PH_NIL);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "flush", .caller = PH_NIL});
     p->driver->entry.flush(p->data);
     leave_last(p, outer); /* ph_port_exit checks */
 }
@@ -95,6 +127,8 @@ void ph_callback_output(struct ph_port *p, ErlDrvTermData caller, char *buf, siz
     if (!p->driver->entry.output)
         return;
     struct frame outer = enter(p, "output", caller);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "output", .caller = caller, .iov = &(SysIOVec){buf, len}, .n = 1});
     p->driver->entry.output(p->data, buf, len);
     leave(p, outer);
 }
@@ -102,6 +136,8 @@ void ph_callback_output(struct ph_port *p, ErlDrvTermData caller, char *buf, siz
 void ph_callback_outputv(struct ph_port *p, ErlDrvTermData caller, ErlIOVec *ev)
 {
     struct frame outer = enter(p, "outputv", caller);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "outputv", .caller = caller, .iov = ev->iov, .n = ev->vsize});
     p->driver->entry.outputv(p->data, ev);
     leave(p, outer);
 }
@@ -109,6 +145,8 @@ void ph_callback_outputv(struct ph_port *p, ErlDrvTermData caller, ErlIOVec *ev)
 ErlDrvSSizeT ph_callback_control(struct ph_port *p, ErlDrvTermData caller, unsigned op, char *buf, size_t len, char **rbuf, size_t rlen)
 {
     struct frame outer = enter(p, "control", caller);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "control", .caller = caller, .op = &op, .iov = &(SysIOVec){buf, len}, .n = 1});
     ErlDrvSSizeT n = p->driver->entry.control(p->data, op, buf, len, rbuf, rlen);
     leave(p, outer);
     return n;
@@ -117,6 +155,8 @@ ErlDrvSSizeT ph_callback_control(struct ph_port *p, ErlDrvTermData caller, unsig
 ErlDrvSSizeT ph_callback_call(struct ph_port *p, ErlDrvTermData caller, unsigned op, char *buf, size_t len, char **rbuf, size_t rlen, unsigned *flags)
 {
     struct frame outer = enter(p, "call", caller);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "call", .caller = caller, .op = &op, .iov = &(SysIOVec){buf, len}, .n = 1});
     ErlDrvSSizeT n = p->driver->entry.call(p->data, op, buf, len, rbuf, rlen, flags);
     leave(p, outer);
     return n;
@@ -127,6 +167,8 @@ void ph_callback_timeout(struct ph_port *p)
     if (!p->driver->entry.timeout)
         return;
     struct frame outer = enter(p, "timeout", PH_NIL);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "timeout", .caller = PH_NIL});
     p->driver->entry.timeout(p->data);
     leave(p, outer);
 }
@@ -138,7 +180,10 @@ void ph_callback_ready(struct ph_port *p, int fd, bool output)
         missing(p, output ? "ready_output" : "ready_input");
         return;
     }
-    struct frame outer = enter(p, output ? "ready_output" : "ready_input", PH_NIL);
+    const char *callback = output ? "ready_output" : "ready_input";
+    struct frame outer = enter(p, callback, PH_NIL);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = callback, .caller = PH_NIL, .fd = &fd});
     ready(p->data, (ErlDrvEvent)(intptr_t)fd);
     leave(p, outer);
 }
@@ -148,6 +193,8 @@ bool ph_callback_ready_async(struct ph_port *p, void *thread_data)
     if (!p->driver->entry.ready_async)
         return false;
     struct frame outer = enter(p, "ready_async", PH_NIL);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "ready_async", .caller = PH_NIL});
     p->driver->entry.ready_async(p->data, thread_data);
     leave(p, outer);
     return true;
@@ -156,6 +203,8 @@ bool ph_callback_ready_async(struct ph_port *p, void *thread_data)
 void ph_callback_process_exit(struct ph_port *p, ErlDrvMonitor *monitor)
 {
     struct frame outer = enter(p, "process_exit", PH_NIL);
+    if (ph_traced(p))
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = "process_exit", .caller = PH_NIL});
     p->driver->entry.process_exit(p->data, monitor);
     leave(p, outer);
 }

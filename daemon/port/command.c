@@ -122,7 +122,7 @@ void ph_port_command(struct ph_port *p, ErlDrvTermData caller, struct ph_slice d
         ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "a command that is not iodata is dropped");
         return;
     }
-    p->output += size;
+    ph_stat_add(&p->stats.output, size);
     if (p->driver->entry.outputv) {
         outputv(p, caller, data, frame, size);
     } else if (ph_flat_get(&flat, data) == 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a port tells about itself (erlang:port_info/2, as far as the host knows), and the term a client keeps with it. In the port's lock. */
+/* What a port tells about itself (erlang:port_info/2, as far as the host knows), and the term a client keeps with it. In the port's lock, but for
+ * ph_info_for, which is for other connections than the port's own. */
 #include <malloc.h>
 #include <string.h>
 
@@ -40,12 +41,12 @@ static void write_connected(struct ph_wbuf *w, struct ph_port *p)
 
 static void write_input(struct ph_wbuf *w, struct ph_port *p)
 {
-    ph_w_uint(w, p->input);
+    ph_w_uint(w, ph_stat_get(&p->stats.input));
 }
 
 static void write_output(struct ph_wbuf *w, struct ph_port *p)
 {
-    ph_w_uint(w, p->output);
+    ph_w_uint(w, ph_stat_get(&p->stats.output));
 }
 
 static void write_os_pid(struct ph_wbuf *w, struct ph_port *p)
@@ -87,6 +88,11 @@ static void write_busy(struct ph_wbuf *w, struct ph_port *p)
     ph_w_bool(w, p->busy || p->msgq_busy);
 }
 
+static void write_stats(struct ph_wbuf *w, struct ph_port *p)
+{
+    ph_w_port_stats(w, p);
+}
+
 static const struct item {
     const char *name;
     void (*write)(struct ph_wbuf *w, struct ph_port *p);
@@ -95,6 +101,7 @@ static const struct item {
     {"output", write_output},       {"os_pid", write_os_pid},           {"locking", write_locking},
     {"parallelism", write_parallelism}, {"queue_size", write_queue_size}, {"memory", write_memory},
     {"monitors", write_monitors},   {"driver", write_driver},           {"busy", write_busy},
+    {"stats", write_stats},
 };
 #define ITEMS (sizeof items / sizeof *items)
 
@@ -109,24 +116,67 @@ static void write_all(struct ph_wbuf *w, struct ph_port *p)
     ph_w_nil(w);
 }
 
-void ph_op_info(struct ph_op *op)
+static void answer(struct ph_port *p, struct ph_peer *to, struct ph_slice tag, struct ph_slice name)
 {
-    struct ph_cur c = {op->data.p, op->data.p + op->data.len};
+    struct ph_cur c = {name.p, name.p + name.len};
     const struct item *item = NULL;
     bool all = ph_etf_is_atom(&c, "all") == 0;
     for (size_t i = 0; i < ITEMS && !all && !item; i++)
         if (ph_etf_is_atom(&c, items[i].name) == 0)
             item = &items[i];
     if (!all && !item) {
-        ph_reply_error_atom(op->port->peer, op->tag, "badarg");
+        ph_reply_error_atom(to, tag, "badarg");
         return;
     }
-    struct ph_wbuf *w = ph_reply_ok(op->tag);
+    struct ph_wbuf *w = ph_reply_ok(tag);
     if (all)
-        write_all(w, op->port);
+        write_all(w, p);
     else
-        item->write(w, op->port);
-    ph_peer_commit(op->port->peer, w);
+        item->write(w, p);
+    ph_peer_commit(to, w);
+}
+
+void ph_op_info(struct ph_op *op)
+{
+    answer(op->port, op->port->peer, op->tag, op->data);
+}
+
+struct info_job {
+    struct ph_job job;
+    struct ph_port *port; /* reference */
+    struct ph_peer *to;   /* reference; charged until the answer is given */
+    size_t tag_len, item_len;
+    uint8_t body[];       /* tag, item */
+};
+
+static size_t charge_of(const struct info_job *j)
+{
+    return sizeof *j + j->tag_len + j->item_len;
+}
+
+static void run_info(struct ph_job *job)
+{
+    struct info_job *j = (struct info_job *)job;
+    struct ph_slice tag = {j->body, j->tag_len}, item = {j->body + j->tag_len, j->item_len};
+    enum ph_port_state state = ph_port_state(j->port);
+    if (state == PH_PORT_LIVE || state == PH_PORT_CLOSING)
+        answer(j->port, j->to, tag, item);
+    else
+        ph_reply_error_atom(j->to, tag, "undefined");
+    ph_peer_discharge(j->to, charge_of(j));
+    ph_peer_unref(j->to);
+    ph_port_unref(j->port);
+    ph_free(j);
+}
+
+void ph_info_for(struct ph_port *p, struct ph_peer *to, struct ph_slice tag, struct ph_slice item)
+{
+    struct info_job *j = ph_alloc(sizeof *j + tag.len + item.len);
+    *j = (struct info_job){.job.run = run_info, .port = p, .to = ph_peer_ref(to), .tag_len = tag.len, .item_len = item.len};
+    memcpy(j->body, tag.p, tag.len);
+    memcpy(j->body + tag.len, item.p, item.len);
+    ph_peer_charge(to, charge_of(j));
+    ph_port_submit(p, &j->job);
 }
 
 void ph_port_forget_data(struct ph_port *p)

@@ -36,6 +36,8 @@ void ph_op_call(struct ph_op *op);
 void ph_op_send(struct ph_op *op);                                             /* signal.c */
 void ph_op_connect(struct ph_op *op);
 void ph_op_info(struct ph_op *op);                                             /* info.c */
+/* Answers a peer that is not the port's; takes the reference to p. Any thread; the answer comes from the port's lock. */
+void ph_info_for(struct ph_port *p, struct ph_peer *to, struct ph_slice tag, struct ph_slice item);
 void ph_op_set_data(struct ph_op *op);
 void ph_op_get_data(struct ph_op *op);
 void ph_port_forget_data(struct ph_port *p);

@@ -6,6 +6,7 @@
 
 #include "base/bin.h"
 #include "peer/reply.h"
+#include "port/trace.h"
 #include "term/build.h"
 #include "term/words.h"
 
@@ -24,6 +25,7 @@ static struct ph_wbuf *data_message(struct ph_port *p)
 
 static void send_to_owner(struct ph_port *p, struct ph_wbuf *w)
 {
+    ph_stat_add(&p->stats.outputs, 1);
     ph_peer_commit_to(p->peer, p->owner, w);
 }
 
@@ -75,7 +77,9 @@ void ph_out_data(struct ph_port *p, const char *header, size_t header_len, const
 {
     if (ph_port_state(p) == PH_PORT_CLOSING)
         return;
-    p->input += header_len + len;
+    ph_stat_add(&p->stats.input, header_len + len);
+    if (ph_traced(p))
+        ph_trace_output(p, header, header_len, &(SysIOVec){(char *)(uintptr_t)buf, len}, 1);
     if (p->line) {
         struct line_message m = {p, header, header_len};
         ph_line_feed(p->line, buf, len, emit_line, &m);
@@ -101,7 +105,9 @@ void ph_out_binary(struct ph_port *p, const char *header, size_t header_len, Erl
 {
     if (ph_port_state(p) == PH_PORT_CLOSING)
         return;
-    p->input += header_len + len;
+    ph_stat_add(&p->stats.input, header_len + len);
+    if (ph_traced(p))
+        ph_trace_output(p, header, header_len, &(SysIOVec){bin->orig_bytes + offset, len}, 1);
     struct ph_wbuf *w = data_message(p);
     if (p->binary) {
         ph_w_bytes_open(w, header, header_len, false);
@@ -154,8 +160,10 @@ void ph_out_vector(struct ph_port *p, const char *header, size_t header_len, Erl
         ph_out_data(p, header, header_len, NULL, 0);
         return;
     }
-    p->input += header_len + (ev->size - skip);
+    ph_stat_add(&p->stats.input, header_len + (ev->size - skip));
     int first = skip_in_vector(ev, skip);
+    if (ph_traced(p))
+        ph_trace_output(p, header, header_len, ev->iov + first, ev->vsize - first);
     struct ph_wbuf *w = data_message(p);
     if (p->binary)
         write_vector_binary(w, header, header_len, ev, first);
@@ -171,6 +179,8 @@ void ph_out_eof(struct ph_port *p)
     ph_w_raw(w, p->term, p->term_len);
     ph_w_atom(w, "eof");
     send_to_owner(p, w);
+    if (ph_traced(p))
+        ph_trace_eof(p);
 }
 
 void ph_out_flush_line(struct ph_port *p)
@@ -186,13 +196,22 @@ int ph_out_term(struct ph_port *p, ErlDrvTermData to, const ErlDrvTermData *spec
         return -1;
     if (ph_word_kind(to) != PH_WORD_PID || ph_port_state(p) == PH_PORT_CLOSING)
         return 0;
+    struct ph_trace_term told;
     struct ph_peer *peer = ph_peer_for(p->peer, to);
     struct ph_wbuf *w = ph_send_begin(to);
+    size_t begin = w->len;
     int result = ph_build(w, spec, n, ph_w_port_term) ? -1 : ph_peer_is_open(peer);
-    if (result > 0)
+    bool tell = result > 0 && ph_traced(p);
+    if (tell)
+        ph_trace_keep_term(&told, w, begin);
+    if (result > 0) {
         ph_peer_commit(peer, w);
-    else
+        atomic_fetch_add_explicit(&p->stats.terms, 1, memory_order_relaxed);
+    } else {
         ph_wbuf_reset(w);
+    }
+    if (tell)
+        ph_trace_send(p, to, &told);
     ph_peer_unref(peer);
     return result;
 }

@@ -18,6 +18,7 @@
 #include "port/pdl.h"
 #include "port/select.h"
 #include "port/timer.h"
+#include "port/trace.h"
 #include "term/words.h"
 
 static pthread_mutex_t pending_mu = PTHREAD_MUTEX_INITIALIZER; /* guards every port's lane while it has no lock; taken before lock->mu */
@@ -115,6 +116,8 @@ static void tell_exit(struct ph_port *p, struct ph_slice reason)
     ph_w_uint(w, p->id);
     ph_w_raw(w, reason.p, reason.len);
     ph_peer_commit(p->peer, w);
+    if (ph_traced(p))
+        ph_trace_exit(p, reason);
 }
 
 static void tell_closed(struct ph_port *p)
@@ -138,6 +141,7 @@ static void drop_queue(struct ph_port *p)
 {
     struct ph_pdl *pdl = ph_port_pdl_enter(p);
     ph_ioq_clear(&p->ioq);
+    ph_stat_set(&p->stats.queue_size, 0);
     ph_port_pdl_leave(pdl);
 }
 
@@ -152,6 +156,7 @@ static void bury(struct ph_port *p)
     ph_line_free(p->line);
     p->line = NULL;
     ph_port_forget_data(p);
+    ph_trace_closed(p);
     ph_peer_remove_port(p->peer, p->id);
 }
 

@@ -19,11 +19,13 @@
 #include "peer/peer.h"
 #include "port/ioq.h"
 #include "port/line.h"
+#include "port/stats.h"
 #include "sched/sched.h"
 
 struct ph_pdl;
 struct ph_timer;
 struct ph_port_monitor;
+struct ph_tracer;
 struct ph_opening;
 
 enum ph_port_state { PH_PORT_OPENING, PH_PORT_LIVE, PH_PORT_EXITING, PH_PORT_CLOSING, PH_PORT_DEAD };
@@ -33,7 +35,7 @@ struct ph_port {
     atomic_uchar state;       /* enum ph_port_state; changed only by ph_port_set_state, in the lock; read from anywhere */
     bool binary, eof;         /* open_port options */
     bool busy;                /* set_busy_port; this and the next two: see busy.c */
-    bool announced_busy;      /* what the client was told last */
+    atomic_bool announced_busy; /* what the client was told last; read from anywhere */
     atomic_bool msgq_busy;    /* too many bytes of commands wait */
     bool close_wanted;        /* by Port ! {Owner, close}: the owner gets {Port, closed} */
     bool parallelism;
@@ -63,7 +65,9 @@ struct ph_port {
     struct ph_map held_by;    /* the callers of those */
     atomic_size_t msgq_low, msgq_high; /* limits of the command queue; high PH_MSGQ_DISABLED: none. Changed in the lock */
     atomic_size_t msgq_bytes; /* of commands accepted and not executed */
-    uint64_t input, output;   /* bytes, for info */
+    struct ph_port_stats stats;
+    atomic_uint traced;       /* connections that trace it; changed by trace.c, read from anywhere */
+    LIST_HEAD(, ph_tracer) tracers; /* guarded by trace.c's mutex */
     int64_t os_pid;           /* -1: none */
     uint8_t *user_data;       /* set_data: encoded term, NULL: undefined */
     size_t user_data_len;

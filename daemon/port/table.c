@@ -48,6 +48,7 @@ struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice t
     p->msgq_low = PH_MSGQ_LOW;
     p->msgq_high = PH_MSGQ_HIGH;
     LIST_INIT(&p->monitors);
+    LIST_INIT(&p->tracers);
     STAILQ_INIT(&p->held);
     ph_lane_init(&p->lane);
     pthread_mutex_lock(&list_mu);

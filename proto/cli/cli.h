@@ -18,6 +18,8 @@ struct ph_cli {
     bool json;
 };
 
+#define PH_HELP_LINE "  %-10s%-34s%s\n" /* name, arguments, what it does */
+
 /* Writes "porthostctl: TEXT" and a newline to stderr. */
 void ph_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -2,13 +2,17 @@
 /* Owns the table of commands that need no port. Called by main.c and the shell. */
 #include "commands.h"
 
+#include <string.h>
+
 #include "driver.h"
+#include "look/look.h"
 #include "out.h"
 
 struct ph_command {
     const char *name, *arguments, *help;
     unsigned least, most; /* arguments */
     enum ph_exit (*run)(const struct ph_command *c, struct ph_session *s, struct ph_args *a);
+    bool (*check)(struct ph_args *a); /* of what the arguments are, before there is a session; complains. NULL: their number is enough */
 };
 
 /* The value to stdout, an error to stderr. */
@@ -33,24 +37,49 @@ static enum ph_exit run_plain(const struct ph_command *c, struct ph_session *s, 
 
 static enum ph_exit run_ports(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
 {
+    (void)c;
+    return ph_ports_run(s, a);
+}
+
+static enum ph_exit run_info(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
+{
+    (void)c;
+    return ph_info_run(s, a);
+}
+
+static enum ph_exit run_watch(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
+{
+    (void)c;
+    return ph_watch_run(s, a);
+}
+
+static enum ph_exit run_trace(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
+{
+    (void)c;
+    return ph_trace_run(s, a);
+}
+
+/* The level in force before, in any case. */
+static enum ph_exit run_log_level(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
+{
     struct ph_slice value = {0};
-    struct ph_text option = ph_args_word(a);
-    bool all = ph_text_is(option, "--all");
-    if (option.p && !all) {
-        ph_args_complain(a, "ports: expected --all, found %.*s", (int)option.len, option.p);
-        return PH_EXIT_USAGE;
-    }
-    ph_session_begin_tagged(s, "ports", 3);
-    ph_w_atom(&s->out, all ? "all" : "connection");
+    struct ph_text level = ph_args_word(a);
+    ph_session_begin_tagged(s, "log_level", 3);
+    ph_w_atom_len(&s->out, level.p ? level.p : "get", level.p ? level.len : strlen("get"));
     enum ph_result r = ph_session_ask(s, &value);
     return show(c, s, r, value);
 }
 
-/* The map of the host's hello, which has been here since the beginning. */
-static enum ph_exit run_info(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
+static bool check_log_level(struct ph_args *a)
 {
-    (void)a;
-    return show(c, s, PH_RESULT_OK, (struct ph_slice){s->hello.buf, s->hello.len});
+    static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
+    struct ph_text level = ph_args_word(a);
+    bool known = !level.p;
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        known |= ph_text_is(level, levels[i]);
+    if (!known)
+        ph_args_complain(a, "log-level: expected error, warning, notice, info or debug, found %.*s", (int)level.len, level.p);
+    return known;
 }
 
 static enum ph_exit run_load(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
@@ -78,14 +107,36 @@ static enum ph_exit run_unload(const struct ph_command *c, struct ph_session *s,
     return PH_EXIT_FAILED;
 }
 
+static enum ph_exit run_reload(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
+{
+    struct ph_wbuf w;
+    struct ph_text path = ph_args_word(a), name = ph_args_word(a);
+    if (!name.p) {
+        name = path;
+        path = (struct ph_text){0};
+    }
+    ph_wbuf_init(&w, NULL);
+    enum ph_result r = ph_driver_reload(s, path, name, &w);
+    struct ph_slice value = {w.buf, w.len};
+    if (r == PH_RESULT_ERROR)
+        ph_driver_explain(s, c->name, value);
+    enum ph_exit e = r == PH_RESULT_ERROR ? PH_EXIT_FAILED : show(c, s, r, value);
+    ph_wbuf_free(&w);
+    return e;
+}
+
 static const struct ph_command commands[] = {
-    {"ping", "", "ask the host for an answer: pong", 0, 0, run_plain},
-    {"drivers", "", "the names of the loaded drivers", 0, 0, run_plain},
-    {"load", "[PATH] NAME", "load a driver, from the driver path if PATH is not given", 1, 2, run_load},
-    {"unload", "NAME", "unload a driver", 1, 1, run_unload},
-    {"ports", "[--all]", "the ports of this connection, or of all", 0, 1, run_ports},
-    {"info", "", "version and limits of the host", 0, 0, run_info},
-    {"stats", "", "counters and gauges of the host", 0, 0, run_plain},
+    {"ping", "", "ask the host for an answer: pong", 0, 0, run_plain, NULL},
+    {"drivers", "", "the names of the loaded drivers", 0, 0, run_plain, NULL},
+    {"load", "[PATH] NAME", "load a driver for this connection, from the driver path if PATH is not given", 1, 2, run_load, NULL},
+    {"unload", "NAME", "take back what this connection has loaded", 1, 1, run_unload, NULL},
+    {"reload", "[PATH] NAME", "load a driver anew as soon as it has no ports, and wait for that", 1, 2, run_reload, NULL},
+    {"ports", "[--all]", "the ports of this connection, or of all", 0, 1, run_ports, ph_ports_check},
+    {"info", "[PORT]", "what a port tells about itself; without PORT version and limits of the host", 0, 1, run_info, ph_info_check},
+    {"stats", "", "counters and gauges of the host", 0, 0, run_plain, NULL},
+    {"watch", "[--interval SECONDS] [--count N]", "what the ports do: rates, queues, run times", 0, 4, run_watch, ph_watch_check},
+    {"trace", "PORT [--count N]", "what enters and leaves a driver at a port, as it happens", 1, 3, run_trace, ph_trace_check},
+    {"log-level", "[LEVEL]", "tell the level of the host's log, and change it", 0, 1, run_log_level, check_log_level},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -103,8 +154,9 @@ bool ph_command_check(const struct ph_command *c, const struct ph_args *a)
     unsigned n = 0;
     while (n <= c->most && ph_args_word(&ahead).p)
         n++;
+    struct ph_args again = *a;
     if (n >= c->least && n <= c->most)
-        return true;
+        return !c->check || c->check(&again);
     ph_args_complain(a, "usage: %s%s%s", c->name, c->arguments[0] ? " " : "", c->arguments);
     return false;
 }
@@ -117,5 +169,5 @@ enum ph_exit ph_command_run(const struct ph_command *c, struct ph_session *s, st
 void ph_commands_help(FILE *f)
 {
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(f, "  %-8s%-12s%s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(f, PH_HELP_LINE, commands[i].name, commands[i].arguments, commands[i].help);
 }

@@ -10,7 +10,7 @@ struct ph_command;
 
 const struct ph_command *ph_command_find(struct ph_text word); /* NULL: there is none of that name */
 
-/* Whether there are as many arguments as it takes; complains if not. To be asked before a session is opened. */
+/* Whether the arguments are such as it takes; complains if not. To be asked before a session is opened. */
 bool ph_command_check(const struct ph_command *c, const struct ph_args *a);
 
 /* Sends the request and prints the value of its reply, or writes the reason of an error to stderr. */

@@ -46,6 +46,17 @@ int ph_interrupt_signal(void)
     return came;
 }
 
+bool ph_interrupt_take(void)
+{
+    char bytes[64];
+    if (came != SIGINT)
+        return false;
+    came = 0;
+    while (read(pipe_fds[0], bytes, sizeof bytes) > 0)
+        ;
+    return true;
+}
+
 void ph_interrupt_finish(void)
 {
     if (!came)

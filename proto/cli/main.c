@@ -36,13 +36,16 @@ static void usage(FILE *f)
           f);
     ph_commands_help(f);
     ph_script_help(f);
-    fputs("  open                open a port, run the steps on it, close it\n"
-          "  shell               commands and steps on any number of ports, one to a line, from stdin\n"
+    fprintf(f, PH_HELP_LINE, "open", "COMMAND [-o TERM]... [STEP]...", "open a port, run the steps on it, close it");
+    fprintf(f, PH_HELP_LINE, "shell", "", "commands and steps on any number of ports, one to a line, from stdin");
+    fputs("PORT is CONNECTION/ID, as `ports --all` shows it; in the shell also the name of a port.\n"
+          "trace and watch go on until Ctrl-C, or as often as --count says.\n"
           "\nSteps\n",
           f);
     ph_steps_help(f);
     fputs("DATA is text; @FILE is what is in the file, - what is on stdin, term:TERM iodata in Erlang syntax.\n"
           "\nWhat comes from the host is printed on stdout as Erlang terms, one to a line; diagnostics on stderr.\n"
+          "Colours are for terminals, unless NO_COLOR is set.\n"
           "Exit status: 0 all went well, 1 a request failed, 2 wrong usage, 3 no connection, or it was lost.\n",
           f);
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "screen.h"
 #include "term/term.h"
 
 void ph_out_term(const struct ph_cli *cli, struct ph_slice term)
@@ -15,9 +16,15 @@ void ph_out_term(const struct ph_cli *cli, struct ph_slice term)
     fflush(stdout);
 }
 
+static void begin_complaint(void)
+{
+    fprintf(stderr, "%sporthostctl:%s ", ph_screen_on(stderr, PH_LOOK_RED), ph_screen_off(stderr, PH_LOOK_RED));
+}
+
 void ph_out_failure(const char *what, struct ph_slice reason)
 {
-    fprintf(stderr, "porthostctl: %s: ", what);
+    begin_complaint();
+    fprintf(stderr, "%s: ", what);
     ph_term_print(stderr, reason);
     fputc('\n', stderr);
 }
@@ -31,7 +38,7 @@ void ph_complain(const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
-    fputs("porthostctl: ", stderr);
+    begin_complaint();
     vfprintf(stderr, format, ap);
     va_end(ap);
     fputc('\n', stderr);

@@ -83,11 +83,13 @@ void ph_ports_init(struct ph_ports *ports, struct ph_session *s)
     *ports = (struct ph_ports){.session = s};
     s->on_event = on_event;
     s->arg = ports;
+    s->ports = ports;
 }
 
 void ph_ports_free(struct ph_ports *ports)
 {
     ports->session->on_event = NULL;
+    ports->session->ports = NULL;
     for (size_t i = 0; i < ports->n; i++)
         free(ports->at[i]);
     free(ports->at);
@@ -279,6 +281,14 @@ enum ph_exit ph_port_control(struct ph_cli_port *port, uint32_t op, const struct
 enum ph_exit ph_port_call(struct ph_cli_port *port, uint32_t op, const struct ph_wbuf *term)
 {
     return ask_with_op(port, "call", op, term);
+}
+
+enum ph_exit ph_port_connect(struct ph_cli_port *port, const struct ph_wbuf *pid)
+{
+    struct ph_session *s = port->ports->session;
+    begin_for_port(port, "connect", 5);
+    ph_session_put(s, pid);
+    return ask_and_show(s, "connect");
 }
 
 enum ph_exit ph_port_close(struct ph_cli_port *port)

@@ -48,6 +48,7 @@ enum ph_exit ph_port_open(struct ph_ports *ports, struct ph_text name, struct ph
 enum ph_exit ph_port_command(struct ph_cli_port *port, const struct ph_wbuf *data);
 enum ph_exit ph_port_control(struct ph_cli_port *port, uint32_t op, const struct ph_wbuf *data);
 enum ph_exit ph_port_call(struct ph_cli_port *port, uint32_t op, const struct ph_wbuf *term);
+enum ph_exit ph_port_connect(struct ph_cli_port *port, const struct ph_wbuf *pid); /* pid: encoded */
 enum ph_exit ph_port_close(struct ph_cli_port *port);
 
 /* Closes what is open and waits until the host has let go of everything. */

@@ -36,6 +36,19 @@ static bool read_call(struct ph_args *a, struct ph_step *step)
     return ph_args_term(a, "the term of call", &step->term);
 }
 
+static bool read_connect(struct ph_args *a, struct ph_step *step)
+{
+    struct ph_cur c;
+    struct ph_slice pid;
+    if (!ph_args_term(a, "the process of connect", &step->term))
+        return false;
+    c = (struct ph_cur){step->term.buf, step->term.buf + step->term.len};
+    if (ph_etf_pid(&c, &pid) == 0)
+        return true;
+    ph_args_complain(a, "the process of connect: this term is no pid; one is written <0.5.0>");
+    return false;
+}
+
 static bool read_nothing(struct ph_args *a, struct ph_step *step)
 {
     (void)a;
@@ -66,6 +79,12 @@ static enum ph_exit run_call(const struct ph_step *step, struct ph_ports *ports,
     return ph_port_call(port, (uint32_t)step->number, &step->term);
 }
 
+static enum ph_exit run_connect(const struct ph_step *step, struct ph_ports *ports, struct ph_cli_port *port)
+{
+    (void)ports;
+    return ph_port_connect(port, &step->term);
+}
+
 static enum ph_exit run_close(const struct ph_step *step, struct ph_ports *ports, struct ph_cli_port *port)
 {
     (void)ports;
@@ -83,6 +102,7 @@ static const struct ph_step_kind kinds[] = {
     {"command", "DATA", "send data", read_command, run_command},
     {"control", "OP DATA", "port_control; OP is a number", read_control, run_control},
     {"call", "[OP] TERM", "port_call; OP is 0 if it is not given", read_call, run_call},
+    {"connect", "PID", "make that process the owner", read_connect, run_connect},
     {"close", "", "close the port", read_nothing, run_close},
     {"wait", "MS", "print what comes in that time", read_wait, run_wait},
 };
@@ -106,7 +126,7 @@ int ph_step_read(struct ph_args *a, struct ph_step *step)
     struct ph_text word = ph_args_word(a);
     *step = (struct ph_step){.kind = find(word)};
     if (!step->kind) {
-        ph_args_complain(a, "expected command, control, call, close or wait, found %.*s", (int)word.len, word.p ? word.p : "");
+        ph_args_complain(a, "expected command, control, call, connect, close or wait, found %.*s", (int)word.len, word.p ? word.p : "");
         return -1;
     }
     ph_wbuf_init(&step->term, NULL);
@@ -129,7 +149,7 @@ enum ph_exit ph_step_run(const struct ph_step *step, struct ph_ports *ports, str
 void ph_steps_help(FILE *f)
 {
     for (size_t i = 0; i < KINDS; i++)
-        fprintf(f, "  %-8s%-12s%s\n", kinds[i].name, kinds[i].arguments, kinds[i].help);
+        fprintf(f, PH_HELP_LINE, kinds[i].name, kinds[i].arguments, kinds[i].help);
 }
 
 /* ---- open ---- */

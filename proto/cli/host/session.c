@@ -243,7 +243,53 @@ enum ph_result ph_session_post(struct ph_session *s)
     return PH_RESULT_TIMEOUT;
 }
 
+/* ---- taps ---- */
+
+static void on_tapped(void *arg, const struct ph_event *e)
+{
+    struct ph_session_tap *tap = arg;
+    tap->on_event(tap, e);
+}
+
+void ph_session_tap(struct ph_session *s, struct ph_session_tap *tap)
+{
+    tap->session = s;
+    tap->below = s->on_event;
+    tap->below_arg = s->arg;
+    s->on_event = on_tapped;
+    s->arg = tap;
+}
+
+void ph_session_untap(struct ph_session_tap *tap)
+{
+    tap->session->on_event = tap->below;
+    tap->session->arg = tap->below_arg;
+}
+
+void ph_session_pass_on(const struct ph_session_tap *tap, const struct ph_event *e)
+{
+    if (tap->below)
+        tap->below(tap->below_arg, e);
+}
+
 /* ---- hello ---- */
+
+uint64_t ph_session_connection(const struct ph_session *s)
+{
+    struct ph_cur c = {s->hello.buf, s->hello.buf + s->hello.len};
+    uint32_t pairs = 0;
+    uint64_t number = 0;
+    ph_etf_map(&c, &pairs);
+    for (; pairs > 0; pairs--) {
+        bool wanted = ph_etf_is_atom(&c, "connection") == 0;
+        if (!wanted)
+            ph_etf_skip(&c, PH_MAX_DEPTH);
+        if (wanted && ph_etf_uint64(&c, &number) == 0)
+            return number;
+        ph_etf_skip(&c, PH_MAX_DEPTH);
+    }
+    return 0;
+}
 
 static void make_self(struct ph_session *s)
 {

@@ -39,6 +39,7 @@ struct ph_session {
     void (*on_event)(void *arg, const struct ph_event *e);
     bool (*lives)(void *arg, struct ph_slice pid); /* whether a process of our node other than self is there; NULL: none is */
     void *arg;
+    struct ph_ports *ports; /* of this session, or NULL: set by ph_ports_init */
 };
 
 /* Connects and exchanges hellos. PH_EXIT_OK or PH_EXIT_NO_CONNECTION, then why was written to stderr. */
@@ -66,6 +67,20 @@ enum ph_result ph_session_ask(struct ph_session *s, struct ph_slice *value);
 enum ph_result ph_session_listen(struct ph_session *s, int64_t deadline, int other_fd, bool (*enough)(void *arg), void *arg);
 
 bool ph_session_is_self(const struct ph_session *s, struct ph_slice pid);
+
+/* The number of this connection at the host; 0 if it does not tell. */
+uint64_t ph_session_connection(const struct ph_session *s);
+
+/* For as long as something looks at the events before whoever does otherwise: installs on_event, which hands on what is not its own. */
+struct ph_session_tap {
+    void (*on_event)(struct ph_session_tap *tap, const struct ph_event *e);
+    struct ph_session *session;
+    void (*below)(void *arg, const struct ph_event *e);
+    void *below_arg;
+};
+void ph_session_tap(struct ph_session *s, struct ph_session_tap *tap);
+void ph_session_untap(struct ph_session_tap *tap);
+void ph_session_pass_on(const struct ph_session_tap *tap, const struct ph_event *e);
 
 enum ph_exit ph_result_exit(enum ph_result r);
 

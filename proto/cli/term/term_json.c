@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "term/term.h"
+#include "term/term_json.h"
 
 static json_t *convert(struct ph_cur *c);
 
@@ -156,12 +157,17 @@ static json_t *convert(struct ph_cur *c)
     }
 }
 
-int ph_term_print_json(FILE *f, struct ph_slice term)
+json_t *ph_term_json(struct ph_slice term)
 {
     struct ph_cur c = {term.p, term.p + term.len}, check = c;
     if (ph_etf_skip(&check, PH_PRINT_DEPTH) < 0 || check.p != check.end)
-        return -1;
-    json_t *j = convert(&c);
+        return NULL;
+    return convert(&c);
+}
+
+int ph_term_print_json(FILE *f, struct ph_slice term)
+{
+    json_t *j = ph_term_json(term);
     int rc = j ? json_dumpf(j, f, JSON_COMPACT | JSON_ENCODE_ANY) : -1;
     json_decref(j);
     return rc;

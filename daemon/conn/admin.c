@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests about the host that reach beyond the connection: ports of any connection, traces, the log. On the connection's reactor. */
+#include <string.h>
+
+#include "base/log.h"
+#include "conn/request.h"
+#include "peer/reply.h"
+#include "port/op.h"
+#include "port/trace.h"
+
+/* --- a port of any connection --- */
+
+struct wanted {
+    uint64_t connection, id;
+    struct ph_port *found; /* reference, or NULL */
+};
+
+static void look(struct ph_port *p, void *arg)
+{
+    struct wanted *w = arg;
+    if (p->id == w->id && ph_peer_id(p->peer) == w->connection && ph_port_state(p) != PH_PORT_DEAD)
+        w->found = ph_port_ref(p);
+}
+
+static bool number(struct ph_req *r, uint64_t *n)
+{
+    r->element++;
+    return ph_etf_uint64(&r->cur, n) == 0 && *n <= PH_MAX_PORT_ID;
+}
+
+/* Connection and PortId; a new reference, or NULL if there is no such port. */
+static struct ph_port *find(struct wanted *w)
+{
+    ph_ports_each(look, w);
+    return w->found;
+}
+
+/* --- requests --- */
+
+static bool port_info(struct ph_req *r)
+{
+    struct wanted w = {0};
+    struct ph_slice item;
+    if (!number(r, &w.connection) || !number(r, &w.id) || !ph_req_raw(r, &item))
+        return false;
+    struct ph_port *p = find(&w);
+    if (p)
+        ph_info_for(p, r->peer, r->tag, item);
+    else
+        ph_reply_error_atom(r->peer, r->tag, "undefined");
+    return true;
+}
+
+static bool trace(struct ph_req *r)
+{
+    struct wanted w = {0};
+    bool on;
+    if (!number(r, &w.connection) || !number(r, &w.id) || (r->element++, ph_etf_bool(&r->cur, &on)))
+        return false;
+    struct ph_port *p = find(&w);
+    bool known = p && (!on || ph_trace_on(p, r->peer));
+    if (p && !on)
+        ph_trace_off(p, r->peer);
+    if (known)
+        ph_reply_ok_atom(r->peer, r->tag, "true");
+    else
+        ph_reply_error_atom(r->peer, r->tag, "undefined");
+    if (p)
+        ph_port_unref(p);
+    return true;
+}
+
+static bool log_level(struct ph_req *r)
+{
+    char name[1024];
+    size_t len;
+    enum ph_log_level before = ph_log_level(), level = before;
+    r->element++;
+    if (ph_etf_atom(&r->cur, name, sizeof name, &len))
+        return false;
+    if (strcmp(name, "get") != 0 && ph_log_parse_level(name, &level)) {
+        ph_reply_error_atom(r->peer, r->tag, "badarg");
+        return true;
+    }
+    ph_log_set_level(level > before ? level : before); /* so that the line below is seen */
+    if (level != before)
+        ph_log(PH_LOG_NOTICE, ph_conn_where(r->conn), "sets the level of the log to %s", name);
+    ph_log_set_level(level);
+    ph_reply_ok_atom(r->peer, r->tag, ph_log_level_name(before));
+    return true;
+}
+
+bool ph_admin_request(struct ph_req *r)
+{
+    switch (r->what) {
+    case PH_REQ_PORT_INFO:
+        return port_info(r);
+    case PH_REQ_TRACE:
+        return trace(r);
+    default:
+        return log_level(r);
+    }
+}

@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# porthostctl: lines from stdin. See lib.sh.
+. "$(dirname "$0")/lib.sh"
+
+# ---- shell ----
+
+own shell <<'EOF'
+# two ports of one driver
+load echo_drv
+p1 = open -o binary -o {line, 80} echo_drv first one
+p2 = open echo_drv
+p1 command hello world
+p2 call 1 {a, "b c"}
+p1 control 0 term:[1, 2]
+p1 close
+p2 close
+EOF
+check 'a session with two ports is played' 0 "loaded
+$opened
+$opened
+{p1,{data,<<\"hello world\">>}}
+{ok,call,{ok,1,{a,\"b c\"}}}
+{ok,control,[1,2]}
+{exit,p1,normal}
+{ok,close,true}
+{exit,p2,normal}
+{ok,close,true}"
+own shell <<'EOF'
+p1 = open echo_drv
+p1 call {a, B}
+ping
+EOF
+check_err 'a mistake in a line has its place' 2 '^stdin:2:13: expected a term, found a variable$'
+check_that 'a mistake shows the line and a caret' grep -qx '              ^' "$work/err"
+check_that 'the lines behind a mistake are run' grep -qx pong "$work/out"
+own shell <<<$'p1 = open echo_drv\np1 = open echo_drv'
+check_err 'a name in use is not given to another port' 1 '^porthostctl: stdin:2: p1 is open$'
+own shell <<<$'p1 = open echo_drv\np1 close\np1 = open echo_drv\np1 control 0 x'
+check_that 'a name is free again when its port is closed' grep -qx '{ok,control,"x"}' "$work/out"
+own shell <<<$'frob\np9 close\nwait\nquit\nping'
+check 'unknown words are usage errors, and quit ends' 2 ''
+own shell </dev/null
+check 'no lines are no mistake' 0 ''
+
+finish

@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# porthostctl: wrong usage, and connections that fail. See lib.sh.
+. "$(dirname "$0")/lib.sh"
+
+# ---- usage ----
+
+used() { # NAME PATTERN ARGUMENT...: status 2 with that message, and nothing was started
+    local name=$1 pattern=$2
+    shift 2
+    run "$ctl" --daemon "touch $work/started;" "$@"
+    check_err "$name" 2 "$pattern"
+}
+used 'a command is needed' 'a command is missing'
+used 'an unknown command is refused' '^porthostctl: frob is no command' frob
+used 'too many arguments are refused' '^porthostctl: usage: unload NAME' unload a b
+used 'a step needs its arguments' 'the data of control is missing' open x control 0
+used 'an operation is a number' 'expected a number from 0 to 4294967295, found -1' open x control -1 d
+used 'a term on the command line has to be one' "^the term of call:1:4: expected a term, found '}'" open x call '{a,}'
+used 'a file that is not there is named' '/no/such/file: No such file' open x command @/no/such/file
+used 'what is not iodata is refused' 'not iodata' open x command 'term:{a}'
+used 'a timeout is a number' "^porthostctl: --timeout: expected seconds" --timeout soon ping
+used 'two hosts are one too many' 'only one of' --unix /x ping
+used 'an unknown option is refused' 'unrecognized option' --frob
+check_that 'wrong usage starts nothing' test ! -e "$work/started"
+
+# ---- connections that fail ----
+
+run "$ctl" --unix "$work/none" ping
+check_err 'no unix socket: status 3' 3 'cannot connect to .*/none: No such file or directory'
+run "$ctl" --tcp 127.0.0.1:1 ping
+check_err 'no TCP listener: status 3' 3 'cannot connect to 127.0.0.1:1: Connection refused'
+run "$ctl" --tcp nowhere ping
+check_err 'an address without a port: status 3' 3 'nowhere is not HOST:PORT'
+run "$ctl" --daemon "$work/none" ping
+check_err 'no daemon: status 3' 3 'the host has ended the connection: it ended with status 127'
+
+fake() { # a daemon that is a shell script, from stdin
+    { echo '#!/bin/sh'; cat; } >"$work/fake"
+    chmod +x "$work/fake"
+}
+fake <<<'exec sleep 100'
+run timeout 30 "$ctl" --daemon "$work/fake" --timeout 0.3 ping
+check_err 'a daemon that says nothing: status 3' 3 'the host does not answer within 0.3 seconds'
+fake <<<'echo this is no frame'
+run "$ctl" --daemon "$work/fake" ping
+check_err 'a daemon that talks nonsense: status 3' 3 'no frame of this protocol'
+fake <<<'kill -SEGV $$'
+run "$ctl" --daemon "$work/fake" ping
+check_err 'a daemon that crashes is reported with its signal' 3 'ended by signal 11'
+
+finish
