@@ -55,16 +55,23 @@ static void fail_if_armed(struct self *s, const char *where)
     driver_failure_eof(s->port);
 }
 
+/* Without asking driver_select. */
+static void close_pipe(struct self *s)
+{
+    if (s->pipe[0] < 0)
+        return;
+    close(s->pipe[0]);
+    close(s->pipe[1]);
+    s->pipe[0] = -1;
+}
+
 static void stop(ErlDrvData d)
 {
     struct self *s = (struct self *)d;
     atomic_fetch_add(&stops, 1);
     fail_if_armed(s, "stop");
     s->stopped = 1;
-    if (s->pipe[0] >= 0) { /* without asking driver_select */
-        close(s->pipe[0]);
-        close(s->pipe[1]);
-    }
+    close_pipe(s);
     s->next = atomic_load(&ended);
     while (!atomic_compare_exchange_weak(&ended, &s->next, s))
         ;
@@ -132,6 +139,12 @@ ACTION(do_select)
     say(a, "%d", s->pipe[0]);
 }
 
+ACTION(do_close)
+{
+    close_pipe(self);
+    say(a, "ok");
+}
+
 ACTION(do_write)
 {
     say(a, "%zd", write(((struct self *)self)->pipe[1], arg, len));
@@ -144,8 +157,8 @@ ACTION(do_counts)
 
 static const struct action actions[] = {
     {"arm", do_arm},         {"fail", do_fail},     {"enq", do_enq},     {"deq", do_deq},
-    {"monitor", do_monitor}, {"select", do_select}, {"write", do_write}, {"counts", do_counts},
-    {NULL, NULL},
+    {"monitor", do_monitor}, {"select", do_select}, {"write", do_write}, {"close", do_close},
+    {"counts", do_counts},   {NULL, NULL},
 };
 
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
