@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Probe: ports that a driver creates. With one lock per port, as driver_create_port requires. Called by the run-time system only. */
+/* Probe: ports that a driver creates. With one lock per port, as driver_create_port requires in the VM; a file that includes this one may
+ * set another name and other flags. Called by the run-time system only. */
+#ifndef PROBE_NAME
+#define PROBE_NAME "child_probe_drv"
 #define PROBE_FLAGS ERL_DRV_FLAG_USE_PORT_LOCKING
+#endif
 #include "probe.h"
 
 struct self {
     ErlDrvPort port;
     const char *kind;
     ErlDrvTermData remembered;
+    int create_in_stop;
 };
 
 static struct self *self_new(ErlDrvPort port, const char *kind)
@@ -20,20 +25,6 @@ static ErlDrvData start(ErlDrvPort port, char *command)
 {
     trace("start %s", command);
     return (ErlDrvData)self_new(port, "parent");
-}
-
-static void stop(ErlDrvData d)
-{
-    struct self *s = (struct self *)d;
-    trace("stop %s", s->kind);
-    driver_free(s);
-}
-
-static void output(ErlDrvData d, char *buf, ErlDrvSizeT len)
-{
-    struct self *s = (struct self *)d;
-    trace("output %s", s->kind);
-    driver_output2(s->port, (char *)s->kind, strlen(s->kind), buf, len);
 }
 
 /* Sends {child, Port} to the parent's owner. */
@@ -51,6 +42,25 @@ static void create(struct self *s, ErlDrvTermData owner, char *name, struct answ
     say(a, "flags %d", get_port_flags(child->port));
 }
 
+static void stop(ErlDrvData d)
+{
+    struct self *s = (struct self *)d;
+    trace("stop %s", s->kind);
+    if (s->create_in_stop) {
+        struct answer a = {.len = 0};
+        create(s, driver_connected(s->port), "late", &a);
+        trace("%s", a.text);
+    }
+    driver_free(s);
+}
+
+static void output(ErlDrvData d, char *buf, ErlDrvSizeT len)
+{
+    struct self *s = (struct self *)d;
+    trace("output %s", s->kind);
+    driver_output2(s->port, (char *)s->kind, strlen(s->kind), buf, len);
+}
+
 ACTION(do_create)
 {
     create(self, driver_caller(((struct self *)self)->port), arg, a);
@@ -59,6 +69,28 @@ ACTION(do_create)
 ACTION(do_create_remembered)
 {
     create(self, ((struct self *)self)->remembered, arg, a);
+}
+
+/* What the creator may do with the child before the callback has returned. */
+ACTION(do_create_and_use)
+{
+    struct self *s = self, *child = self_new(NULL, "child");
+    child->port = driver_create_port(s->port, driver_caller(s->port), arg, (ErlDrvData)child);
+    if (child->port == (ErlDrvPort)-1) {
+        driver_free(child);
+        return say(a, "failed");
+    }
+    say(a, "output %d", driver_output(child->port, "first", 5));
+    say(a, "timer %d", driver_set_timer(child->port, 60000));
+    say(a, "enq %d", driver_enq(child->port, "abc", 3));
+    say(a, "deq %zu", (size_t)driver_deq(child->port, 3));
+}
+
+ACTION(do_create_in_stop)
+{
+    struct self *s = self;
+    s->create_in_stop = 1;
+    say(a, "ok");
 }
 
 ACTION(do_remember)
@@ -90,7 +122,8 @@ static void timeout(ErlDrvData d)
 
 static const struct action actions[] = {
     {"create", do_create}, {"create_remembered", do_create_remembered}, {"remember", do_remember}, {"kind", do_kind},
-    {"timer", do_timer},   {"fail", do_fail},                           {NULL, NULL},
+    {"timer", do_timer},   {"fail", do_fail},     {"create_and_use", do_create_and_use},           {"create_in_stop", do_create_in_stop},
+    {NULL, NULL},
 };
 
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
@@ -104,7 +137,7 @@ static ErlDrvEntry entry = {
     .output = output,
     .timeout = timeout,
     .control = control,
-    .driver_name = "child_probe_drv",
+    .driver_name = PROBE_NAME,
     PROBE_VERSION,
 };
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probe: a driver that is hard on its host. control: 1 produces 64 KiB at every ready_input of a descriptor that is always readable, 2 stops that,
- * 3 takes the milliseconds in its data, 4 uses up the stack, 5 is quick. output takes as many milliseconds as the last 3 said, and echoes. */
+ * 3 takes the milliseconds in its data, 4 uses up the stack, 5 is quick, 6 tells how many outputs all ports together have had since the
+ * driver was loaded. output takes as many milliseconds as the last 3 said, and echoes. */
 #include <erl_driver.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -20,6 +22,8 @@ struct self {
     ErlDrvBinary *chunk;
     unsigned produced;
 };
+
+static unsigned outputs; /* under the driver's lock */
 
 static ErlDrvData start(ErlDrvPort port, char *command)
 {
@@ -79,6 +83,7 @@ static void take(int ms)
 static void output(ErlDrvData d, char *buf, ErlDrvSizeT len)
 {
     struct self *s = (struct self *)d;
+    outputs++;
     if (s->ms)
         take(s->ms);
     driver_output(s->port, buf, len);
@@ -102,8 +107,6 @@ static int number(const char *buf, ErlDrvSizeT len)
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
 {
     struct self *s = (struct self *)d;
-    (void)rbuf;
-    (void)rlen;
     switch (op) {
     case 1:
         produce(s);
@@ -116,6 +119,8 @@ static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSize
         return 0;
     case 4:
         return use_up("", 1);
+    case 6:
+        return snprintf(*rbuf, rlen, "%u", outputs);
     default:
         return 0;
     }

@@ -2,7 +2,8 @@
 %% A daemon with a unix socket and a log file, and connections to it that speak the protocol by hand: for tests of what the client library would never do.
 %% Run from the top directory; PORTHOSTD is the daemon (default build/porthostd), its drivers and the probe drivers lie beside it.
 -module(raw_client).
--export([start/0, start/1, stop/1, connect/1, connect/2, send/2, send_all/2, next/1, next/2, until/2, open/3, request/2, logged/2, log/1, rss/1, os_pid/1]).
+-export([start/0, start/1, stop/1, with_daemon/1, connect/1, connect/2, send/2, send_all/2, next/1, next/2, until/2, until_event/3, open/3, request/2,
+         control/3, stats/2, pid/2, eventually/1, logged/2, log/1, rss/1, os_pid/1]).
 
 -define(TIMEOUT, 10000).
 
@@ -33,12 +34,29 @@ wait_for_socket(#{socket := Socket} = D, N) ->
         {error, _} -> timer:sleep(10), wait_for_socket(D, N - 1)
     end.
 
-%% Ends the daemon; its exit status.
-stop(#{port := Port, dir := Dir, os_pid := Pid}) ->
+%% Ends the daemon; its exit status, or {report, Log} if a sanitizer had something to say.
+stop(#{port := Port, dir := Dir, os_pid := Pid} = D) ->
     os:cmd("kill " ++ integer_to_list(Pid)),
     Status = receive {Port, {exit_status, S}} -> S after 20000 -> os:cmd("kill -9 " ++ integer_to_list(Pid)), timeout end,
+    Log = log(D),
     ok = file:del_dir_r(Dir),
-    Status.
+    case re:run(Log, "Sanitizer|runtime error:") of
+        nomatch -> Status;
+        {match, _} -> {report, Log}
+    end.
+
+%% An EUnit test with a daemon of its own, which must have ended well afterwards.
+with_daemon(Test) ->
+    {timeout, 60, fun() ->
+        D = start(),
+        try Test(D)
+        catch
+            Class:Reason:Stack ->
+                stop(D),
+                erlang:raise(Class, Reason, Stack)
+        end,
+        0 = stop(D)
+    end}.
 
 connect(D) ->
     connect(D, #{}).
@@ -79,6 +97,10 @@ until(S, Fun) ->
         Reason -> error(Reason)
     end.
 
+%% The next event of a kind about a port, or to a process; drops what comes before.
+until_event(S, Kind, About) ->
+    until(S, fun(F) -> element(1, F) =:= Kind andalso element(2, F) =:= About end).
+
 %% Sends a request whose second element is its tag; {ok, Value} or {error, Reason}.
 request(S, Request) ->
     send(S, Request),
@@ -89,6 +111,30 @@ request(S, Request) ->
 open(S, Id, Command) ->
     {ok, _} = request(S, {open, open, Id, {port, Id}, self(), Command, [binary]}),
     ok.
+
+%% What a probe driver answers to an action.
+control(S, Id, Action) ->
+    {ok, Text} = request(S, {control, control, Id, self(), 0, Action}),
+    Text.
+
+stats(S, Keys) ->
+    {ok, Stats} = request(S, {stats, stats}),
+    [maps:get(K, Stats) || K <- Keys].
+
+%% A process of another node.
+pid(Node, Id) ->
+    Name = atom_to_binary(Node),
+    binary_to_term(<<131, 88, 119, (byte_size(Name)), Name/binary, Id:32, 0:32, 1:32>>).
+
+eventually(Fun) ->
+    eventually(Fun, 500).
+
+eventually(Fun, N) ->
+    case Fun() of
+        true -> ok;
+        Other when N =:= 0 -> error({never, Other});
+        _ -> timer:sleep(20), eventually(Fun, N - 1)
+    end.
 
 log(#{log := Log}) ->
     case file:read_file(Log) of

@@ -2,7 +2,7 @@
 %% Clients and drivers that ask too much: limits are kept, others go on, and memory stays bounded. Each test has a daemon of its own.
 -module(strain_tests).
 -include_lib("eunit/include/eunit.hrl").
--import(raw_client, [connect/1, connect/2, send/2, send_all/2, next/1, next/2, until/2, open/3, request/2]).
+-import(raw_client, [with_daemon/1, connect/1, connect/2, send/2, send_all/2, next/1, next/2, until/2, open/3, request/2]).
 
 %% A client that makes up nodes can fill no table but for itself.
 invented_nodes_are_limited_for_each_connection_test_() ->
@@ -123,15 +123,6 @@ a_stack_overflow_is_reported_test_() ->
         ?assertNotEqual(0, raw_client:stop(D))
     end}.
 
-with_daemon(Test) ->
-    {timeout, 60, fun() ->
-        D = raw_client:start(),
-        try Test(D)
-        after ?assertEqual(0, raw_client:stop(D))
-        end
-    end}.
-
 %% A process of a node that nobody has heard of.
 pid_of(N) ->
-    Node = iolist_to_binary(["n", integer_to_list(N), "@nowhere"]),
-    binary_to_term(<<131, 88, 119, (byte_size(Node)), Node/binary, 1:32, 0:32, 1:32>>).
+    raw_client:pid(list_to_atom(lists:concat(["n", N, "@nowhere"])), 1).

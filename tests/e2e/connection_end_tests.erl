@@ -1,0 +1,82 @@
+%% SPDX-License-Identifier: Apache-2.0
+%% What a connection leaves behind when it ends: nothing, also if its client was being held back or others wait in its name. Each test has a daemon
+%% of its own.
+-module(connection_end_tests).
+-include_lib("eunit/include/eunit.hrl").
+-import(raw_client, [with_daemon/1, connect/1, send_all/2, open/3, request/2, stats/2, eventually/1]).
+
+%% The client has filled all that the daemon takes for a port that is busy, so the daemon does not read it, and then it dies.
+a_client_that_is_held_back_by_a_busy_port_and_dies_test_() ->
+    with_daemon(fun(D) ->
+        Other = connect(D),
+        socket:close(flood(D, "busy_probe_drv busy", [])),
+        eventually(fun() -> stats(Other, [connections, ports]) =:= [1, 0] end)
+    end).
+
+%% The same with a driver that is slow: what it was sent is done, or dropped, and then the port ends.
+a_client_that_is_held_back_by_a_slow_driver_and_dies_test_() ->
+    [with_daemon(fun(D) ->
+         Other = connect(D),
+         socket:close(flood(D, "strain_probe_drv", Options)),
+         eventually(fun() -> stats(Other, [connections, ports]) =:= [1, 0] end)
+     end)
+     || Options <- [[], [{parallelism, true}]]].
+
+%% A client that does not read either: output waits for it as well.
+a_client_that_does_not_read_its_echo_and_dies_test_() ->
+    with_daemon(fun(D) ->
+        Other = connect(D),
+        socket:close(flood(D, "echo_drv", [])),
+        eventually(fun() -> stats(Other, [connections, ports]) =:= [1, 0] end)
+    end).
+
+%% A connection with a port that was sent commands until no more were taken; nothing was read from it. A plain socket, since those of
+%% gen_tcp do not close before all is written.
+flood(#{socket := Path} = D, Command, Options) ->
+    {ok, S} = socket:open(local, stream),
+    ok = socket:connect(S, #{family => local, path => Path}),
+    [ok = socket:send(S, framed(F)) || F <- [{hello, 1, #{}}, {open, open, 1, p, self(), Command, Options}, {control, ms, 1, self(), 3, "5"}]],
+    Sent = flood_on(S, framed({command, 1, self(), binary:copy(<<"f">>, 100000)}), 0),
+    ?assert(Sent > 10),
+    ?assert(raw_client:rss(D) < 300 bsl 10),
+    S.
+
+flood_on(S, Frame, Sent) when Sent < 2000 ->
+    case socket:send(S, Frame, 300) of
+        ok -> flood_on(S, Frame, Sent + 1);
+        {error, timeout} -> Sent;
+        {error, {timeout, _}} -> Sent
+    end.
+
+framed(Term) ->
+    Bin = term_to_binary(Term),
+    <<(byte_size(Bin)):32, Bin/binary>>.
+
+waiters_for_a_driver_go_with_their_connections_test_() ->
+    with_daemon(fun(D) ->
+        S = connect(D),
+        ok = open(S, 1, "ending_probe_drv"),
+        Waiting = fun() -> {ok, Waiters} = request(S, {driver_info, w, "ending_probe_drv", awaiting_unload}), length(Waiters) end,
+        [begin
+             Gone = [connect(D) || _ <- lists:seq(1, 100)],
+             [{ok, true} = request(C, {monitor_driver, m, self(), make_ref(), "ending_probe_drv", unloaded}) || C <- Gone],
+             ?assert(Waiting() > 0),
+             [gen_tcp:close(C) || C <- Gone],
+             eventually(fun() -> Waiting() =:= 0 end)
+         end
+         || _ <- lists:seq(1, 10)],
+        %% one that has asked for thousands at once, and goes without waiting for an answer
+        Many = connect(D),
+        send_all(Many, [{monitor_driver, N, self(), make_ref(), "ending_probe_drv", unloaded} || N <- lists:seq(1, 5000)]),
+        gen_tcp:close(Many),
+        eventually(fun() -> stats(S, [connections]) =:= [1] andalso Waiting() =:= 0 end)
+    end).
+
+ports_whose_driver_is_still_being_loaded_go_with_the_connection_test_() ->
+    with_daemon(fun(D) ->
+        [S, Other] = [connect(D), connect(D)],
+        send_all(S, [{open, N, N, p, self(), "slow_init_probe_drv", []} || N <- lists:seq(1, 100)]),
+        eventually(fun() -> stats(Other, [ports]) =:= [100] end),
+        gen_tcp:close(S),
+        eventually(fun() -> stats(Other, [connections, ports]) =:= [1, 0] end)
+    end).

@@ -1,0 +1,104 @@
+%% SPDX-License-Identifier: Apache-2.0
+%% SIGTERM at a bad moment: the daemon ends in time with status 0, and a sanitizer has nothing to say. Each test has daemons of its own.
+-module(shutdown_tests).
+-include_lib("eunit/include/eunit.hrl").
+-import(raw_client, [connect/1, send/2, send_all/2, open/3, request/2]).
+
+-define(CHURNERS, 8).
+
+%% Connections come and go, ports are opened and closed, when it is told to end.
+connections_that_come_and_go_test_() ->
+    {timeout, 120, fun() ->
+        [begin
+             D = raw_client:start(),
+             Test = self(),
+             Churners = [spawn_link(fun() -> churn(Test, D, N) end) || N <- lists:seq(1, ?CHURNERS)],
+             wait_for(200),
+             ?assertEqual(0, raw_client:stop(D)),
+             [begin unlink(Pid), exit(Pid, kill) end || Pid <- Churners],
+             forget_rounds()
+         end
+         || _ <- lists:seq(1, 4)]
+    end}.
+
+%% One round after another until the daemon does not answer any more.
+churn(Test, D, N) ->
+    try
+        S = connect(D),
+        send_all(S, [{open, I, I, p, self(), driver(I), []} || I <- lists:seq(1, 6)] ++
+                    [{command, I, self(), <<"data">>} || I <- lists:seq(1, 6)] ++
+                    [{close, I, I, self()} || I <- lists:seq(1, 4)] ++ [{exit, 5, self(), bye}, {ping, last}]),
+        N rem 2 =:= 0 andalso raw_client:until(S, fun(F) -> F =:= {ok, last, pong} end),
+        gen_tcp:close(S),
+        Test ! round
+    of
+        round -> churn(Test, D, N)
+    catch
+        error:_ -> ended
+    end.
+
+driver(I) ->
+    lists:nth(I rem 3 + 1, ["echo_drv", "delay_drv 1", "ending_locking_probe_drv"]).
+
+wait_for(0) -> ok;
+wait_for(N) -> receive round -> wait_for(N - 1) end.
+
+forget_rounds() ->
+    receive round -> forget_rounds() after 0 -> ok end.
+
+%% Hundreds of connections are closed by their clients while the daemon ends them.
+connections_that_are_closed_meanwhile_test_() ->
+    {timeout, 120, fun() ->
+        [begin
+             D = raw_client:start(),
+             Sockets = [connect(D) || _ <- lists:seq(1, 300)],
+             [ok = open(S, 1, "echo_drv") || S <- lists:sublist(Sockets, 100)],
+             Closer = spawn_link(fun() -> receive go -> [gen_tcp:close(S) || S <- Sockets] end end),
+             [ok = gen_tcp:controlling_process(S, Closer) || S <- Sockets],
+             Closer ! go,
+             ?assertEqual(0, raw_client:stop(D))
+         end
+         || _ <- lists:seq(1, 4)]
+    end}.
+
+%% Ports that have something in their queues when it is told to end: they flush, and their last words arrive.
+ports_that_flush_test_() ->
+    {timeout, 120, fun() ->
+        D = raw_client:start(),
+        Sockets = [connect(D) || _ <- lists:seq(1, 50)],
+        Ids = lists:seq(1, 10),
+        [begin
+             [ok = open(S, I, "delay_drv 300") || I <- Ids],
+             [send(S, {command, I, self(), <<"data">>}) || I <- Ids],
+             {ok, _} = request(S, {info, queue, 10, queue_size})
+         end
+         || S <- Sockets],
+        ?assertEqual(0, raw_client:stop(D)),
+        [begin
+             Told = to_the_end(S),
+             ?assertEqual(Ids, lists:sort([I || {exit, I, shutdown} <- Told])),
+             ?assertEqual(Ids, lists:sort([I || {closed, I} <- Told])),
+             ?assertMatch({goodbye, shutdown, _}, lists:last(Told))
+         end
+         || S <- Sockets]
+    end}.
+
+to_the_end(S) ->
+    case raw_client:next(S) of
+        closed -> [];
+        Frame when is_tuple(Frame) -> [Frame | to_the_end(S)]
+    end.
+
+%% Many wait for a driver on behalf of connections that are gone: nothing that takes long at the end.
+many_waiters_of_connections_that_are_gone_test_() ->
+    raw_client:with_daemon(fun(D) ->
+        S = connect(D),
+        ok = open(S, 1, "ending_probe_drv"),
+        [begin
+             Gone = connect(D),
+             send_all(Gone, [{monitor_driver, N, self(), make_ref(), "ending_probe_drv", unloaded} || N <- lists:seq(1, 15000)]),
+             gen_tcp:close(Gone)
+         end
+         || _ <- [1, 2, 3]],
+        ?assertMatch({ok, [_ | _]}, request(S, {drivers, d}))
+    end).
