@@ -60,7 +60,8 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@scripts/demo $(BUILD)
 
-test: deps
+test:
+	@scripts/install-deps test
 	@$(MAKE) --no-print-directory all test-programs
 	@scripts/test $(BUILD)
 
@@ -130,7 +131,7 @@ drivers: $(DRIVERS)
 daemon: $(BUILD)/porthostd
 ctl: $(BUILD)/porthostctl
 
-test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built
+test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BENCH_DRIVERS)
 
 bench-programs: $(BENCH_PROGRAMS) $(BENCH_DRIVERS) $(BENCH_EBIN)/.built
 

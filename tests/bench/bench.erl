@@ -6,6 +6,9 @@
 -module(bench).
 
 -export([start/0]).
+-export([stuck/2]).     % by the timer
+
+-define(STUCK_MS, 30000).
 
 start() ->
     [Build, Scratch] = init:get_plain_arguments(),
@@ -48,14 +51,21 @@ round(N, Rounds, Items, Rows) ->
 
 %% What fails is told and left out; the rest goes on.
 measure(Index, #{run := Run} = Item, Rows) ->
+    Key = maps:with([section, caller, contender, param], Item),
+    {ok, Watch} = timer:apply_after(?STUCK_MS, ?MODULE, stuck, [self(), Key]),
     erlang:garbage_collect(),
     try Run() of
-        Values -> bench_result:add(Rows, Index, maps:with([section, caller, contender, param], Item), Values)
+        Values -> bench_result:add(Rows, Index, Key, Values)
     catch
-        Class:Reason ->
-            Name = [maps:get(K, Item) || K <- [section, caller, contender, param]],
-            io:format(standard_error, "failed: ~p: ~p ~0P~n", [Name, Class, Reason, 30])
-    end.
+        Class:Reason -> io:format(standard_error, "failed: ~0p: ~p ~0P~n", [maps:values(Key), Class, Reason, 30])
+    end,
+    {ok, cancel} = timer:cancel(Watch).
+
+%% An answer that never comes would be waited for for ever.
+stuck(Pid, Key) ->
+    {current_stacktrace, Stack} = process_info(Pid, current_stacktrace),
+    io:format(standard_error, "bench: stuck in ~0p~n~p~n", [maps:values(Key), Stack]),
+    halt(1).
 
 meta(Rounds, Seconds) ->
     #{rounds => Rounds, seconds => Seconds, cores => erlang:system_info(logical_processors_available),

@@ -75,7 +75,7 @@ wait_for_socket(Path, N) ->
     end.
 
 contenders(#{servers := Servers, bare := {_, BarePath, BareTcp}} = Env) ->
-    [driver("in the VM", erlang, open_port({spawn_driver, ?DRIVER}, [binary]))]
+    [driver("in the VM", erlang, fun() -> open_port({spawn_driver, ?DRIVER}, [binary]) end)]
         ++ lists:append([hosted(Env, S) || S <- Servers])
         ++ [frames("bare port program", open_port({spawn, program(Env, "tests/bench/bare_echo")}, [{packet, 4}, binary])),
             frames("bare unix socket", connect({local, BarePath}, 0)),
@@ -91,7 +91,7 @@ hosted(Env, {{Suffix, _} = Mode, Path, Tcp}) ->
 
 hosted_port(Transport) ->
     {ok, Host} = porthost:start(#{transport => Transport}),
-    porthost:open_port(Host, {spawn_driver, ?DRIVER}, [binary]).
+    fun() -> porthost:open_port(Host, {spawn_driver, ?DRIVER}, [binary]) end.
 
 %% The way the client has it: the VM's own port on the socket's descriptor.
 connect(Address, Number) ->
@@ -101,11 +101,12 @@ connect(Address, Number) ->
     put({socket, Fd}, Socket),      % kept from the garbage collector
     open_port({fd, Fd, Fd}, [{packet, 4}, binary]).
 
-%% A port, by the functions of Module.
-driver(Name, Module, Port) ->
+%% A port, by the functions of Module. `open' opens another.
+driver(Name, Module, Open) ->
+    Port = Open(),
     Send = fun(Data) -> fun() -> Module:port_command(Port, Data) end end,
     Receive = fun() -> receive {Port, {data, _}} -> ok end end,
-    #{name => list_to_binary(Name), port => Port, module => Module,
+    #{name => list_to_binary(Name), port => Port, module => Module, open => fun() -> #{port => Open(), module => Module} end,
       trip => fun(control, Data) -> fun() -> Module:port_control(Port, ?OP_ECHO, Data) end;
                  (command, Data) -> Do = Send(Data), fun() -> Do(), Receive() end
               end,

@@ -12,7 +12,10 @@
 -define(MODE_ECHO, 0).
 -define(MODE_SINK, 1).
 -define(MODE_FILE, 2).
+-define(MODE_WORK, 3).
 -define(BURST, 1000).
+-define(STEPS, 500000).     % as the C load generator has them
+-define(COMPUTE_MS, 300).
 
 sizes() ->
     [{<<"16 B">>, 16}, {<<"64 B">>, 64}, {<<"1 KiB">>, 1 bsl 10}, {<<"64 KiB">>, 1 bsl 16}, {<<"1 MiB">>, 1 bsl 20},
@@ -23,7 +26,7 @@ items(Env) ->
     Streams = [C || #{stream := _} = C <- All],
     Drivers = [C || #{module := _} = C <- All],
     lists:append([trip_items(Env, All), pipe_items(Env, Streams), oneway_items(Env, Drivers), burst_items(Env, Drivers),
-                  file_items(Env, Drivers), term_items(Env, Drivers), timer_items(Env, Drivers), open_items(Env, Drivers)]).
+                  file_items(Env, Drivers), term_items(Env, Drivers), timer_items(Env, Drivers), open_items(Env, Drivers), cpu_items(Drivers)]).
 
 item(Section, #{name := Name}, Param, Run) ->
     #{section => Section, caller => ?CALLER, contender => Name, param => Param, run => Run}.
@@ -142,13 +145,39 @@ timer_items(#{ms := Ms}, Drivers) ->
           fun() -> [{rate, repeat(fun() -> control(C, ?OP_TIMERS, <<1000:32>>) end, fun() -> ok end, 1000, Ms)}] end)
      || C <- Drivers].
 
-open_items(#{ms := Ms, servers := Servers}, Drivers) ->
-    [item(<<"open and close">>, C, <<"one port">>, fun() -> [{rate, repeat(open_close(C, Servers), fun() -> ok end, 1, Ms)}] end)
-     || #{name := Name} = C <- Drivers, lists:member(Name, [<<"in the VM">>, <<"unix">>, <<"unix, no polling">>])].
+open_items(#{ms := Ms}, Drivers) ->
+    [item(<<"open and close">>, C, <<"one port">>,
+          fun() ->
+                  Do = fun() -> #{port := Port, module := Module} = Open(), Module:port_close(Port) end,
+                  [{rate, repeat(Do, fun() -> ok end, 1, Ms)}]
+          end)
+     || #{open := Open} = C <- Drivers].
 
-open_close(#{module := erlang}, _) ->
-    fun() -> port_close(open_port({spawn_driver, "bench_drv"}, [binary])) end;
-open_close(#{module := porthost, name := Name}, Servers) ->
-    [Path] = [P || {{Suffix, _}, P, _} <- Servers, list_to_binary(["unix", Suffix]) =:= Name],
-    {ok, Host} = porthost:start(#{transport => {unix, Path}}),
-    fun() -> porthost:port_close(porthost:open_port(Host, {spawn_driver, "bench_drv"}, [binary])) end.
+%% N processes, each with a port of its own that always has work; on the host of one connection.
+cpu_items(Drivers) ->
+    [item(<<"computing in parallel">>, C, integer_to_binary(N), fun() -> [{rate, compute(Open, N)}] end)
+     || N <- [1, 2, 4, 16], #{name := Name, open := Open} = C <- Drivers,
+        lists:member(Name, [<<"in the VM">>, <<"stdio">>, <<"unix">>])].
+
+compute(Open, N) ->
+    Begin = erlang:monotonic_time(nanosecond),
+    End = Begin + ?COMPUTE_MS * 1000000,
+    Callers = [spawn_monitor(fun() -> exit({done, computed(Open(), End)}) end) || _ <- lists:seq(1, N)],
+    Done = [receive {'DOWN', Ref, process, _, {done, D}} -> D end || {_, Ref} <- Callers],
+    rate(lists:sum(Done), Begin).
+
+computed(#{port := Port, module := Module} = C, End) ->
+    control(C, ?OP_MODE, <<?MODE_WORK, ?STEPS:32>>),
+    Send = fun() -> Module:port_command(Port, <<>>) end,
+    Receive = fun() -> receive {Port, {data, _}} -> ok end end,
+    times(2, Send),
+    Done = 2 + compute_until(Send, Receive, End, 0),
+    times(2, Receive),
+    Module:port_close(Port),
+    Done.
+
+compute_until(Send, Receive, End, N) ->
+    case erlang:monotonic_time(nanosecond) >= End of
+        true -> N;
+        false -> Receive(), Send(), compute_until(Send, Receive, End, N + 1)
+    end.
