@@ -32,6 +32,9 @@ CLI_SRC := $(wildcard proto/cli/*.c proto/cli/*/*.c)
 UNIT_SRC := $(wildcard tests/unit/check_*.c)
 DRIVERS := $(patsubst drivers/%.c,$(BUILD)/drivers/%.so,$(wildcard drivers/*_drv.c))
 TEST_DRIVERS := $(patsubst tests/drivers/%.c,$(BUILD)/tests/drivers/%.so,$(wildcard tests/drivers/*_drv.c))
+BENCH_DRIVERS := $(patsubst tests/bench/drivers/%.c,$(BUILD)/tests/bench/drivers/%.so,$(wildcard tests/bench/drivers/*_drv.c))
+BENCH_PROGRAMS := $(BUILD)/tests/bench/load $(BUILD)/tests/bench/bare_echo $(BUILD)/tests/bench/c_node
+BENCH_EBIN := $(BUILD)/tests/bench/ebin
 ERL_SRC := $(wildcard proto/erlang/src/*.erl)
 EBIN := $(BUILD)/erlang/porthost/ebin
 TEST_EBIN := $(BUILD)/tests/ebin
@@ -44,7 +47,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_pthreads -ljansson -lz -ldl
 CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lm
 
-.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind clean
+.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind bench clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -57,7 +60,8 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@scripts/demo $(BUILD)
 
-test: deps
+test:
+	@scripts/install-deps test
 	@$(MAKE) --no-print-directory all test-programs
 	@scripts/test $(BUILD)
 
@@ -65,6 +69,11 @@ test: deps
 test-valgrind: deps
 	@$(MAKE) --no-print-directory all test-programs
 	@scripts/test-valgrind $(BUILD)
+
+bench:
+	@scripts/install-deps bench
+	@$(MAKE) --no-print-directory all bench-programs
+	@scripts/bench $(BUILD)
 
 # --- C ---
 
@@ -105,11 +114,26 @@ $(BUILD)/tests/drivers/%.so: tests/drivers/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(DRIVER_CFLAGS) -shared -o $@ $< -L$(ERL_LIB) -Wl,--exclude-libs,ALL -lei
 
+# The benchmark's own programs stand for what others would write: no daemon code in them.
+$(BUILD)/tests/bench/load: $(call obj,$(wildcard tests/bench/load*.c))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ -L$(ERL_LIB) -lei
+
+$(BUILD)/tests/bench/bare_echo $(BUILD)/tests/bench/c_node: $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ -L$(ERL_LIB) -lei
+
+$(BUILD)/tests/bench/drivers/%.so: tests/bench/drivers/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(DRIVER_CFLAGS) -shared -o $@ $<
+
 drivers: $(DRIVERS)
 daemon: $(BUILD)/porthostd
 ctl: $(BUILD)/porthostctl
 
-test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built
+test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BENCH_DRIVERS)
+
+bench-programs: $(BENCH_PROGRAMS) $(BENCH_DRIVERS) $(BENCH_EBIN)/.built
 
 # --- Erlang ---
 
@@ -124,6 +148,11 @@ $(EBIN)/.built: $(ERL_SRC) $(wildcard proto/erlang/src/*.hrl) proto/erlang/src/p
 $(TEST_EBIN)/.built: $(TEST_ERL) $(wildcard tests/parity/*.hrl tests/e2e/*.hrl) $(EBIN)/.built
 	@mkdir -p $(@D)
 	erlc +debug_info -pa $(EBIN) -I tests/parity -o $(@D) $(TEST_ERL)
+	@touch $@
+
+$(BENCH_EBIN)/.built: $(wildcard tests/bench/*.erl tests/bench/*.hrl) $(EBIN)/.built
+	@mkdir -p $(@D)
+	erlc +debug_info +warnings_as_errors -pa $(EBIN) -o $(@D) $(wildcard tests/bench/*.erl)
 	@touch $@
 
 clean:

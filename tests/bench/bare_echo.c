@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one would write without porthost, at its barest: echoes {packet,4} frames with read and write, and does nothing else.
+ *
+ *   bare_echo              a port program, over stdin and stdout
+ *   bare_echo unix PATH    the same for each client of a unix socket: the floor for whatever goes over a socket
+ *   bare_echo tcp PORT     the same on loopback
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { MAX_FRAME = 1 << 25 };
+
+static int read_all(int fd, char *p, size_t n)
+{
+    for (ssize_t got; n; p += got, n -= (size_t)got)
+        if ((got = read(fd, p, n)) <= 0)
+            return -1;
+    return 0;
+}
+
+static int write_all(int fd, const char *p, size_t n)
+{
+    for (ssize_t put; n; p += put, n -= (size_t)put)
+        if ((put = write(fd, p, n)) <= 0)
+            return -1;
+    return 0;
+}
+
+static void echo(int in, int out)
+{
+    char *buf = malloc(4 + MAX_FRAME);
+    uint32_t len;
+    if (!buf)
+        err(1, "malloc");
+    while (read_all(in, buf, 4) == 0) {
+        memcpy(&len, buf, 4);
+        len = ntohl(len);
+        if (len > MAX_FRAME || read_all(in, buf + 4, len) || write_all(out, buf, len + 4))
+            break;
+    }
+    free(buf);
+}
+
+static void *client(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    echo(fd, fd);
+    close(fd);
+    return NULL;
+}
+
+static void serve(int listener, int tcp)
+{
+    for (;;) {
+        pthread_t thread;
+        int one = 1, fd = accept(listener, NULL, NULL);
+        if (fd < 0)
+            err(1, "accept");
+        if (tcp)
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        if (pthread_create(&thread, NULL, client, (void *)(intptr_t)fd))
+            errx(1, "no thread");
+        pthread_detach(thread);
+    }
+}
+
+static int listen_unix(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (strlen(path) >= sizeof a.sun_path)
+        errx(1, "%s: too long", path);
+    memcpy(a.sun_path, path, strlen(path));
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 128))
+        err(1, "%s", path);
+    return fd;
+}
+
+static int listen_tcp(const char *port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) || bind(fd, (struct sockaddr *)&a, sizeof a)
+        || listen(fd, 128))
+        err(1, "port %s", port);
+    return fd;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 1)
+        echo(0, 1);
+    else if (argc == 3 && !strcmp(argv[1], "unix"))
+        serve(listen_unix(argv[2]), 0);
+    else if (argc == 3 && !strcmp(argv[1], "tcp"))
+        serve(listen_tcp(argv[2]), 1);
+    else
+        errx(2, "usage: bare_echo [unix PATH | tcp PORT]");
+    return 0;
+}

@@ -1,0 +1,74 @@
+%% SPDX-License-Identifier: Apache-2.0
+%% The benchmark: every work on every contender in every round, contender after contender, so that what the machine does meanwhile
+%% is shared. Run by scripts/bench, which starts this node with what it needs: -s bench -extra BUILD SCRATCH.
+%%
+%% BENCH_ROUNDS is the number of rounds, BENCH_MS how long each measurement takes.
+-module(bench).
+
+-export([start/0]).
+-export([stuck/2]).     % by the timer
+
+-define(STUCK_MS, 30000).
+
+start() ->
+    [Build, Scratch] = init:get_plain_arguments(),
+    try run(Build, Scratch) of
+        ok -> halt(0)
+    catch
+        Class:Reason:Stack ->
+            io:format(standard_error, "bench: ~p ~p~n~p~n", [Class, Reason, Stack]),
+            halt(1)
+    end.
+
+run(Build, Scratch) ->
+    Rounds = env("BENCH_ROUNDS", 5),
+    Env = bench_contender:start(#{build => Build, scratch => Scratch, ms => env("BENCH_MS", 60)}),
+    Items = lists:append([bench_erlang:items(Env), bench_load:items(Env), bench_sqlite:items(Env),
+                          bench_load:scale_items(Env), bench_counts:items(Env)]),
+    Rows = ets:new(rows, [ordered_set]),
+    Begin = erlang:monotonic_time(second),
+    [round(N, Rounds, Items, Rows) || N <- lists:seq(1, Rounds)],
+    Results = bench_result:collect(Rows),
+    Targets = bench_targets:check(Results, Env),
+    Meta = meta(Rounds, erlang:monotonic_time(second) - Begin),
+    io:put_chars(bench_report:text(Meta, Results, Targets)),
+    ok = file:write_file(filename:join(Build, "bench.json"), bench_report:json(Meta, Results, Targets)),
+    bench_report:plot_data(Scratch, Results).
+
+env(Name, Default) ->
+    case os:getenv(Name) of
+        false -> Default;
+        "" -> Default;
+        Text -> list_to_integer(Text)
+    end.
+
+%% An item says in how many of the rounds it takes part, if not in all.
+round(N, Rounds, Items, Rows) ->
+    io:format(standard_error, "round ~p of ~p~n", [N, Rounds]),
+    [measure(Index, Item, Rows)
+     || {Index, #{rounds := Most} = Item} <- lists:enumerate([maps:merge(#{rounds => Rounds}, I) || I <- Items]), N =< Most],
+    ok.
+
+%% What fails is told and left out; the rest goes on.
+measure(Index, #{run := Run} = Item, Rows) ->
+    Key = maps:with([section, caller, contender, param], Item),
+    {ok, Watch} = timer:apply_after(?STUCK_MS, ?MODULE, stuck, [self(), Key]),
+    erlang:garbage_collect(),
+    try Run() of
+        Values -> bench_result:add(Rows, Index, Key, Values)
+    catch
+        Class:Reason -> io:format(standard_error, "failed: ~0p: ~p ~0P~n", [maps:values(Key), Class, Reason, 30])
+    end,
+    {ok, cancel} = timer:cancel(Watch).
+
+%% An answer that never comes would be waited for for ever.
+stuck(Pid, Key) ->
+    {current_stacktrace, Stack} = process_info(Pid, current_stacktrace),
+    io:format(standard_error, "bench: stuck in ~0p~n~p~n", [maps:values(Key), Stack]),
+    halt(1).
+
+meta(Rounds, Seconds) ->
+    #{rounds => Rounds, seconds => Seconds, cores => erlang:system_info(logical_processors_available),
+      otp => list_to_binary(erlang:system_info(otp_release)), erts => list_to_binary(erlang:system_info(version)),
+      kernel => list_to_binary(string:trim(os:cmd("uname -sr"))),
+      processor => list_to_binary(string:trim(os:cmd("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1")))}.

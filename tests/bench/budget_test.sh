@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A message costs the daemon no more than the budget says: instructions, allocations, system calls. They are counted, not timed, so
+# the machine's mood does not matter. budget_test.sh BUILD; ends with "N passed, N failed".
+set -eu -o pipefail
+cd "$(dirname "$0")/../.."
+build=$1
+counts=$(mktemp)
+trap 'rm -f "$counts"' EXIT
+passed=0 failed=0
+
+# over FACTOR: what is not within the budget times FACTOR, or was not counted, or has no budget
+over() {
+  awk -v factor="$1" '
+    /^#/ { next }
+    NR == FNR { budget[$1 " " $2] = $3; next }
+    { counted[$1 " " $2] = $3 }
+    END {
+      for (k in budget)
+        if (!(k in counted)) print k ": not counted"
+        else if (counted[k] > budget[k] * factor) print k ": " counted[k] ", budget " budget[k] * factor
+      for (k in counted)
+        if (!(k in budget)) print k ": no budget"
+    }' tests/bench/budget "$counts"
+}
+
+check() { # NAME CONDITION...
+  local name=$1
+  shift
+  if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)) && echo "failed: $name"; fi
+}
+
+everything_is_over_a_hundredth() { [ "$(over 0.01 | wc -l)" -eq "$(grep -vc '^#' tests/bench/budget)" ]; }
+nothing_is_over() {
+  local list
+  list=$(over 1)
+  [ -z "$list" ] || { echo "$list" && return 1; }
+}
+
+tests/bench/counts "$build" >"$counts"
+check "a message costs no more than its budget" nothing_is_over
+check "a budget that is too small is noticed" everything_is_over_a_hundredth
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
