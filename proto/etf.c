@@ -47,10 +47,23 @@ static size_t utf8_char(const uint8_t *p, size_t n)
     return len;
 }
 
+/* How many bytes at p are ASCII, looked at eight at a time: a multiple of 8. */
+static size_t ascii_prefix(const uint8_t *p, size_t n)
+{
+    uint64_t eight;
+    size_t i = 0;
+    for (; n - i >= sizeof eight; i += sizeof eight) {
+        memcpy(&eight, p + i, sizeof eight);
+        if (eight & UINT64_C(0x8080808080808080))
+            break;
+    }
+    return i;
+}
+
 static bool utf8_atom_ok(const uint8_t *p, size_t n)
 {
-    size_t chars = 0;
-    for (size_t i = 0; i < n; chars++) {
+    size_t chars = ascii_prefix(p, n);
+    for (size_t i = chars; i < n; chars++) {
         size_t len = utf8_char(p + i, n - i);
         if (len == 0)
             return false;
@@ -282,7 +295,8 @@ static int open_container(struct ph_cur *c, uint64_t *elements)
     return 0;
 }
 
-int ph_etf_skip(struct ph_cur *c, unsigned max_depth)
+/* A term of any type; iterative. */
+static int skip_any(struct ph_cur *c, unsigned max_depth)
 {
     /* Terms still to come in each open container; level 0 holds the term asked for. A count is at most the
      * bytes that were left (open_container), so 32 bits would only fail for input over 4 GiB. */
@@ -312,6 +326,15 @@ int ph_etf_skip(struct ph_cur *c, unsigned max_depth)
         else
             return -1;
     }
+}
+
+int ph_etf_skip(struct ph_cur *c, unsigned max_depth)
+{
+    size_t size = max_depth > 0 && left(c) > 0 ? leaf_size(c->p, left(c)) : 0; /* mostly it is one */
+    if (size == 0)
+        return skip_any(c, max_depth);
+    c->p += size;
+    return 0;
 }
 
 int ph_etf_raw(struct ph_cur *c, struct ph_slice *out)
@@ -430,6 +453,11 @@ int ph_etf_int64(struct ph_cur *c, int64_t *v)
 
 int ph_etf_uint64(struct ph_cur *c, uint64_t *v)
 {
+    if (left(c) >= 2 && c->p[0] == ERL_SMALL_INTEGER_EXT) { /* nearly all are */
+        *v = c->p[1];
+        c->p += 2;
+        return 0;
+    }
     size_t size = integer_size(c->p, left(c));
     unsigned long long n;
     int index = 0;

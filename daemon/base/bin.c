@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the memory of driver binaries. The driver sees an ErlDrvBinary; its count stands in the word before it. Any thread.
  *
- *     block -> | refc (8) | orig_size (8) | orig_bytes ... |        malloc aligns blocks to 16, so orig_bytes is 16-aligned
+ *     block -> | refc (4) | pooled (4) | orig_size (8) | orig_bytes ... |        blocks are aligned to 16, and so are orig_bytes
  */
 #include "base/bin.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/mem.h"
+#include "base/pool.h"
 
 struct block {
-    _Atomic ErlDrvSInt refc;
+    _Atomic int32_t refc;
+    uint32_t pooled; /* bytes of the block, if it is from the pool; else 0 */
     ErlDrvBinary bin;
 };
 
-_Static_assert(offsetof(struct block, bin) == sizeof(ErlDrvSInt), "nothing between the count and the binary");
+_Static_assert(offsetof(struct block, bin) == 8, "nothing between the count and the binary");
 _Static_assert(offsetof(struct block, bin.orig_bytes) % 8 == 0, "the data is 8-aligned");
 
 static struct block *block_of(const ErlDrvBinary *b)
@@ -36,18 +39,49 @@ static size_t block_size(size_t size)
 
 ErlDrvBinary *ph_bin_new(size_t size)
 {
-    return ph_bin_realloc(NULL, size);
+    size_t total = block_size(size);
+    bool pooled = total <= PH_POOL_MAX;
+    struct block *block = total == 0 ? NULL : pooled ? ph_pool_alloc(total) : ph_alloc_try(total);
+    if (block == NULL) {
+        return NULL;
+    }
+    atomic_init(&block->refc, 1);
+    block->pooled = pooled ? (uint32_t)total : 0;
+    block->bin.orig_size = (ErlDrvSInt)size;
+    return &block->bin;
+}
+
+static void free_block(struct block *block)
+{
+    if (block->pooled) {
+        ph_pool_free(block, block->pooled);
+    } else {
+        ph_free(block);
+    }
+}
+
+/* From the pool to malloc: a binary that grows is no small one. */
+static struct block *leave_pool(struct block *old, size_t total)
+{
+    struct block *block = ph_alloc_try(total);
+    if (block != NULL) {
+        memcpy(block, old, total < old->pooled ? total : old->pooled);
+        block->pooled = 0;
+        free_block(old);
+    }
+    return block;
 }
 
 ErlDrvBinary *ph_bin_realloc(ErlDrvBinary *b, size_t size)
 {
+    if (b == NULL) {
+        return ph_bin_new(size);
+    }
     size_t total = block_size(size);
-    struct block *block = total == 0 ? NULL : ph_realloc_try(b == NULL ? NULL : block_of(b), total);
+    struct block *old = block_of(b);
+    struct block *block = total == 0 ? NULL : old->pooled ? leave_pool(old, total) : ph_realloc_try(old, total);
     if (block == NULL) {
         return NULL;
-    }
-    if (b == NULL) {
-        atomic_init(&block->refc, 1);
     }
     block->bin.orig_size = (ErlDrvSInt)size;
     return &block->bin;
@@ -80,6 +114,6 @@ void ph_bin_unref(void *p)
 {
     ErlDrvBinary *b = p;
     if (b != NULL && ph_bin_dec(b) == 0) {
-        ph_free(block_of(b));
+        free_block(block_of(b));
     }
 }

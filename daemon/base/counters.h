@@ -3,7 +3,9 @@
 #ifndef PH_COUNTERS_H
 #define PH_COUNTERS_H
 
+#include <stdatomic.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/limits.h"
 
@@ -30,7 +32,21 @@ enum ph_counter {
     PH_COUNTER_COUNT
 };
 
-void ph_count(enum ph_counter counter, uint64_t n); /* any thread */
+struct ph_counters { /* one per thread that ever counted; kept when the thread ends, for its counts stay */
+    SLIST_ENTRY(ph_counters) link;
+    atomic_uint_fast64_t n[PH_COUNTER_COUNT];
+};
+extern _Thread_local struct ph_counters *ph_counters_mine; /* for ph_count; NULL before the thread's first */
+struct ph_counters *ph_counters_new(void);
+
+/* Any thread. Only this one writes its counts: a load and a store, no locked instruction. */
+static inline void ph_count(enum ph_counter counter, uint64_t n)
+{
+    struct ph_counters *mine = ph_counters_mine ? ph_counters_mine : ph_counters_new();
+    uint64_t old = atomic_load_explicit(&mine->n[counter], memory_order_relaxed);
+    atomic_store_explicit(&mine->n[counter], old + n, memory_order_relaxed);
+}
+
 uint64_t ph_counter_sum(enum ph_counter counter);   /* any thread; of this moment, roughly */
 
 #endif

@@ -122,6 +122,8 @@ static enum ph_fault handle_frame(struct ph_conn *c, const uint8_t *p, size_t le
     ph_count(PH_COUNT_BYTES_IN, len + PH_FRAME_HEADER);
     if (ph_etf_version(&cur))
         return PH_FAULT_BAD_TERM;
+    if (ph_request_quick(c, cur, frame))
+        return PH_FAULT_NONE;
     whole = cur;
     if (ph_etf_skip(&whole, (unsigned)ph_limit(PH_LIMIT_TERM_DEPTH))) {
         if (ph_etf_skip(&whole, UINT_MAX) == 0)

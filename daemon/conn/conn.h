@@ -26,6 +26,9 @@ bool ph_conn_said_hello(const struct ph_conn *c);
 void ph_conn_set_hello(struct ph_conn *c, const char *name); /* name: for logs, or NULL */
 const char *ph_conn_where(const struct ph_conn *c);          /* "conn 3 name" */
 
+/* Commands, controls and calls in the form that everybody writes them, with nothing wrong: decoded in one pass, submitted, true. False: nothing is done, and the
+ * term must be looked at as a whole. The cursor is behind the version byte of one frame. */
+bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame);
 /* One frame's term, well-formed, without the version byte; frame: the driver binary it lies in, or NULL. PH_FAULT_NONE, or why the connection must end. */
 enum ph_fault ph_request(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrvBinary *frame);
 

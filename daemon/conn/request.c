@@ -2,6 +2,7 @@
 /* Requests: decoding one frame's term into an operation on a port, or answering it. PROTOCOL.md is the contract. On the connection's reactor. */
 #include "conn/request.h"
 
+#include <ei.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,9 +80,8 @@ bool ph_req_raw(struct ph_req *r, struct ph_slice *out)
 
 bool ph_req_pid(struct ph_req *r, ErlDrvTermData *pid)
 {
-    struct ph_slice etf;
     r->element++;
-    return ph_etf_pid(&r->cur, &etf) == 0 && ph_pid_word(etf, ph_peer_names(r->peer), pid) == 0;
+    return ph_pid_read(&r->cur, ph_peer_names(r->peer), pid) == 0;
 }
 
 static bool port_id(struct ph_req *r, uint64_t *id)
@@ -199,33 +199,99 @@ static void count_op(enum ph_request what)
         ph_count(PH_COUNT_CALLS, 1);
 }
 
-static enum ph_fault port_op(struct ph_req *r)
+static void submit_op(struct ph_req *r, uint64_t id, const struct ph_op_args *a)
 {
-    struct ph_op_args a = {.caller = PH_NIL, .pid = PH_NIL};
-    uint64_t id;
-    if (!port_id(r, &id) || !op_elements(r, &a) || !command_options(r, &a))
-        return bad_request(r);
     count_op(r->what);
     struct ph_port *p = ph_peer_get_port(r->peer, id, ph_port_ref_obj);
     if (!p) {
         ph_log(PH_LOG_INFO, ph_conn_where(r->conn), "%s for port %llu, which is not open", r->name, (unsigned long long)id);
         if (r->tag.len)
             ph_reply_error_atom(r->peer, r->tag, r->what == PH_REQ_INFO ? "undefined" : "badarg");
-        return PH_FAULT_NONE;
+        return;
     }
-    struct ph_op *op = ph_op_new(r->what, p, r->tag, a.data, r->frame);
+    struct ph_op *op = ph_op_new(r->what, p, r->tag, a->data, r->frame);
     if (!op) {
-        ph_log(PH_LOG_ERROR, ph_conn_where(r->conn), "out of memory for a request of %zu bytes", a.data.len);
+        ph_log(PH_LOG_ERROR, ph_conn_where(r->conn), "out of memory for a request of %zu bytes", a->data.len);
         if (r->tag.len)
             ph_reply_error_atom(r->peer, r->tag, "enomem");
-        return PH_FAULT_NONE;
+        return;
     }
-    op->caller = a.caller;
-    op->pid = a.pid;
-    op->number = a.number;
-    op->force = a.force;
+    op->caller = a->caller;
+    op->pid = a->pid;
+    op->number = a->number;
+    op->force = a->force;
     ph_op_submit(op);
+}
+
+static enum ph_fault port_op(struct ph_req *r)
+{
+    struct ph_op_args a = {.caller = PH_NIL, .pid = PH_NIL};
+    uint64_t id;
+    if (!port_id(r, &id) || !op_elements(r, &a) || !command_options(r, &a))
+        return bad_request(r);
+    submit_op(r, id, &a);
     return PH_FAULT_NONE;
+}
+
+/* --- the requests that come all the time --- */
+
+#define QUICK_HEAD 4u /* {small tuple, arity, small atom, length} */
+
+/* Is it this request, in the form that everybody writes? Then the cursor is behind its name. */
+static bool is_quick(struct ph_cur *c, uint8_t arity, const char *name, size_t len)
+{
+    if ((size_t)(c->end - c->p) < QUICK_HEAD + len || c->p[1] != arity || c->p[3] != len || memcmp(c->p + QUICK_HEAD, name, len) != 0)
+        return false;
+    c->p += QUICK_HEAD + len;
+    return true;
+}
+
+static bool quick_raw(struct ph_req *r, unsigned depth, struct ph_slice *out)
+{
+    out->p = r->cur.p;
+    bool ok = ph_etf_skip(&r->cur, depth) == 0;
+    out->len = (size_t)(r->cur.p - out->p);
+    return ok;
+}
+
+static bool quick_name(struct ph_req *r)
+{
+    struct ph_cur *c = &r->cur;
+    if ((size_t)(c->end - c->p) < QUICK_HEAD || c->p[0] != ERL_SMALL_TUPLE_EXT || c->p[2] != ERL_SMALL_ATOM_UTF8_EXT)
+        return false;
+    if (is_quick(c, 4, "command", 7)) {
+        r->what = PH_REQ_COMMAND;
+        r->name = "command";
+    } else if (is_quick(c, 6, "control", 7)) {
+        r->what = PH_REQ_CONTROL;
+        r->name = "control";
+    } else if (is_quick(c, 6, "call", 4)) {
+        r->what = PH_REQ_CALL;
+        r->name = "call";
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame)
+{
+    struct ph_req r = {.conn = c, .peer = ph_conn_peer(c), .cur = cur, .frame = frame};
+    struct ph_op_args a = {.pid = PH_NIL};
+    unsigned depth = (unsigned)ph_limit(PH_LIMIT_TERM_DEPTH) - 1;
+    uint64_t id, number = 0;
+    if (!ph_conn_said_hello(c) || !quick_name(&r))
+        return false;
+    bool tagged = r.what != PH_REQ_COMMAND;
+    if (tagged && (!quick_raw(&r, depth, &r.tag) || r.tag.len > PH_MAX_TAG))
+        return false;
+    if (!port_id(&r, &id) || !ph_req_pid(&r, &a.caller) || (tagged && ph_etf_uint64(&r.cur, &number)) || number > UINT32_MAX)
+        return false;
+    a.number = (uint32_t)number;
+    if (!quick_raw(&r, depth, &a.data) || r.cur.p != r.cur.end)
+        return false;
+    submit_op(&r, id, &a);
+    return true;
 }
 
 static enum ph_fault down(struct ph_req *r)

@@ -138,7 +138,7 @@ static void make_frame_key(void)
         ph_fatal("no thread key for frame buffers");
 }
 
-struct ph_wbuf *ph_peer_begin(void)
+static struct ph_wbuf *empty_frame(void)
 {
     static _Thread_local struct ph_wbuf *frame; /* freed by the key's destructor when the thread ends */
     if (!frame) {
@@ -151,8 +151,20 @@ struct ph_wbuf *ph_peer_begin(void)
         ph_wbuf_init(frame, ph_bin_unref);
     }
     ph_wbuf_reset(frame);
-    ph_w_version(frame);
     return frame;
+}
+
+struct ph_wbuf *ph_peer_begin_with(const uint8_t *head, size_t len)
+{
+    struct ph_wbuf *w = empty_frame();
+    ph_w_raw(w, head, len);
+    return w;
+}
+
+struct ph_wbuf *ph_peer_begin(void)
+{
+    static const uint8_t head[PH_FRAME_HEADER + 1] = {[PH_FRAME_HEADER] = 131}; /* the length is set by ph_peer_commit */
+    return ph_peer_begin_with(head, sizeof head);
 }
 
 static void release_bin(const void *data, size_t len, void *bin)
@@ -165,10 +177,9 @@ static void release_bin(const void *data, size_t len, void *bin)
 /* Moves the frame into the buffer; its references go along. -1: out of memory. */
 static int append_frame(struct evbuffer *out, struct ph_wbuf *w)
 {
-    uint32_t header = htonl((uint32_t)ph_wbuf_total(w));
+    uint32_t header = htonl((uint32_t)(ph_wbuf_total(w) - PH_FRAME_HEADER));
     size_t done = 0;
-    if (evbuffer_add(out, &header, sizeof header))
-        return -1;
+    memcpy(w->buf, &header, sizeof header);
     for (size_t i = 0; i < w->nrefs; i++) {
         struct ph_wref *ref = &w->refs[i];
         if (evbuffer_add(out, w->buf + done, ref->at - done) ||
@@ -196,7 +207,7 @@ static void overflow(struct ph_peer *p)
 
 void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
 {
-    size_t total = ph_wbuf_total(w) + PH_FRAME_HEADER;
+    size_t total = ph_wbuf_total(w);
     bool due = false;
     if (w->failed || total > UINT32_MAX)
         ph_log(PH_LOG_ERROR, NULL, "conn %llu: a frame of %zu bytes cannot be sent", (unsigned long long)p->id, total);

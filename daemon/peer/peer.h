@@ -32,8 +32,9 @@ struct ph_reactor *ph_peer_reactor(const struct ph_peer *p);
 
 /* --- sending; any thread --- */
 
-/* An empty frame (131 written) to fill and commit before the next begin; per thread, borrowed. Refs in it are driver binaries. */
+/* An empty frame (room for its length, and 131, written) to fill and commit before the next begin; per thread, borrowed. Refs in it are driver binaries. */
 struct ph_wbuf *ph_peer_begin(void);
+struct ph_wbuf *ph_peer_begin_with(const uint8_t *head, size_t len); /* the same, with the beginning of another frame that was begun like this */
 /* Queues the frame, resets the buffer. Frames from one thread, and from one lock, stay in order. Dropped if the peer is closed. */
 void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w);
 bool ph_peer_is_open(const struct ph_peer *p);

@@ -77,6 +77,13 @@ static bool is_empty_binary(struct ph_slice data)
     return ph_etf_binary(&c, &bin) == 0 && bin.len == 0;
 }
 
+/* The commonest command: one binary that is not empty. */
+static bool is_one_binary(struct ph_slice data, struct ph_slice *bin)
+{
+    struct ph_cur c = {data.p, data.p + data.len};
+    return ph_etf_binary(&c, bin) == 0 && c.p == c.end && bin->len > 0;
+}
+
 static void call_outputv(struct ph_port *p, ErlDrvTermData caller, struct vec *v, size_t size)
 {
     ErlIOVec ev = {.vsize = v->n, .size = size, .iov = v->iov, .binv = v->binv};
@@ -113,8 +120,30 @@ static void outputv(struct ph_port *p, ErlDrvTermData caller, struct ph_slice da
     }
 }
 
+static void outputv_one(struct ph_port *p, ErlDrvTermData caller, struct ph_slice bin, ErlDrvBinary *frame)
+{
+    ErlDrvBinary *copy = bin.len <= SHARE_OVER ? ph_bin_new(bin.len) : NULL;
+    SysIOVec iov[2] = {{0}, {.iov_base = (void *)(uintptr_t)bin.p, .iov_len = bin.len}};
+    ErlDrvBinary *binv[2] = {NULL, frame};
+    struct vec v = {.n = 2, .iov = iov, .binv = binv};
+    if (bin.len <= SHARE_OVER) {
+        if (!copy)
+            ph_fatal("out of memory for a command");
+        iov[1].iov_base = memcpy(copy->orig_bytes, bin.p, bin.len);
+        binv[1] = copy;
+    }
+    call_outputv(p, caller, &v, bin.len);
+    ph_bin_unref(copy);
+}
+
 void ph_port_command(struct ph_port *p, ErlDrvTermData caller, struct ph_slice data, ErlDrvBinary *frame)
 {
+    struct ph_slice bin;
+    if (p->driver->entry.outputv && is_one_binary(data, &bin)) {
+        ph_stat_add(&p->stats.output, bin.len);
+        outputv_one(p, caller, bin, frame);
+        return;
+    }
     struct ph_flat flat;
     size_t size;
     char where[96];

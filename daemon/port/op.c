@@ -6,7 +6,7 @@
 
 #include "base/bin.h"
 #include "base/log.h"
-#include "base/mem.h"
+#include "base/pool.h"
 #include "peer/reply.h"
 #include "port/busy.h"
 #include "term/words.h"
@@ -40,12 +40,13 @@ static int copy_to_binary(struct ph_op *op, struct ph_slice data)
 struct ph_op *ph_op_new(enum ph_request what, struct ph_port *port, struct ph_slice tag, struct ph_slice data, ErlDrvBinary *frame)
 {
     bool refer = within(data, frame), inlined = !refer && data.len <= PH_OP_INLINE;
-    struct ph_op *op = ph_alloc_try(sizeof *op + tag.len + (inlined ? data.len + 2 : 0));
+    size_t size = sizeof(struct ph_op) + tag.len + (inlined ? data.len + 2 : 0);
+    struct ph_op *op = ph_pool_alloc(size);
     if (!op) {
         ph_port_unref(port);
         return NULL;
     }
-    *op = (struct ph_op){.job.run = run, .port = port, .what = what, .caller = PH_NIL, .tag = {op->body, tag.len}};
+    *op = (struct ph_op){.job.run = run, .size = size, .port = port, .what = what, .caller = PH_NIL, .tag = {op->body, tag.len}};
     copy(op->body, tag);
     if (inlined) {
         op->data = (struct ph_slice){op->body + tag.len + 1, data.len};
@@ -68,7 +69,7 @@ void ph_op_free(struct ph_op *op)
         ph_peer_discharge(op->port->peer, op->charge);
     ph_bin_unref(op->frame);
     ph_port_unref(op->port);
-    ph_free(op);
+    ph_pool_free(op, op->size);
 }
 
 void ph_op_submit(struct ph_op *op)

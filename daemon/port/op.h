@@ -7,6 +7,7 @@
 
 struct ph_op {
     struct ph_job job;
+    size_t size;            /* of this block, body included */
     struct ph_port *port;   /* reference */
     enum ph_request what;
     bool force;             /* command: also if busy */

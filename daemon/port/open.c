@@ -362,7 +362,7 @@ void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct
             ph_driver_release(d);
         return;
     }
-    atomic_store(&p->owner, owner);
+    ph_port_set_owner(p, owner);
     p->opening = ph_alloc(sizeof *p->opening + tag.len);
     *p->opening = (struct ph_opening){.options = *options, .tag_len = tag.len};
     memcpy(p->opening->tag, tag.p, tag.len);
@@ -389,7 +389,7 @@ struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_sl
     }
     ph_driver_hold(d);
     ph_port_set_driver(p, d);
-    atomic_store(&p->owner, owner);
+    ph_port_set_owner(p, owner);
     p->data = data;
     ph_port_set_state(p, PH_PORT_LIVE);
     /* The creator's lock, also with port locking: its callback goes on to use the child. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bin.h"
+#include "base/mem.h"
 #include "peer/reply.h"
 #include "port/trace.h"
 #include "term/build.h"
@@ -12,15 +13,24 @@
 
 #define SHARE_OVER 64u
 
-/* {send, Owner, {PortTerm, {data, _}}} */
-static struct ph_wbuf *data_message(struct ph_port *p)
+/* {send, Owner, {PortTerm, {data, _}}}: written once for each owner. */
+static struct ph_wbuf *first_data_message(struct ph_port *p)
 {
     struct ph_wbuf *w = ph_send_begin(p->owner);
     ph_w_tuple(w, 2);
     ph_w_raw(w, p->term, p->term_len);
     ph_w_tuple(w, 2);
     ph_w_atom(w, "data");
+    if (!w->failed) {
+        p->data_head = memcpy(ph_alloc(w->len), w->buf, w->len);
+        p->data_head_len = w->len;
+    }
     return w;
+}
+
+static struct ph_wbuf *data_message(struct ph_port *p)
+{
+    return p->data_head ? ph_peer_begin_with(p->data_head, p->data_head_len) : first_data_message(p);
 }
 
 static void send_to_owner(struct ph_port *p, struct ph_wbuf *w)

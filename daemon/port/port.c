@@ -47,6 +47,7 @@ void ph_port_unref(struct ph_port *p)
     ph_ioq_clear(&p->ioq);
     ph_peer_unkeep(p->peer, p->term_len + strlen(p->name));
     ph_peer_unref(p->peer);
+    ph_free(p->data_head);
     ph_free(p->term);
     ph_free(p->name);
     ph_free(p);
@@ -89,6 +90,13 @@ void ph_port_set_state(struct ph_port *p, enum ph_port_state state)
     if (state != old + 1 && !(old == PH_PORT_EXITING && state == PH_PORT_DEAD) && !(old == PH_PORT_OPENING && state == PH_PORT_DEAD))
         ph_fatal("port %llu: state %d cannot follow %d", (unsigned long long)p->id, (int)state, (int)old);
     atomic_store_explicit(&p->state, (unsigned char)state, memory_order_release);
+}
+
+void ph_port_set_owner(struct ph_port *p, ErlDrvTermData owner)
+{
+    p->owner = owner;
+    ph_free(p->data_head);
+    p->data_head = NULL;
 }
 
 void ph_port_await_lock(struct ph_port *p)

@@ -48,7 +48,9 @@ struct ph_port {
     _Atomic(struct ph_lock *) lock; /* reference; NULL until the driver is known, see ph_port_submit */
     struct ph_peer *peer;     /* reference; immutable */
     ErlDrvData data;
-    _Atomic ErlDrvTermData owner;   /* changed in the lock, read from anywhere */
+    _Atomic ErlDrvTermData owner;   /* changed in the lock by ph_port_set_owner, read from anywhere */
+    uint8_t *data_head;       /* how each {data, _} to this owner begins, frame header included (output.c); NULL until there is one */
+    size_t data_head_len;
     ErlDrvTermData caller;    /* of the callback that runs, or nil */
     uint8_t *term;            /* immutable: encoded port term */
     size_t term_len;
@@ -85,6 +87,7 @@ void ph_port_submit(struct ph_port *p, struct ph_job *job);
 void ph_port_set_lock(struct ph_port *p, struct ph_lock *l, struct ph_job *first);
 void ph_port_await_lock(struct ph_port *p); /* in `first`: until ph_port_set_lock, on another thread, is done */
 void ph_port_set_state(struct ph_port *p, enum ph_port_state state);
+void ph_port_set_owner(struct ph_port *p, ErlDrvTermData owner); /* in the lock, or before anyone knows the port */
 
 static inline enum ph_port_state ph_port_state(const struct ph_port *p)
 {

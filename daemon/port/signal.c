@@ -22,7 +22,7 @@ static void change_owner(struct ph_port *p, ErlDrvTermData old, ErlDrvTermData n
     ph_w_tuple(w, 2);
     ph_w_raw(w, p->term, p->term_len);
     ph_w_atom(w, "connected");
-    p->owner = new_owner;
+    ph_port_set_owner(p, new_owner);
     ph_peer_commit_to(p->peer, old, w);
 }
 
@@ -74,7 +74,7 @@ void ph_op_send(struct ph_op *op)
 void ph_op_connect(struct ph_op *op)
 {
     struct ph_port *p = op->port;
-    p->owner = op->pid;
+    ph_port_set_owner(p, op->pid);
     struct ph_wbuf *w = ph_peer_begin();
     ph_w_tuple(w, 3);
     ph_w_atom(w, "link");

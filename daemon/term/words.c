@@ -302,6 +302,23 @@ int ph_pid_word(struct ph_slice etf, atomic_uint *allowance, ErlDrvTermData *out
     return 0;
 }
 
+int ph_pid_read(struct ph_cur *c, atomic_uint *allowance, ErlDrvTermData *out)
+{
+    const struct origin_cache *last = &last_origin;
+    size_t known = 1 + last->len, size = known + 12;
+    struct ph_slice etf;
+
+    /* A node whose bytes are those of the last one needs no look at its text. */
+    if (last->len && (size_t)(c->end - c->p) >= size && c->p[0] == ERL_NEW_PID_EXT && memcmp(c->p + 1, last->node, last->len) == 0)
+        etf = (struct ph_slice){c->p, size};
+    else if (ph_etf_pid(c, &etf))
+        return -1;
+    if (ph_pid_word(etf, allowance, out))
+        return -1;
+    c->p = etf.p + etf.len;
+    return 0;
+}
+
 uint32_t ph_pid_origin(ErlDrvTermData pid)
 {
     if (ph_word_kind(pid) != PH_WORD_PID)

@@ -30,6 +30,8 @@ void ph_atom_text(ErlDrvTermData atom, const char **utf8, size_t *len); /* borro
 /* From an encoded pid (as ph_etf_pid gives it). allowance: how many new names (nodes, and pids too wide for a word) whoever sends it may still
  * make known, since they stay for ever; NULL for no end. 0, or -1 if that is used up or a table is full. */
 int ph_pid_word(struct ph_slice etf, atomic_uint *allowance, ErlDrvTermData *out);
+/* The same for the pid at the cursor, which moves behind it. -1 also if there is none. */
+int ph_pid_read(struct ph_cur *c, atomic_uint *allowance, ErlDrvTermData *out);
 /* Which node and creation: small integer, equal for pids of one node instance. */
 uint32_t ph_pid_origin(ErlDrvTermData pid);
 

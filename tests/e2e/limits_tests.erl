@@ -109,7 +109,9 @@ unsent_bytes_test_() ->
     with("{\"unsent_pause_bytes\": 100000, \"unsent_bytes\": 100001}", fun(D) ->
         S = connected(D),
         {ok, _, _} = open(S, 1, "echo_drv", [binary]),
-        spawn(fun() -> [gen_tcp:send(S, term_to_binary({command, 1, self(), binary:copy(<<"x">>, 5000)})) || _ <- lists:seq(1, 1000)] end),
+        Command = term_to_binary({command, 1, self(), binary:copy(<<"x">>, 5000)}),
+        ok = inet:setopts(S, [{packet, raw}]), % many in one write, so that one read brings many
+        spawn(fun() -> gen_tcp:send(S, lists:duplicate(1000, [<<(byte_size(Command)):32>>, Command])) end),
         met(connected(D), limit_unsent_bytes, 1)
     end).
 
