@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Timers: an event on the port's home reactor, which submits a job when the time has come. The job carries the number of the setting it belongs
+/* Timers: an alarm on the reactor of the port's peer, which submits a job when the time has come. The job carries the number of the setting it belongs
  * to, so that one that was cancelled or replaced meanwhile does nothing. */
 #include "port/timer.h"
 
-#include <event2/event.h>
+#include <stddef.h>
 
 #include "base/mem.h"
 #include "port/callback.h"
+#include "sched/alarm.h"
 
 struct ph_timer {
-    struct event *event;    /* on the reactor of the port's peer */
-    struct ph_port *port;   /* owner, no reference: the event is deleted before the port goes */
-    uint64_t deadline_ns;   /* changed in the lock while the event is not pending, read by the event */
+    struct ph_alarm alarm;
+    struct ph_port *port;   /* owner, no reference: the alarm is cancelled before the port goes */
+    uint64_t deadline_ns;
     atomic_uint setting;    /* goes up at each set and cancel */
     bool armed;             /* set and neither run nor cancelled; in the lock */
 };
@@ -35,23 +36,9 @@ static void run_timeout(struct ph_job *job)
     ph_free(j);
 }
 
-static struct timeval wait_for(uint64_t ns)
+static void on_alarm(struct ph_alarm *a)
 {
-    uint64_t us = (ns + 999) / 1000;
-    return (struct timeval){.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
-}
-
-static void on_event(evutil_socket_t fd, short what, void *arg)
-{
-    struct ph_timer *t = arg;
-    uint64_t now = ph_now_ns();
-    (void)fd;
-    (void)what;
-    if (now < t->deadline_ns) { /* never early */
-        struct timeval tv = wait_for(t->deadline_ns - now);
-        event_add(t->event, &tv);
-        return;
-    }
+    struct ph_timer *t = (struct ph_timer *)((char *)a - offsetof(struct ph_timer, alarm));
     struct timeout_job *j = ph_alloc(sizeof *j);
     *j = (struct timeout_job){.job.run = run_timeout, .port = ph_port_ref(t->port)};
     j->setting = atomic_load_explicit(&t->setting, memory_order_relaxed);
@@ -62,8 +49,13 @@ static struct ph_timer *new_timer(struct ph_port *p)
 {
     struct ph_timer *t = ph_calloc(1, sizeof *t);
     t->port = p;
-    t->event = event_new(ph_reactor_base(ph_peer_reactor(p->peer)), -1, 0, on_event, t);
+    t->alarm.ring = on_alarm;
     return t;
+}
+
+static struct ph_reactor *home(const struct ph_port *p)
+{
+    return ph_peer_reactor(p->peer);
 }
 
 void ph_timer_cancel(struct ph_port *p)
@@ -72,7 +64,7 @@ void ph_timer_cancel(struct ph_port *p)
     if (!t || !t->armed)
         return;
     t->armed = false;
-    event_del(t->event); /* waits for on_event if that is running on the reactor; on_event waits for nobody */
+    ph_alarm_cancel(home(p), &t->alarm);
     atomic_fetch_add_explicit(&t->setting, 1, memory_order_relaxed);
 }
 
@@ -83,12 +75,10 @@ void ph_timer_set(struct ph_port *p, unsigned long ms)
         p->timer = new_timer(p);
     ph_timer_cancel(p);
     struct ph_timer *t = p->timer;
-    uint64_t ns = (uint64_t)(ms < most ? ms : most) * 1000000u;
-    t->deadline_ns = ph_now_ns() + ns;
+    t->deadline_ns = ph_now_ns() + (uint64_t)(ms < most ? ms : most) * 1000000u;
     atomic_fetch_add_explicit(&t->setting, 1, memory_order_relaxed);
     t->armed = true;
-    struct timeval tv = wait_for(ns);
-    event_add(t->event, &tv);
+    ph_alarm_set(home(p), &t->alarm, t->deadline_ns);
 }
 
 unsigned long ph_timer_left(struct ph_port *p)
@@ -103,6 +93,6 @@ void ph_timer_free(struct ph_timer *t)
 {
     if (!t)
         return;
-    event_free(t->event);
+    ph_alarm_cancel(home(t->port), &t->alarm);
     ph_free(t);
 }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "sched/alarm.h"
 #include "sched/lock.h"
 
 #define READ_BUFFER (256u * 1024u)
@@ -27,6 +28,7 @@ STAILQ_HEAD(tasks, ph_task);
 struct ph_reactor {
     struct event_base *base;
     struct event *wake_event;
+    struct ph_alarms *alarms;
     int wake_fd;
     uint8_t *buffer;
     _Atomic uint64_t stint;
@@ -245,18 +247,6 @@ void ph_reactors_poll(unsigned microseconds, unsigned at_once)
     atomic_store(&poll_slots, (int)at_once);
 }
 
-static struct event_base *new_base(void)
-{
-    struct event_config *cfg = event_config_new();
-    if (!cfg)
-        return NULL;
-    /* Without it timers run on a coarse clock and could be early. */
-    event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
-    struct event_base *base = event_base_new_with_config(cfg);
-    event_config_free(cfg);
-    return base;
-}
-
 static int reactor_init(struct ph_reactor *r)
 {
     pthread_mutex_init(&r->mu, NULL);
@@ -267,8 +257,8 @@ static int reactor_init(struct ph_reactor *r)
     STAILQ_INIT(&r->inbox_tasks);
     r->buffer = ph_alloc(READ_BUFFER);
     r->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    r->base = new_base();
-    if (r->wake_fd < 0 || !r->base)
+    r->base = event_base_new();
+    if (r->wake_fd < 0 || !r->base || !(r->alarms = ph_alarms_new(r->base)))
         return errno ? errno : ENOMEM;
     r->wake_event = event_new(r->base, r->wake_fd, EV_READ | EV_PERSIST, on_wake, r);
     return r->wake_event && event_add(r->wake_event, NULL) == 0 ? 0 : ENOMEM;
@@ -296,6 +286,7 @@ void ph_reactor_destroy_all(void)
 {
     for (unsigned i = 0; i < reactor_count; i++) {
         event_free(reactors[i].wake_event);
+        ph_alarms_free(reactors[i].alarms);
         event_base_free(reactors[i].base);
         close(reactors[i].wake_fd);
         ph_free(reactors[i].buffer);
@@ -318,6 +309,11 @@ struct ph_reactor *ph_reactor_next(void)
 struct ph_reactor *ph_reactor_first(void)
 {
     return &reactors[0];
+}
+
+struct ph_alarms *ph_reactor_alarms(struct ph_reactor *r)
+{
+    return r->alarms;
 }
 
 struct event_base *ph_reactor_base(struct ph_reactor *r)
