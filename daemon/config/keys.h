@@ -60,6 +60,7 @@ enum ph_type {
     X(STACK, async, NUMBER, ph_config, async_stack_kib, RANGE(0, 1048576), "0", RESTART)                                                      \
     X(ROOT, limits, SECTION, ph_config, limits, IN(LIMITS), "{}", RELOAD)                                                                     \
     PH_LIMITS(PH_LIMIT_KEY, X)                                                                                                                \
+    X(ROOT, shutdown_s, NUMBER, ph_config, shutdown_s, RANGE(0, 3600), "10", RELOAD)                                                          \
     X(ROOT, log, SECTION, ph_config, limits, IN(LOG), "{}", RELOAD)                                                                           \
     X(LOG, level, CHOICE, ph_config, log_level, ONE_OF("error|warning|notice|info|debug"), "\"notice\"", RELOAD)
 

@@ -231,6 +231,13 @@ logged "has been read again" && client ping
 ok $? "many signals at once do no harm"
 stop && [ ! -e "$dir/s" ]
 ok $? "and it ends in order"
+config "$base"', "shutdown_s": 3600}'
+start --config "$dir/c.json"
+reload '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$(dirname "$drivers")"'/tests/drivers"], "shutdown_s": 0}'
+timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1 < <(echo "a = open place_probe_drv"; echo "a control 3 abc"; sleep 10) &
+await grep -q '"0"' "$dir/o"
+stop && logged "1 ports have not come to their end and are abandoned"
+ok $? "ports that do not flush are abandoned after the time that is configured"
 start --unix "$dir/s"
 kill -HUP "$pid" && logged "has been read again" && client ping && stop
 ok $? "SIGHUP without any file does no harm"

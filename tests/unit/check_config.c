@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config/keys.h"
+#include "proto.h"
 #include "runner.h"
 
 static char said[8192]; /* what the log got while a file was read */
@@ -64,6 +65,8 @@ START_TEST(an_empty_object_means_the_defaults)
         ck_assert_uint_eq(c.limits[i], ph_limit((enum ph_limit)i));
         ck_assert_uint_eq(d.limits[i], c.limits[i]);
     }
+    ck_assert_uint_eq(c.limits[PH_LIMIT_FRAME_BYTES], PH_MAX_FRAME_DEFAULT);
+    ck_assert_uint_eq(c.limits[PH_LIMIT_TERM_DEPTH], PH_MAX_DEPTH);
     ph_config_clear(&c);
     ph_config_clear(&d);
 }
