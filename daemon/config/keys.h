@@ -42,6 +42,7 @@ enum ph_type {
     X(LISTENER, load, BOOL, ph_access, load, ANY, "true", RELOAD)                                                                             \
     X(LISTENER, open, NAMES, ph_access, open, ANY, "[\"*\"]", RELOAD)                                                                         \
     X(LISTENER, all_ports, BOOL, ph_access, all_ports, ANY, "true", RELOAD)                                                                   \
+    X(LISTENER, administer, BOOL, ph_access, administer, ANY, "false", RELOAD)                                                                \
     X(ROOT, driver_path, PATHS, ph_config, driver_path, UP_TO(4095), "[]", RELOAD)                                                            \
     X(ROOT, drivers, DRIVERS, ph_config, drivers, ANY, "{}", RELOAD)                                                                          \
     X(DRIVER, path, PATH, ph_driver_settings, path, UP_TO(4095), "null", RELOAD)                                                              \

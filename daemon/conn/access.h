@@ -23,6 +23,7 @@ struct ph_access {
     bool load;              /* may load and unload drivers */
     struct ph_strings open; /* drivers of which it may open ports; "*": of all */
     bool all_ports;         /* may see other connections' ports */
+    bool administer;        /* may trace them, and set the level of the log */
 };
 
 struct ph_access *ph_access_new(void); /* one reference, all fields 0 */

@@ -136,7 +136,7 @@ ok $? "--stdio takes the place of listeners"
 # --- who may do what ---
 
 mkdir "$dir/apart" && cp "$drivers/echo_drv.so" "$dir/apart/other_name.so"
-config '{"listeners": [{"unix": "'"$dir"'/s", "load": false, "open": ["echo_drv"], "all_ports": false}, {"unix": "'"$dir"'/s2"}],
+config '{"listeners": [{"unix": "'"$dir"'/s", "load": false, "open": ["echo_drv"], "all_ports": false}, {"unix": "'"$dir"'/s2", "administer": true}],
   "driver_path": ["'"$drivers"'"], "drivers": {"echo_drv": {"path": "'"$dir"'/apart/other_name.so"}}}'
 start --config "$dir/c.json"
 ! client load crunch_drv && says not_permitted
@@ -160,6 +160,20 @@ client ports --all && ! says echo_drv
 ok $? "a client that may see its own ports only sees no other"
 timeout 20 "$ctl" --unix "$dir/s2" ports --all >"$dir/o" 2>&1 && says echo_drv
 ok $? "one of another listener sees all"
+port=$(sed -n 's/.*id => \([0-9]*\),.*connection => \([0-9]*\),.*/\2\/\1/p' "$dir/o")
+! client info "$port" && says not_permitted && timeout 20 "$ctl" --unix "$dir/s2" info "$port" >"$dir/o" 2>&1 && says echo_drv
+ok $? "what a port of another connection tells about itself is for those who may see it"
+timeout 20 "$ctl" --unix "$dir/s2" trace "$port" --count 1 >"$dir/t" 2>&1 &
+tracer=$!
+traced() { # something for the trace to see
+  echo "a control 0 x" >&7
+  grep -q "control" "$dir/t"
+}
+! client trace "$port" --count 1 && says not_permitted && await traced && wait "$tracer"
+ok $? "its trace for those who may administer"
+! client log-level debug && says not_permitted && client log-level && says notice && timeout 20 "$ctl" --unix "$dir/s2" log-level info >"$dir/o" 2>&1 &&
+  client log-level && says info
+ok $? "the level of the log is set by those who may administer, and told to all"
 timeout 20 "$ctl" --unix "$dir/s2" load crunch_drv >"$dir/o" 2>&1
 ok $? "and may load"
 exec 7>&-
