@@ -191,7 +191,7 @@ const char *ph_options_file(const struct ph_options *o)
 {
     if (o->config_file)
         return o->config_file;
-    return !has_listener(o) && (o->check || access(PH_CONFIG_FILE, F_OK) == 0) ? PH_CONFIG_FILE : NULL;
+    return o->check || (!has_listener(o) && access(PH_CONFIG_FILE, F_OK) == 0) ? PH_CONFIG_FILE : NULL;
 }
 
 static void override_listeners(const struct ph_options *o, struct ph_config *c)

@@ -11,7 +11,7 @@
 
 #include "base/list.h"
 
-#define PH_NOBODY UINT32_MAX /* no user or group given */
+#define PH_NOBODY UINT32_MAX /* no user or group given: the daemon's */
 
 struct ph_access {
     atomic_uint refs;

@@ -139,8 +139,9 @@ static int make_way(const char *path, const struct sockaddr_un *addr)
 
 static int set_file(const struct ph_access *a)
 {
-    bool given = a->owner != PH_NOBODY || a->group != PH_NOBODY; /* PH_NOBODY is what chown takes for "leave it" */
-    if ((given && lchown(a->unix_path, a->owner, a->group)) || chmod(a->unix_path, (mode_t)a->mode)) {
+    uid_t owner = a->owner == PH_NOBODY ? geteuid() : a->owner;
+    gid_t group = a->group == PH_NOBODY ? getegid() : a->group;
+    if (lchown(a->unix_path, owner, group) || chmod(a->unix_path, (mode_t)a->mode)) {
         ph_log(PH_LOG_ERROR, NULL, "unix socket %s: cannot set owner, group and mode: %s", a->unix_path, strerror(errno));
         return -1;
     }

@@ -89,6 +89,10 @@ refuses 1 "No such file" --check-config "$dir/none.json"
 ok $? "--check-config refuses a file that is not there"
 refuses 2 "unexpected argument" --check-config "$dir/c.json" x
 ok $? "--check-config takes one file"
+if [ ! -e /etc/porthost/porthostd.json ]; then
+  refuses 1 "/etc/porthost/porthostd.json: No such file" --check-config --unix "$dir/s"
+  ok $? "--check-config checks the default file if no other is named"
+fi
 config '{"listeners": []}'
 refuses 1 "$dir/c.json: listeners: expected at least one" --config "$dir/c.json"
 ok $? "a configuration without listeners is refused"
