@@ -36,7 +36,8 @@ config() { # TEXT: becomes the file, in one step
 }
 
 start() { # OPTION...: a daemon in the background that listens at $dir/s; its pid in $pid
-  "$daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err" &
+  : >"$dir/err"
+  "$daemon" "$@" </dev/null >"$dir/out" 2>>"$dir/err" &
   pid=$!
   pids+=("$pid")
   await test -S "$dir/s"
@@ -254,7 +255,8 @@ start --config "$dir/c.json"
 reload '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$(dirname "$drivers")"'/tests/drivers"], "shutdown_s": 0}'
 timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1 < <(echo "a = open place_probe_drv"; echo "a control 3 abc"; sleep 10) &
 await grep -q '"0"' "$dir/o"
-stop && logged "1 ports have not come to their end and are abandoned"
+stop
+logged "1 ports have not come to their end and are abandoned"
 ok $? "ports that do not flush are abandoned after the time that is configured"
 start --unix "$dir/s"
 kill -HUP "$pid" && logged "has been read again" && client ping && stop
