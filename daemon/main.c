@@ -22,11 +22,11 @@
 #include "sched/sched.h"
 
 #define END_POLL_US 5000
-#define END_LIMIT_S 10u
 
 static struct {
     struct event *timer;
     uint64_t begun_ns; /* 0: not ending */
+    unsigned limit_s;
     bool hurried;
     bool finishing; /* drivers' finish() runs */
     bool abandoned; /* something was left running */
@@ -40,7 +40,7 @@ static void on_finished(void)
 static void on_end_timer(evutil_socket_t fd, short what, void *arg)
 {
     static const struct timeval poll = {.tv_usec = END_POLL_US};
-    bool late = end.hurried || ph_now_ns() - end.begun_ns > END_LIMIT_S * UINT64_C(1000000000);
+    bool late = end.hurried || ph_now_ns() - end.begun_ns > end.limit_s * UINT64_C(1000000000);
     unsigned conns = ph_conns_count();
     size_t ports = ph_ports_count();
     (void)fd;
@@ -67,8 +67,8 @@ static void begin_end(void)
     } else {
         ph_log(PH_LOG_INFO, NULL, "ending");
         end.begun_ns = ph_now_ns();
-        alarm(END_LIMIT_S + 3); /* for an end that a stuck callback or job prevents: see watch_signals */
-        ph_reload_bar();
+        end.limit_s = ph_reload_bar();
+        alarm(end.limit_s + 3); /* for an end that a stuck callback or job prevents: see watch_signals */
         ph_listeners_close();
         ph_conns_shutdown();
     }

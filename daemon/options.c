@@ -191,14 +191,17 @@ const char *ph_options_file(const struct ph_options *o)
 {
     if (o->config_file)
         return o->config_file;
-    return !has_listener(o) && (o->check || access(PH_CONFIG_FILE, F_OK) == 0) ? PH_CONFIG_FILE : NULL;
+    return o->check || (!has_listener(o) && access(PH_CONFIG_FILE, F_OK) == 0) ? PH_CONFIG_FILE : NULL;
 }
 
 static void override_listeners(const struct ph_options *o, struct ph_config *c)
 {
     ph_config_drop_listeners(c);
-    for (size_t i = 0; i < o->unix_paths.n; i++)
-        ph_config_add_listener(c)->unix_path = ph_strdup(o->unix_paths.v[i]);
+    for (size_t i = 0; i < o->unix_paths.n; i++) {
+        struct ph_access *a = ph_config_add_listener(c);
+        a->unix_path = ph_strdup(o->unix_paths.v[i]);
+        a->administer = true; /* it admits nobody but the daemon's own user and root */
+    }
     for (size_t i = 0; i < o->tcp_addresses.n; i++)
         ph_config_add_listener(c)->tcp = ph_strdup(o->tcp_addresses.v[i]);
 }

@@ -13,9 +13,8 @@
 #include "sched/sched.h"
 
 static const struct ph_options *options;
-static struct ph_config in_force; /* written before the reactors run, then by the thread that reloads */
-
-static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards these; a leaf */
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards what follows; a leaf */
+static struct ph_config in_force; /* written only by the thread that reloads, which reads it without mu */
 static bool running = true; /* the start is the first of all readings */
 static bool again, barred;
 
@@ -52,6 +51,15 @@ static int set_listeners(struct ph_config *c)
     return l.result;
 }
 
+/* Takes c. */
+static void put_in_force(const struct ph_config *c)
+{
+    pthread_mutex_lock(&mu);
+    ph_config_clear(&in_force);
+    in_force = *c;
+    pthread_mutex_unlock(&mu);
+}
+
 static void reload(void)
 {
     struct ph_config c;
@@ -62,8 +70,7 @@ static void reload(void)
         result = ph_config_preload(&c) || set_listeners(&c) ? -1 : 0;
     }
     if (!result) {
-        ph_config_clear(&in_force);
-        in_force = c;
+        put_in_force(&c);
         ph_log(PH_LOG_NOTICE, NULL, "the configuration has been read again");
         return;
     }
@@ -105,7 +112,7 @@ static void start_locked(void)
 void ph_reload_init(const struct ph_options *o, struct ph_config *c)
 {
     options = o;
-    in_force = *c;
+    put_in_force(c);
     if (!once_more())
         return;
     pthread_mutex_lock(&mu);
@@ -123,11 +130,13 @@ void ph_reload(void)
     pthread_mutex_unlock(&mu);
 }
 
-void ph_reload_bar(void)
+unsigned ph_reload_bar(void)
 {
     pthread_mutex_lock(&mu);
     barred = true;
+    unsigned seconds = (unsigned)in_force.shutdown_s;
     pthread_mutex_unlock(&mu);
+    return seconds;
 }
 
 bool ph_reload_end(void)

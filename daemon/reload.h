@@ -11,7 +11,8 @@
 void ph_reload_init(const struct ph_options *o, struct ph_config *c);
 /* Reads the configuration again, in a thread of its own; if one is at it already, it does so once more when it is done. Any thread. */
 void ph_reload(void);
-void ph_reload_bar(void); /* the daemon ends: from now on nothing is put in force. Any thread */
+/* The daemon ends: from now on nothing is put in force. How many seconds the end may take, as what is in force says. Any thread. */
+unsigned ph_reload_bar(void);
 /* After ph_reload_bar, when no reactor runs any more: frees what is in force; false if a thread still reads, then nothing may be taken down under it. */
 bool ph_reload_end(void);
 

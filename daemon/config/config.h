@@ -24,6 +24,7 @@ struct ph_config {
     size_t driver_count;
     int64_t reactors, workers, async_threads; /* or PH_AUTO */
     uint64_t busy_poll_us;
+    uint64_t shutdown_s;
     int64_t reactor_stack_kib, worker_stack_kib, async_stack_kib; /* 0: the system's default */
     uint64_t limits[PH_LIMIT_COUNT];
     unsigned log_level; /* enum ph_log_level */

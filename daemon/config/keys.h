@@ -42,6 +42,7 @@ enum ph_type {
     X(LISTENER, load, BOOL, ph_access, load, ANY, "true", RELOAD)                                                                             \
     X(LISTENER, open, NAMES, ph_access, open, ANY, "[\"*\"]", RELOAD)                                                                         \
     X(LISTENER, all_ports, BOOL, ph_access, all_ports, ANY, "true", RELOAD)                                                                   \
+    X(LISTENER, administer, BOOL, ph_access, administer, ANY, "false", RELOAD)                                                                \
     X(ROOT, driver_path, PATHS, ph_config, driver_path, UP_TO(4095), "[]", RELOAD)                                                            \
     X(ROOT, drivers, DRIVERS, ph_config, drivers, ANY, "{}", RELOAD)                                                                          \
     X(DRIVER, path, PATH, ph_driver_settings, path, UP_TO(4095), "null", RELOAD)                                                              \
@@ -60,6 +61,7 @@ enum ph_type {
     X(STACK, async, NUMBER, ph_config, async_stack_kib, RANGE(0, 1048576), "0", RESTART)                                                      \
     X(ROOT, limits, SECTION, ph_config, limits, IN(LIMITS), "{}", RELOAD)                                                                     \
     PH_LIMITS(PH_LIMIT_KEY, X)                                                                                                                \
+    X(ROOT, shutdown_s, NUMBER, ph_config, shutdown_s, RANGE(0, 3600), "10", RELOAD)                                                          \
     X(ROOT, log, SECTION, ph_config, limits, IN(LOG), "{}", RELOAD)                                                                           \
     X(LOG, level, CHOICE, ph_config, log_level, ONE_OF("error|warning|notice|info|debug"), "\"notice\"", RELOAD)
 

@@ -11,7 +11,7 @@
 
 #include "base/list.h"
 
-#define PH_NOBODY UINT32_MAX /* no user or group given */
+#define PH_NOBODY UINT32_MAX /* no user or group given: the daemon's */
 
 struct ph_access {
     atomic_uint refs;
@@ -23,6 +23,7 @@ struct ph_access {
     bool load;              /* may load and unload drivers */
     struct ph_strings open; /* drivers of which it may open ports; "*": of all */
     bool all_ports;         /* may see other connections' ports */
+    bool administer;        /* may trace them, and set the level of the log */
 };
 
 struct ph_access *ph_access_new(void); /* one reference, all fields 0 */

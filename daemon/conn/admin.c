@@ -37,12 +37,33 @@ static struct ph_port *find(struct wanted *w)
 
 /* --- requests --- */
 
+static bool not_permitted(struct ph_req *r, bool permitted, const char *what)
+{
+    if (!ph_req_permitted(r, permitted, what))
+        ph_reply_error_atom(r->peer, r->tag, "not_permitted");
+    return !permitted;
+}
+
+static bool is_own(const struct ph_req *r, const struct wanted *w)
+{
+    return w->connection == ph_peer_id(r->peer);
+}
+
+static bool may_administer(const struct ph_req *r)
+{
+    const struct ph_access *access = ph_conn_access(r->conn);
+    return !access || access->administer;
+}
+
 static bool port_info(struct ph_req *r)
 {
+    const struct ph_access *access = ph_conn_access(r->conn);
     struct wanted w = {0};
     struct ph_slice item;
     if (!number(r, &w.connection) || !number(r, &w.id) || !ph_req_raw(r, &item))
         return false;
+    if (not_permitted(r, is_own(r, &w) || !access || access->all_ports, "see ports of other connections"))
+        return true;
     struct ph_port *p = find(&w);
     if (p)
         ph_info_for(p, r->peer, r->tag, item);
@@ -57,6 +78,8 @@ static bool trace(struct ph_req *r)
     bool on;
     if (!number(r, &w.connection) || !number(r, &w.id) || (r->element++, ph_etf_bool(&r->cur, &on)))
         return false;
+    if (not_permitted(r, is_own(r, &w) || may_administer(r), "trace ports of other connections"))
+        return true;
     struct ph_port *p = find(&w);
     bool known = p && (!on || ph_trace_on(p, r->peer));
     if (p && !on)
@@ -78,6 +101,8 @@ static bool log_level(struct ph_req *r)
     r->element++;
     if (ph_etf_atom(&r->cur, name, sizeof name, &len))
         return false;
+    if (not_permitted(r, strcmp(name, "get") == 0 || may_administer(r), "set the level of the log"))
+        return true;
     if (strcmp(name, "get") != 0 && ph_log_parse_level(name, &level)) {
         ph_reply_error_atom(r->peer, r->tag, "badarg");
         return true;

@@ -28,6 +28,7 @@ struct listener {
     struct ph_access *access; /* reference */
     struct evconnlistener *evl;
     struct event *retry; /* accepts again after descriptors ran out */
+    enum { ACCEPTS, PAUSES, TRIES } state;
     bool fresh;          /* opened by the ph_listeners_set that runs */
 };
 
@@ -64,18 +65,35 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
     ph_conn_start(l->access, fd, fd);
 }
 
-static void on_retry(evutil_socket_t fd, short what, void *arg)
+static const char *place(const struct listener *l)
 {
-    (void)fd;
-    (void)what;
-    evconnlistener_enable(((struct listener *)arg)->evl);
+    return l->access->unix_path ? l->access->unix_path : l->access->tcp;
 }
 
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval trial = {.tv_sec = 1};
+    struct listener *l = arg;
+    (void)fd;
+    (void)what;
+    if (l->state == PAUSES) {
+        l->state = TRIES;
+        evconnlistener_enable(l->evl);
+        event_add(l->retry, &trial);
+    } else {
+        l->state = ACCEPTS;
+        ph_log(PH_LOG_NOTICE, NULL, "%s: accepts connections again", place(l));
+    }
+}
+
+/* Out of descriptors or memory: one line at the beginning, one when a trial has gone well. */
 static void on_accept_error(struct evconnlistener *evl, void *arg)
 {
     static const struct timeval pause = {.tv_usec = 200000};
     struct listener *l = arg;
-    ph_log(PH_LOG_ERROR, NULL, "cannot accept: %s; trying again in a moment", strerror(errno));
+    if (l->state == ACCEPTS)
+        ph_log(PH_LOG_ERROR, NULL, "%s: cannot accept connections: %s", place(l), strerror(errno));
+    l->state = PAUSES;
     evconnlistener_disable(evl);
     event_add(l->retry, &pause);
 }
@@ -121,8 +139,9 @@ static int make_way(const char *path, const struct sockaddr_un *addr)
 
 static int set_file(const struct ph_access *a)
 {
-    bool given = a->owner != PH_NOBODY || a->group != PH_NOBODY; /* PH_NOBODY is what chown takes for "leave it" */
-    if ((given && lchown(a->unix_path, a->owner, a->group)) || chmod(a->unix_path, (mode_t)a->mode)) {
+    uid_t owner = a->owner == PH_NOBODY ? geteuid() : a->owner;
+    gid_t group = a->group == PH_NOBODY ? getegid() : a->group;
+    if (lchown(a->unix_path, owner, group) || chmod(a->unix_path, (mode_t)a->mode)) {
         ph_log(PH_LOG_ERROR, NULL, "unix socket %s: cannot set owner, group and mode: %s", a->unix_path, strerror(errno));
         return -1;
     }
@@ -284,7 +303,7 @@ static void settle(struct listener *l, struct ph_access **list, size_t n)
             l->fresh = false;
             return;
         }
-    ph_log(PH_LOG_NOTICE, NULL, "no longer listening on %s", l->access->unix_path ? l->access->unix_path : l->access->tcp);
+    ph_log(PH_LOG_NOTICE, NULL, "no longer listening on %s", place(l));
     close_listener(l);
 }
 

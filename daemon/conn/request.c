@@ -113,10 +113,7 @@ static const char *open_refused(struct ph_req *r, const char *name, size_t len)
     bool may = !access || ph_access_may_open(access, name, space ? (size_t)(space - name) : len);
     if (!ph_req_permitted(r, may, "open ports of that driver"))
         return "eacces";
-    if (ph_peer_port_count(r->peer) < ph_limit(PH_LIMIT_PORTS))
-        return NULL;
-    ph_limit_met(PH_LIMIT_PORTS);
-    return "system_limit";
+    return ph_peer_may_add_port(r->peer) ? NULL : "system_limit";
 }
 
 static enum ph_fault open_port(struct ph_req *r)

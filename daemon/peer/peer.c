@@ -436,6 +436,14 @@ void ph_peer_commit_to(struct ph_peer *own, ErlDrvTermData pid, struct ph_wbuf *
 
 /* --- ports --- */
 
+bool ph_peer_may_add_port(struct ph_peer *p)
+{
+    bool may = ph_peer_port_count(p) < ph_limit(PH_LIMIT_PORTS);
+    if (!may)
+        ph_limit_met(PH_LIMIT_PORTS);
+    return may;
+}
+
 bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port)
 {
     pthread_mutex_lock(&p->mu);

@@ -68,6 +68,7 @@ struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid);
 
 /* --- ids of its ports; any thread --- */
 
+bool ph_peer_may_add_port(struct ph_peer *p); /* false, and counted, if it has as many as it may */
 bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port); /* false: id in use, closed or barred */
 void ph_peer_bar_ports(struct ph_peer *p); /* from now on ph_peer_add_port fails */
 void ph_peer_remove_port(struct ph_peer *p, uint64_t id);

@@ -375,7 +375,7 @@ void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct
 struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_slice term, ErlDrvTermData owner, const char *name, ErlDrvData data)
 {
     struct ph_driver *d = creator->driver;
-    if (!ph_driver_take_port(d))
+    if (!ph_peer_may_add_port(creator->peer) || !ph_driver_take_port(d))
         return NULL;
     struct ph_port *p = ph_port_new(creator->peer, id, term, name, strlen(name));
     if (p && !ph_peer_add_port(creator->peer, id, p)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probe: on which threads a driver runs. control: 0 the name of the thread, 1 the name and stack size (KiB) of the async thread that a key means (output by
- * ready_async), 2 waits inside for another port, 3 puts data into the queue and says how often that failed. */
+ * ready_async), 2 waits inside for another port, 3 puts the data into the queue ten times and says how often that failed, 4 outputs them ten times. */
 #include <erl_driver.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -66,6 +66,14 @@ static int fill(ErlDrvPort port, char *buf, ErlDrvSizeT len)
     return failed;
 }
 
+static int produce(ErlDrvPort port, char *buf, ErlDrvSizeT len)
+{
+    int failed = 0;
+    for (int i = 0; i < 10; i++)
+        failed += driver_output(port, buf, len) != 0;
+    return failed;
+}
+
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
 {
     ErlDrvPort port = (ErlDrvPort)d;
@@ -75,6 +83,8 @@ static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSize
         return snprintf(*rbuf, rlen, "%s", wait_for_another());
     if (op == 3)
         return snprintf(*rbuf, rlen, "%d", fill(port, buf, len));
+    if (op == 4)
+        return snprintf(*rbuf, rlen, "%d", produce(port, buf, len));
     unsigned int key = len ? (unsigned int)(buf[0] - '0') : 0;
     driver_async(port, &key, invoke, driver_alloc(64), driver_free);
     return snprintf(*rbuf, rlen, "%u", key);

@@ -36,7 +36,8 @@ config() { # TEXT: becomes the file, in one step
 }
 
 start() { # OPTION...: a daemon in the background that listens at $dir/s; its pid in $pid
-  "$daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err" &
+  : >"$dir/err"
+  "$daemon" "$@" </dev/null >"$dir/out" 2>>"$dir/err" &
   pid=$!
   pids+=("$pid")
   await test -S "$dir/s"
@@ -89,6 +90,10 @@ refuses 1 "No such file" --check-config "$dir/none.json"
 ok $? "--check-config refuses a file that is not there"
 refuses 2 "unexpected argument" --check-config "$dir/c.json" x
 ok $? "--check-config takes one file"
+if [ ! -e /etc/porthost/porthostd.json ]; then
+  refuses 1 "/etc/porthost/porthostd.json: No such file" --check-config --unix "$dir/s"
+  ok $? "--check-config checks the default file if no other is named"
+fi
 config '{"listeners": []}'
 refuses 1 "$dir/c.json: listeners: expected at least one" --config "$dir/c.json"
 ok $? "a configuration without listeners is refused"
@@ -136,7 +141,7 @@ ok $? "--stdio takes the place of listeners"
 # --- who may do what ---
 
 mkdir "$dir/apart" && cp "$drivers/echo_drv.so" "$dir/apart/other_name.so"
-config '{"listeners": [{"unix": "'"$dir"'/s", "load": false, "open": ["echo_drv"], "all_ports": false}, {"unix": "'"$dir"'/s2"}],
+config '{"listeners": [{"unix": "'"$dir"'/s", "load": false, "open": ["echo_drv"], "all_ports": false}, {"unix": "'"$dir"'/s2", "administer": true}],
   "driver_path": ["'"$drivers"'"], "drivers": {"echo_drv": {"path": "'"$dir"'/apart/other_name.so"}}}'
 start --config "$dir/c.json"
 ! client load crunch_drv && says not_permitted
@@ -160,6 +165,20 @@ client ports --all && ! says echo_drv
 ok $? "a client that may see its own ports only sees no other"
 timeout 20 "$ctl" --unix "$dir/s2" ports --all >"$dir/o" 2>&1 && says echo_drv
 ok $? "one of another listener sees all"
+port=$(sed -n 's/.*id => \([0-9]*\),.*connection => \([0-9]*\),.*/\2\/\1/p' "$dir/o")
+! client info "$port" && says not_permitted && timeout 20 "$ctl" --unix "$dir/s2" info "$port" >"$dir/o" 2>&1 && says echo_drv
+ok $? "what a port of another connection tells about itself is for those who may see it"
+timeout 20 "$ctl" --unix "$dir/s2" trace "$port" --count 1 >"$dir/t" 2>&1 &
+tracer=$!
+traced() { # something for the trace to see
+  echo "a control 0 x" >&7
+  grep -q "control" "$dir/t"
+}
+! client trace "$port" --count 1 && says not_permitted && await traced && wait "$tracer"
+ok $? "its trace for those who may administer"
+! client log-level debug && says not_permitted && client log-level && says notice && timeout 20 "$ctl" --unix "$dir/s2" log-level info >"$dir/o" 2>&1 &&
+  client log-level && says info
+ok $? "the level of the log is set by those who may administer, and told to all"
 timeout 20 "$ctl" --unix "$dir/s2" load crunch_drv >"$dir/o" 2>&1
 ok $? "and may load"
 exec 7>&-
@@ -231,6 +250,14 @@ logged "has been read again" && client ping
 ok $? "many signals at once do no harm"
 stop && [ ! -e "$dir/s" ]
 ok $? "and it ends in order"
+config "$base"', "shutdown_s": 3600}'
+start --config "$dir/c.json"
+reload '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$(dirname "$drivers")"'/tests/drivers"], "shutdown_s": 0}'
+timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1 < <(echo "a = open place_probe_drv"; echo "a control 3 abc"; sleep 10) &
+await grep -q '"0"' "$dir/o"
+stop
+logged "1 ports have not come to their end and are abandoned"
+ok $? "ports that do not flush are abandoned after the time that is configured"
 start --unix "$dir/s"
 kill -HUP "$pid" && logged "has been read again" && client ping && stop
 ok $? "SIGHUP without any file does no harm"

@@ -130,6 +130,26 @@ wait "$pid" && timeout 5 grep -q shutdown <&8
 ok $? "a client is told of the shutdown"
 exec 7>&- 8<&-
 
+# 40 descriptors are enough for the daemon and some clients; each of these holds one until descriptor 9 closes.
+(ulimit -n 40 && exec "$daemon" --unix "$dir/few" --driver-path "$drivers" </dev/null >"$dir/out" 2>"$dir/err") &
+pid=$!
+pids+=("$pid")
+await test -S "$dir/few"
+mkfifo "$dir/hold"
+for _ in $(seq 40); do "$ctl" --unix "$dir/few" shell <"$dir/hold" >>"$dir/o" 2>&1 & done
+exec 9>"$dir/hold"
+await grep -q "cannot accept connections: Too many open files" "$dir/err"
+ok $? "without descriptors it says that it cannot accept"
+sleep 1 # some trials
+[ "$(grep -c "cannot accept" "$dir/err")" -eq 1 ]
+ok $? "and says so once"
+exec 9>&-
+await grep -q "accepts connections again" "$dir/err" && timeout 20 "$ctl" --unix "$dir/few" ping >"$dir/o" 2>>"$dir/err"
+ok $? "and accepts again when there are some"
+kill -TERM "$pid"
+wait "$pid"
+ok $? "and ends in order"
+
 mkdir "$dir/open" && cp "$drivers/echo_drv.so" "$dir/open/" && chmod 777 "$dir/open"
 start --unix "$dir/s2" --driver-path "$dir/open"
 await test -S "$dir/s2"

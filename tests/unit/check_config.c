@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config/keys.h"
+#include "proto.h"
 #include "runner.h"
 
 static char said[8192]; /* what the log got while a file was read */
@@ -64,6 +65,8 @@ START_TEST(an_empty_object_means_the_defaults)
         ck_assert_uint_eq(c.limits[i], ph_limit((enum ph_limit)i));
         ck_assert_uint_eq(d.limits[i], c.limits[i]);
     }
+    ck_assert_uint_eq(c.limits[PH_LIMIT_FRAME_BYTES], PH_MAX_FRAME_DEFAULT);
+    ck_assert_uint_eq(c.limits[PH_LIMIT_TERM_DEPTH], PH_MAX_DEPTH);
     ph_config_clear(&c);
     ph_config_clear(&d);
 }
@@ -73,7 +76,7 @@ START_TEST(values_go_where_they_belong)
 {
     struct ph_config c;
     accepted(&c, "{\"listeners\": [{\"unix\": \"/run/a\", \"mode\": \"0660\", \"owner\": \"root\", \"group\": 7, \"uids\": [0, \"root\", 1000],"
-                 " \"gids\": [5], \"load\": false, \"open\": [\"a_drv\"], \"all_ports\": false}, {\"tcp\": \"localhost:1\"}],"
+                 " \"gids\": [5], \"load\": false, \"open\": [\"a_drv\"], \"all_ports\": false, \"administer\": true}, {\"tcp\": \"localhost:1\"}],"
                  " \"driver_path\": [\"/a\", \"/b\"], \"drivers\": {\"x_drv\": {\"path\": \"/x.so\", \"preload\": true, \"max_ports\": 3,"
                  " \"lock\": \"driver\", \"worker\": \"never\", \"async_keys\": \"own\"}},"
                  " \"reactors\": 1, \"workers\": 2, \"async_threads\": 0, \"stack_kib\": {\"worker\": 512},"
@@ -88,7 +91,7 @@ START_TEST(values_go_where_they_belong)
     ck_assert_uint_eq(a->uids.n, 3);
     ck_assert_uint_eq(a->uids.v[1], 0);
     ck_assert_uint_eq(a->gids.v[0], 5);
-    ck_assert(!a->load && !a->all_ports);
+    ck_assert(!a->load && !a->all_ports && a->administer && !c.listeners[1]->administer);
     ck_assert(ph_access_may_open(a, "a_drv", 5) && !ph_access_may_open(a, "a_drvx", 6) && !ph_access_may_open(a, "*", 1));
     ck_assert_str_eq(c.listeners[1]->tcp, "localhost:1");
     ck_assert(c.listeners[1]->load && c.listeners[1]->all_ports && ph_access_may_open(c.listeners[1], "b", 1));
