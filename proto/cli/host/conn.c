@@ -166,7 +166,7 @@ struct ph_link *ph_link_open(const struct ph_cli *cli, int64_t deadline, char *w
         l->in = l->out = open_unix(cli->address, deadline, why, cap);
     else if (cli->transport == PH_TCP)
         l->in = l->out = open_tcp(cli->address, deadline, why, cap);
-    else if (ph_child_start(&l->child, cli->address, cli->driver_path, why, cap) == 0) {
+    else if (ph_child_start(&l->child, cli, why, cap) == 0) {
         l->in = l->child.in;
         l->out = l->child.out;
     }
