@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns the run of the dynamic linker with --list. Called by symbols.c. */
+/* Owns the run of the dynamic linker that only lists. Called by symbols.c. */
 #include "check/libraries.h"
 
 #include <elf.h>
@@ -14,6 +14,8 @@
 #include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define TRACE "LD_TRACE_LOADED_OBJECTS"
 
 /* The linker that this process was started by. */
 static const char *linker(void)
@@ -34,7 +36,7 @@ static const char *linker(void)
 static FILE *start(const char *file, pid_t *pid)
 {
     const char *path = linker();
-    char *argv[] = {(char *)path, (char *)"--list", (char *)file, NULL};
+    char *argv[] = {(char *)path, (char *)file, NULL};
     posix_spawn_file_actions_t actions;
     int fds[2];
     if (!path || pipe2(fds, O_CLOEXEC) < 0)
@@ -42,7 +44,9 @@ static FILE *start(const char *file, pid_t *pid)
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, fds[1], STDERR_FILENO);
+    setenv(TRACE, "1", 1); /* unlike --list it goes on when something is not found */
     int err = posix_spawn(pid, path, &actions, NULL, argv, environ);
+    unsetenv(TRACE);
     posix_spawn_file_actions_destroy(&actions);
     close(fds[1]);
     if (!err)
