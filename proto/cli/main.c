@@ -12,6 +12,8 @@
 #include "out.h"
 #include "ports.h"
 #include "proto.h"
+#include "record/record.h"
+#include "record/replay.h"
 #include "script/command.h"
 #include "shell.h"
 #include "steps.h"
@@ -25,6 +27,8 @@ static const struct tool {
     enum ph_exit (*run)(const struct ph_cli *cli, struct ph_args *a);
 } tools[] = {
     {"check", "FILE...", "is this a driver, will it load, and if not, why", ph_check_run},
+    {"record", "FILE...", "pass on a session and write it to a file; see RECORDINGS.md", ph_record_run},
+    {"replay", "FILE...", "play the client's side of recordings, compare the host's", ph_replay_run},
 };
 #define TOOLS (sizeof tools / sizeof *tools)
 
