@@ -4,6 +4,8 @@
 passed=0 failed=0 number=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+: >"$work/out"
+: >"$work/err"
 
 need() { # FILE...: without them there is no test
     local file

@@ -221,12 +221,22 @@ static uint64_t integer_of(struct ph_slice term)
     return v;
 }
 
+/* A number that the host makes: the client can only have it from the host. */
+static void edit_number(struct ph_rules *r, bool by_host, struct edits *e, struct ph_slice part, enum ph_stream_name kind, const char *prefix)
+{
+    if (by_host)
+        ph_streams_make(&r->streams, kind, part);
+    else if (!ph_streams_find(&r->streams, kind, part))
+        return;
+    edit(e, part, prefix, integer_of(part));
+}
+
 /* {open_error, N} */
-static void edit_open_error(struct edits *e, struct ph_slice term)
+static void edit_open_error(struct ph_rules *r, bool by_host, struct edits *e, struct ph_slice term)
 {
     struct frame f;
     if (open_frame(term, &f) && is(&f, "open_error", 1))
-        edit(e, f.args[0], "_OpenError", integer_of(f.args[0]));
+        edit_number(r, by_host, e, f.args[0], PH_BY_OPEN_ERROR, "_OpenError");
 }
 
 /* A list of maps, in each of which the number of a connection is. */
@@ -268,7 +278,7 @@ static void edit_reply(struct ph_rules *r, const struct frame *f, struct edits *
     bool ok = strcmp(f->name, "ok") == 0;
     const char *name = made ? made->name : "", *item = made ? made->item : "";
     if (!ok && strcmp(name, "load") == 0)
-        edit_open_error(e, f->args[1]);
+        edit_open_error(r, true, e, f->args[1]);
     else if (ok && strcmp(name, "stats") == 0)
         edit(e, f->args[1], "_", 0);
     else if (ok && strcmp(name, "ports") == 0)
@@ -287,9 +297,9 @@ static void edit_frame(struct ph_rules *r, const struct ph_line *l, const struct
     else if (l->by_host && (is(f, "hello", 2) || is(f, "fault", 2) || is(f, "goodbye", 2)))
         edit(e, f->args[1], "_", 0);
     else if (l->by_host ? is(f, "monitor", 2) || is(f, "demonitor", 1) : is(f, "down", 2))
-        edit(e, f->args[0], "_Monitor", integer_of(f->args[0]));
+        edit_number(r, l->by_host, e, f->args[0], PH_BY_MONITOR_NUMBER, "_Monitor");
     else if (!l->by_host && is(f, "format_error", 2))
-        edit_open_error(e, f->args[1]);
+        edit_open_error(r, false, e, f->args[1]);
 }
 
 static bool is_ref(const struct ph_cur *c)

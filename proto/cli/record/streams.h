@@ -18,8 +18,10 @@ enum ph_stream_name {
     PH_BY_MONITORED = 'm', /* the process */
     PH_BY_MONITOR = 'i',   /* the id, as recorded */
     PH_BY_LIVE_MONITOR = 'I',
-    PH_BY_CLIENT_REF = 'r', /* these two are names of references, not of streams */
-    PH_BY_HOST_REF = 'R'
+    PH_BY_CLIENT_REF = 'r', /* these are no names of streams: they keep who made a reference, and which numbers the host has made */
+    PH_BY_HOST_REF = 'R',
+    PH_BY_MONITOR_NUMBER = 'n',
+    PH_BY_OPEN_ERROR = 'e'
 };
 
 struct ph_stream {

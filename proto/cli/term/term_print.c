@@ -183,7 +183,7 @@ static void print_binary(FILE *f, struct ph_slice b)
         for (size_t i = 0; i < b.len; i++)
             print_char(f, b.p[i], '"');
         fputc('"', f);
-    } else if (escaped) {
+    } else if (b.len > 0 && escaped) {
         print_escaped(f, b);
     } else {
         print_bytes(f, b);
