@@ -27,7 +27,7 @@ static const struct tool {
     enum ph_exit (*run)(const struct ph_cli *cli, struct ph_args *a);
 } tools[] = {
     {"check", "FILE...", "is this a driver, will it load, and if not, why", ph_check_run},
-    {"record", "FILE [--listen PATH] [-- COMMAND...]", "pass on what client and host say, write it to a file", ph_record_run},
+    {"record", "FILE [--listen PATH] [-- COMMAND]", "pass on what client and host say, write it to a file", ph_record_run},
     {"replay", "FILE...", "play the client's side of recordings, compare the host's", ph_replay_run},
 };
 #define TOOLS (sizeof tools / sizeof *tools)
