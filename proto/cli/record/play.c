@@ -42,7 +42,7 @@ struct play {
 
 static bool is_awaited(const struct ph_line *l)
 {
-    return l->by_host && (l->kind == PH_LINE_TERM || l->kind == PH_LINE_FRAME);
+    return l->by_host && (l->kind == PH_LINE_FRAME || (l->kind == PH_LINE_TERM && ph_rules_compare((struct ph_slice){l->bytes.buf, l->bytes.len})));
 }
 
 /* The term in a line or in what came; empty if there is none. */
@@ -164,6 +164,8 @@ static enum step compare(struct play *p, size_t line, struct ph_slice frame, str
 static enum step take(struct play *p, struct ph_slice frame)
 {
     struct ph_slice term = term_in(frame.p, frame.len);
+    if (!ph_rules_compare(term))
+        return GO_ON;
     struct ph_stream *s = ph_rules_stream(&p->rules, term, true);
     if (!s || s->first == SIZE_MAX)
         return unexpected(p, frame);

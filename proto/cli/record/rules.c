@@ -49,7 +49,7 @@ static bool is_reply(const struct frame *f)
 
 struct ph_request_made {
     struct ph_request_made *next;
-    char name[32], item[32]; /* item: of info */
+    char name[32], item[32]; /* item: of info and port_info */
     char *tag;               /* text */
 };
 
@@ -61,10 +61,11 @@ static void remember(struct ph_rules *r, const struct frame *f)
     *at = made;
     memcpy(made->name, f->name, sizeof made->name);
     made->tag = ph_pattern_text(f->args[0]);
-    struct ph_cur c = {f->args[2].p, f->args[2].p + f->args[2].len};
+    struct ph_slice last = f->n > 0 ? f->args[f->n - 1] : (struct ph_slice){0};
+    struct ph_cur c = {last.p, last.p + last.len};
     char item[1024];
     size_t len;
-    if (is(f, "info", 3) && ph_etf_atom(&c, item, sizeof item, &len) == 0 && len < sizeof made->item)
+    if ((is(f, "info", 3) || is(f, "port_info", 4)) && ph_etf_atom(&c, item, sizeof item, &len) == 0 && len < sizeof made->item)
         memcpy(made->item, item, len + 1);
 }
 
@@ -168,6 +169,12 @@ static struct ph_stream *stream_of_message(struct ph_rules *r, const struct fram
     return live ? ph_streams_find(&r->streams, PH_BY_RECEIVER, f->args[0]) : ph_streams_make(&r->streams, PH_BY_RECEIVER, f->args[0]);
 }
 
+bool ph_rules_compare(struct ph_slice term)
+{
+    struct frame f;
+    return !open_frame(term, &f) || !is(&f, "trace", 5);
+}
+
 struct ph_stream *ph_rules_stream(struct ph_rules *r, struct ph_slice term, bool live)
 {
     static const char *const of_ports[] = {"link", "unlink", "exit", "closed", "signal", "busy", "created", NULL};
@@ -240,7 +247,7 @@ static void edit_open_error(struct ph_rules *r, bool by_host, struct edits *e, s
 }
 
 /* A list of maps, in each of which the number of a connection is. */
-static void edit_ports(struct edits *e, struct ph_slice list)
+static void edit_ports(struct ph_rules *r, struct edits *e, struct ph_slice list)
 {
     struct ph_cur c = {list.p, list.p + list.len};
     struct ph_slice value;
@@ -253,9 +260,15 @@ static void edit_ports(struct edits *e, struct ph_slice list)
             if ((!connection && ph_etf_skip(&c, PH_PRINT_DEPTH) < 0) || ph_etf_raw(&c, &value) < 0)
                 return;
             if (connection)
-                edit(e, value, "_Connection", integer_of(value));
+                edit_number(r, true, e, value, PH_BY_CONNECTION, "_Connection");
         }
     }
+}
+
+/* Items that tell what the host needs for a port, and times. */
+static bool varies(const char *item)
+{
+    return strcmp(item, "memory") == 0 || strcmp(item, "os_pid") == 0 || strcmp(item, "stats") == 0;
 }
 
 /* [{Item, Value}] */
@@ -268,7 +281,7 @@ static void edit_items(struct edits *e, struct ph_slice list)
     if (ph_etf_list(&c, &n) < 0)
         return;
     for (; n > 0 && ph_etf_raw(&c, &pair) == 0; n--)
-        if (open_frame(pair, &f) && (is(&f, "memory", 1) || is(&f, "os_pid", 1)))
+        if (open_frame(pair, &f) && f.n == 1 && varies(f.name))
             edit(e, f.args[0], "_", 0);
 }
 
@@ -279,11 +292,11 @@ static void edit_reply(struct ph_rules *r, const struct frame *f, struct edits *
     const char *name = made ? made->name : "", *item = made ? made->item : "";
     if (!ok && strcmp(name, "load") == 0)
         edit_open_error(r, true, e, f->args[1]);
-    else if (ok && strcmp(name, "stats") == 0)
+    else if (ok && (strcmp(name, "stats") == 0 || strcmp(name, "port_stats") == 0))
         edit(e, f->args[1], "_", 0);
     else if (ok && strcmp(name, "ports") == 0)
-        edit_ports(e, f->args[1]);
-    else if (ok && (strcmp(item, "memory") == 0 || strcmp(item, "os_pid") == 0))
+        edit_ports(r, e, f->args[1]);
+    else if (ok && varies(item))
         edit(e, f->args[1], "_", 0);
     else if (ok && strcmp(item, "all") == 0)
         edit_items(e, f->args[1]);
@@ -300,6 +313,8 @@ static void edit_frame(struct ph_rules *r, const struct ph_line *l, const struct
         edit_number(r, l->by_host, e, f->args[0], PH_BY_MONITOR_NUMBER, "_Monitor");
     else if (!l->by_host && is(f, "format_error", 2))
         edit_open_error(r, false, e, f->args[1]);
+    else if (!l->by_host && (is(f, "port_info", 4) || is(f, "trace", 4)))
+        edit_number(r, false, e, f->args[1], PH_BY_CONNECTION, "_Connection");
 }
 
 static bool is_ref(const struct ph_cur *c)

@@ -17,6 +17,9 @@ struct ph_rules {
 void ph_rules_take(struct ph_rules *r, struct ph_line *l);
 void ph_rules_free(struct ph_rules *r);
 
+/* Whether what the host says is compared at all. */
+bool ph_rules_compare(struct ph_slice term);
+
 /* The stream of a term from the host (without the leading 131), after all lines have been taken; NULL if nothing of it was recorded. live: it is
  * not from the recording. */
 struct ph_stream *ph_rules_stream(struct ph_rules *r, struct ph_slice term, bool live);

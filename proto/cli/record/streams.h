@@ -21,7 +21,8 @@ enum ph_stream_name {
     PH_BY_CLIENT_REF = 'r', /* these are no names of streams: they keep who made a reference, and which numbers the host has made */
     PH_BY_HOST_REF = 'R',
     PH_BY_MONITOR_NUMBER = 'n',
-    PH_BY_OPEN_ERROR = 'e'
+    PH_BY_OPEN_ERROR = 'e',
+    PH_BY_CONNECTION = 'c'
 };
 
 struct ph_stream {

@@ -1,16 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # porthostctl check: a diagnosis for each way in which a driver can fail to load.
-# Usage: [PORTHOSTD=..] [PORTHOSTCTL=..] [DRIVERS=..] [PROBES=..] check_test.sh   (run from the top directory)
-set -uo pipefail
-. tests/e2e/tap.sh
+. "$(dirname "$0")/lib.sh"
 
-daemon=$(realpath "${PORTHOSTD:-build/porthostd}")
-ctl=$(realpath "${PORTHOSTCTL:-build/porthostctl}")
-drivers=$(realpath "${DRIVERS:-build/drivers}")
 probes=$(realpath "${PROBES:-${DRIVERS:-build/drivers}/../tests/drivers}")
 include=${ERL_INCLUDE:-$(erl -noshell -eval 'io:put_chars(code:root_dir()), halt().')/usr/include}
-need "$daemon" "$ctl" "$drivers/echo_drv.so" "$probes/load_null_drv.so"
 
 ctl_check() { run timeout 60 "$ctl" --daemon "$daemon" --timeout 5 "$@"; }
 
@@ -19,7 +13,7 @@ bad() {
     local name=$1 what=$2 file=$3
     shift 3
     ctl_check check "$file"
-    check "$name" 1 out "PROBLEM +$what: " "$@" '^  result +not good$'
+    check_lines "$name" 1 out "PROBLEM +$what: " "$@" '^  result +not good$'
 }
 
 # NAME [LINKER-OPTION...], C on stdin: $work/NAME.so. The header and an empty driver_init can be had by name.
@@ -45,20 +39,20 @@ DRIVER_INIT(x) { return &entry; }'; } | build "$name"
 # ---- drivers that are good ----
 
 ctl_check check "$drivers/echo_drv.so"
-check 'a good driver: status 0' 0 out '^  file +ELF .* shared object$' '^  driver +echo_drv, API version 3\.3$' \
+check_lines 'a good driver: status 0' 0 out '^  file +ELF .* shared object$' '^  driver +echo_drv, API version 3\.3$' \
     '^  lock +one for each port$' '^  callbacks +start stop .*call$' '^  imports +driver_alloc ' '^  libraries +libc' '^  trial +loaded$' '^  result +good$'
 check_that 'nothing is written to stderr for it' test ! -s "$work/err"
 ctl_check check "$probes/bare_probe_drv.so"
-check 'a driver with one lock for all of its ports' 0 out '^  lock +one for the driver$'
+check_lines 'a driver with one lock for all of its ports' 0 out '^  lock +one for the driver$'
 ctl_check check "$probes/r12_probe_drv.so"
-check 'functions that only the R12 interface had are named' 0 out '^  only in R12 +driver_async_cancel driver_event$'
+check_lines 'functions that only the R12 interface had are named' 0 out '^  only in R12 +driver_async_cancel driver_event$'
 ctl_check check "$probes/load_major_2_drv.so"
-check 'a driver of an old version that is still spoken' 0 out 'API version 2\.0$'
+check_lines 'a driver of an old version that is still spoken' 0 out 'API version 2\.0$'
 ctl_check --json check "$drivers/echo_drv.so" "$probes/load_name_drv.so"
-check 'JSON: one object for each file' 1 out '^\{"file":".*echo_drv.so",.*"version":\[3,3\].*"known_from":"host".*"permitted":true,"trial":"loaded"\}$' \
+check_lines 'JSON: one object for each file' 1 out '^\{"file":".*echo_drv.so",.*"version":\[3,3\].*"known_from":"host".*"permitted":true,"trial":"loaded"\}$' \
     '^\{"file":".*load_name_drv.so",.*"known_from":"file".*"what":"bad_driver_name"'
 ctl_check check "$drivers/"*.so
-check 'the shipped drivers are good' 0 out
+check_lines 'the shipped drivers are good' 0 out
 build run_time_drv <<'END'
 static ErlDrvEntry entry;
 DRIVER_INIT(x)
@@ -68,7 +62,7 @@ DRIVER_INIT(x)
 }
 END
 ctl_check check "$work/run_time_drv.so"
-check 'an entry that is filled in when it runs is told by the host' 0 out 'remark +entry: ' '^  driver +run_time_drv, API version 3\.1$'
+check_lines 'an entry that is filled in when it runs is told by the host' 0 out 'remark +entry: ' '^  driver +run_time_drv, API version 3\.1$'
 build two_drv <<'END'
 static ErlDrvEntry one = {.driver_name = "two_drv", .extended_marker = ERL_DRV_EXTENDED_MARKER, .major_version = 3, .minor_version = 3};
 static ErlDrvEntry two = {.driver_name = "two_drv", .extended_marker = ERL_DRV_EXTENDED_MARKER, .major_version = 3, .minor_version = 3};
@@ -76,7 +70,7 @@ ErlDrvEntry *other(void) { return &two; }
 DRIVER_INIT(x) { return &one; }
 END
 ctl_check check "$work/two_drv.so"
-check 'of several entries the host knows which' 0 out 'remark +entry: it has several' '^  driver +two_drv'
+check_lines 'of several entries the host knows which' 0 out 'remark +entry: it has several' '^  driver +two_drv'
 
 # ---- what is no shared object ----
 
@@ -178,17 +172,17 @@ mkdir "$work/path"
 cp "$drivers/echo_drv.so" "$work/path/"
 chmod g+w "$work/path/echo_drv.so"
 ctl_check check "$work/path/echo_drv.so"
-check 'a file that others may write: a remark' 0 out '^  over sockets +may not' 'remark +not_permitted: .*others may write'
+check_lines 'a file that others may write: a remark' 0 out '^  over sockets +may not' 'remark +not_permitted: .*others may write'
 ctl_check --driver-path "$work/path" check "$work/path/echo_drv.so"
-check 'a problem if it is asked for a driver path' 1 out 'PROBLEM +not_permitted: .*others may write'
+check_lines 'a problem if it is asked for a driver path' 1 out 'PROBLEM +not_permitted: .*others may write'
 chmod g-w "$work/path/echo_drv.so"
 ctl_check --driver-path "$drivers:$work/path" check "$work/path/echo_drv.so"
-check 'a file in a directory of the driver path may be loaded' 0 out '^  over sockets +may be loaded'
+check_lines 'a file in a directory of the driver path may be loaded' 0 out '^  over sockets +may be loaded'
 ctl_check --driver-path "$drivers" check "$work/path/echo_drv.so"
-check 'a file outside the driver path may not' 1 out 'PROBLEM +not_permitted: .*not in a directory of the driver path'
+check_lines 'a file outside the driver path may not' 1 out 'PROBLEM +not_permitted: .*not in a directory of the driver path'
 ln -s "$work/path/echo_drv.so" "$work/dir.so/echo_drv.so"
 ctl_check --driver-path "$work/dir.so" check "$work/dir.so/echo_drv.so"
-check 'a link counts where it leads' 1 out 'PROBLEM +not_permitted: '
+check_lines 'a link counts where it leads' 1 out 'PROBLEM +not_permitted: '
 
 # ---- drivers that harm the host ----
 
@@ -206,30 +200,30 @@ build_init exit_drv <<<'_exit(7);'
 bad 'a driver that ends the host' ended "$work/exit_drv.so" '^  trial +ended' 'status 7'
 build_init hang_drv <<<'for (;;) pause();'
 run timeout 60 "$ctl" --daemon "$daemon" --timeout 0.5 check "$work/hang_drv.so"
-check 'a driver that does not come back' 1 out '^  trial +hung' 'PROBLEM +hung: .*within 0.5 seconds from being loaded'
+check_lines 'a driver that does not come back' 1 out '^  trial +hung' 'PROBLEM +hung: .*within 0.5 seconds from being loaded'
 
 # ---- use ----
 
 ctl_check check "$work/crash_drv.so" "$drivers/echo_drv.so"
-check 'a crash does no harm to the next' 1 out '^  result +not good' '^  result +good'
+check_lines 'a crash does no harm to the next' 1 out '^  result +not good' '^  result +good'
 ctl_check check
-check 'a file is needed' 2 err 'usage: check FILE'
+check_lines 'a file is needed' 2 err 'usage: check FILE'
 ctl_check --unix "$work/sock" check x.so
-check 'two hosts are one too many' 2 err 'only one of'
+check_lines 'two hosts are one too many' 2 err 'only one of'
 run "$ctl" --unix "$work/sock" check x.so
-check 'check has a host of its own' 2 err 'not for it'
+check_lines 'check has a host of its own' 2 err 'not for it'
 run "$ctl" --daemon "$work/no_daemon" check "$drivers/echo_drv.so"
-check 'without a host: status 3' 3 err 'the host has ended the connection'
+check_lines 'without a host: status 3' 3 err 'the host has ended the connection'
 set -m
 "$ctl" --daemon "$daemon" --timeout 60 check "$work/hang_drv.so" >"$work/out" 2>"$work/err" &
 pid=$!
 set +m
-await pgrep -P "$pid" >"$work/child"
+within pgrep -P "$pid"
 child=$(pgrep -P "$pid")
 kill -INT "$pid"
 { wait "$pid"; status=$?; } 2>/dev/null
-check 'an interrupt ends it' 130 out
+check_lines 'an interrupt ends it' 130 out
 gone() { ! kill -0 "$child" 2>/dev/null; }
-check_that 'an interrupt leaves no host behind' await gone
+check_that 'an interrupt leaves no host behind' within gone
 
 finish

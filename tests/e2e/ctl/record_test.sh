@@ -1,16 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # porthostctl record and replay: that a session passes unchanged, is in the file as RECORDINGS.md says, and that a play tells the same from the different.
-# Usage: [PORTHOSTD=..] [PORTHOSTCTL=..] [DRIVERS=..] [EBIN=..] record_test.sh   (run from the top directory)
-set -uo pipefail
-. tests/e2e/tap.sh
+. "$(dirname "$0")/lib.sh"
 
-daemon=$(realpath "${PORTHOSTD:-build/porthostd}")
-ctl=$(realpath "${PORTHOSTCTL:-build/porthostctl}")
-drivers=$(realpath "${DRIVERS:-build/drivers}")
 ebin=$(realpath "${EBIN:-$drivers/../erlang/porthost/ebin}")
 include=${ERL_INCLUDE:-$(erl -noshell -eval 'io:put_chars(code:root_dir()), halt().')/usr/include}
-need "$daemon" "$ctl" "$drivers/echo_drv.so" "$ebin/porthost.beam"
 
 replay() { run timeout 60 "$ctl" --daemon "$daemon" --driver-path "$drivers" --timeout 5 replay "$@"; }
 
@@ -29,12 +23,12 @@ differs() {
     local name=$1 file=$2 line=$3
     shift 3
     replay "$work/$file.rec"
-    check "$name" 1 out "^not ok .*/$file\.rec:$line: " "$@"
+    check_lines "$name" 1 out "^not ok .*/$file\.rec:$line: " "$@"
 }
 
 same() { # NAME FILE
     replay "$work/$2.rec"
-    check "$1" 0 out "^ok .*/$2\.rec$"
+    check_lines "$1" 0 out "^ok .*/$2\.rec$"
 }
 
 # ---- what passes is not changed ----
@@ -49,7 +43,7 @@ frames >"$work/frames"
 { cat "$work/frames"; printf '\0\0\0\0\0\0\0\3abc\0\0\0\11rest'; } >"$work/sent"
 check_that 'there are frames to send' test "$(wc -c <"$work/frames")" -gt 5000
 run timeout 60 "$ctl" record "$work/cat.rec" -- cat <"$work/sent"
-check 'a session of any bytes is recorded: status 0' 0 err
+check_lines 'a session of any bytes is recorded: status 0' 0 err
 check_that 'they pass unchanged' cmp "$work/sent" "$work/out"
 check_that 'what is no term is recorded as bytes' grep -qE '^> [0-9.]+ frame <<"abc">>$' "$work/cat.rec"
 check_that 'so is an empty frame' grep -qE '^< [0-9.]+ frame <<>>$' "$work/cat.rec"
@@ -72,7 +66,7 @@ head -c 3000000 /dev/zero | tr '\0' x >"$work/x"
 "$ctl" record "$work/slow.rec" -- cat <"$work/large" >"$work/through" 2>"$work/err" 8>&- &
 pid=$!
 through() { cmp -s "$work/large" "$work/through"; }
-check_that 'a session passes while the file takes nothing' await through
+check_that 'a session passes while the file takes nothing' within through
 timeout 20 cat <"$work/slow.rec" >"$work/slow" 8>&- &
 exec 8>&-
 wait "$pid"
@@ -80,7 +74,7 @@ wait
 check_that 'and is in the file in the end' test "$(grep -c '^[<>] [0-9.]* <<"x*">>$' "$work/slow")" = 2
 if [[ -w /dev/full ]]; then
     run timeout 60 "$ctl" record /dev/full -- cat <"$work/large"
-    check 'a full disk: status 1, and it is said' 1 err 'not all of the session could be written'
+    check_lines 'a full disk: status 1, and it is said' 1 err 'not all of the session could be written'
     check_that 'the session is not harmed by it' cmp "$work/large" "$work/out"
 fi
 
@@ -103,7 +97,7 @@ main(Command) ->
 END
 (cd "$work" && erlc shop.erl)
 run timeout 60 erl -noshell -pa "$ebin" "$work" -eval "shop:main(\"$ctl record $work/shop.rec -- $daemon --stdio\")."
-check 'a node with SQLite is recorded' 0 out
+check_lines 'a node with SQLite is recorded' 0 out
 check_that 'what it said can be read' grep -qE '^> [0-9.]+ \{control,#Ref<nonode@nohost\.[0-9.]+>,1,<nonode@nohost\.[0-9.]+>,2,<<"select \* from t">>\}$' "$work/shop.rec"
 check_that 'what the driver said too' grep -qE '^< .*\{rows,\[\{1,<<"one">>,\{blob,<<"\\000\\377\\020">>\}\},' "$work/shop.rec"
 same 'a play of it is as recorded' shop
@@ -114,9 +108,9 @@ sed '/{rowid,1}/d' "$work/shop.rec" >"$work/shop3.rec"
 differs 'a line that is missing is told' shop3 '[0-9]+' 'came .*\{rowid,1\}'
 sed 's/^\(.*{rowid,2}.*\)$/\1\n\1/' "$work/shop.rec" >"$work/shop4.rec"
 run timeout 60 "$ctl" --daemon "$daemon" --timeout 0.5 replay "$work/shop4.rec"
-check 'a line too many is told' 1 out '^not ok .*: this does not come within 0.5 seconds'
+check_lines 'a line too many is told' 1 out '^not ok .*: this does not come within 0.5 seconds'
 run timeout 60 "$ctl" --daemon "$daemon" replay "$work/shop2.rec" "$work/shop.rec"
-check 'several files: the worst status' 1 out '^not ok ' '^ok .*/shop.rec'
+check_lines 'several files: the worst status' 1 out '^not ok ' '^ok .*/shop.rec'
 
 # ---- the reference page ----
 
@@ -177,7 +171,16 @@ session vary '> 1 {load,1,<0.2.0>,#Ref<0.0.0.1>,<<"/no/such/place">>,"echo_drv",
 > 1 {ports,7,connection}
 < 1 {ok,7,[#{connection => 99,id => 1}]}
 > 1 {info,8,1,all}
-< 1 {ok,8,[{name,"echo_drv"},{connected,<0.1.0>},{input,0},{output,0},{os_pid,1},{locking,port_level},{parallelism,false},{queue_size,0},{memory,5},{monitors,[]},{driver,"echo_drv"},{busy,false}]}
+< 1 {ok,8,[{name,"echo_drv"},{connected,<0.1.0>},{input,0},{output,0},{os_pid,1},{locking,port_level},{parallelism,false},{queue_size,0},{memory,5},{monitors,[]},{driver,"echo_drv"},{busy,false},{stats,#{}}]}
+> 1 {port_stats,9,connection}
+< 1 {ok,9,[#{runs => 1000}]}
+> 1 {trace,10,99,1,true}
+< 1 {ok,10,true}
+> 1 {control,11,1,<0.1.0>,0,"x"}
+< 1 {trace,99,1,1700000000000000000,enter,#{callback => control}}
+< 1 {ok,11,"x"}
+> 1 {port_info,12,99,1,os_pid}
+< 1 {ok,12,77}
 > 1 {no_such_request}
 < 1 {fault,unknown_request,<<"some words">>}
 > 2 {exit,1,<0.1.0>,done}
@@ -201,7 +204,7 @@ session bound '> 1 {open,1,1,one,<0.1.0>,"echo_drv",[]}
 differs 'a variable keeps its value' bound 10 'where +X = "b"'
 session unbound '> 1 {ping,X}'
 replay "$work/unbound.rec"
-check 'a variable without a value cannot be sent' 2 err 'unbound.rec:4: the variable X has no value'
+check_lines 'a variable without a value cannot be sent' 2 err 'unbound.rec:4: the variable X has no value'
 
 # ---- ends ----
 
@@ -217,56 +220,56 @@ run timeout 60 "$ctl" --daemon "$ctl record $work/crash.rec -- $daemon --driver-
 check_that 'a daemon command gets --stdio through the recorder' grep -q '^> .*{load,' "$work/crash.rec"
 check_that 'the crash of a host is recorded' grep -qE '^= [0-9.]+ host ended: .*signal 11' "$work/crash.rec"
 run timeout 60 "$ctl" --daemon "$daemon" --driver-path "$work" replay "$work/crash.rec"
-check 'a host that crashes again is as recorded' 0 out '^ok '
+check_lines 'a host that crashes again is as recorded' 0 out '^ok '
 sed -i 's/\*(volatile.*; return/return/' "$work/crash_drv.c"
 "${CC:-gcc}" -fPIC -shared -isystem "$include" -o "$work/crash_drv.so" "$work/crash_drv.c"
 run timeout 60 "$ctl" --daemon "$daemon" --driver-path "$work" --timeout 1 replay "$work/crash.rec"
-check 'one that does not is not' 1 out '^not ok .*the host (does not end|says what is not in the recording)'
+check_lines 'one that does not is not' 1 out '^not ok .*the host (does not end|says what is not in the recording)'
 recording ends '> 0 {hello,1,#{}}
 < 0 {hello,1,_}
 > 0 {ping,1}
 < 0 {ok,1,pong}'
 run timeout 60 "$ctl" --daemon "sh -c 'kill -9 \$\$'" replay "$work/ends.rec"
-check 'a host that ends too early is told' 1 out '^not ok .*:3: the host has ended instead$' 'signal 9'
+check_lines 'a host that ends too early is told' 1 out '^not ok .*:3: the host has ended instead$' 'signal 9'
 recording version '> 0 {hello,7,#{}}
 < 0 {goodbye,bad_version,<<"some words">>}
 = 0 host ended'
 same 'a goodbye and the end are as recorded' version
 run timeout 60 "$ctl" record "$work/none.rec" -- "$work/no_such_host" </dev/null
-check 'no host: status 3' 3 err 'cannot start .*no_such_host: No such file'
+check_lines 'no host: status 3' 3 err 'cannot start .*no_such_host: No such file'
 run timeout 60 "$ctl" --unix "$work/none" replay "$work/ends.rec"
-check 'no host to play to: status 3' 3 err 'cannot connect'
+check_lines 'no host to play to: status 3' 3 err 'cannot connect'
 run timeout 60 "$ctl" record "$work/no/such/dir.rec" -- cat </dev/null
-check 'no file: status 1' 1 err 'No such file'
+check_lines 'no file: status 1' 1 err 'No such file'
 
 # ---- in front of a host that is running ----
 
 port=$((20000 + ($$ + 7777) % 20000))
 "$daemon" --unix "$work/host" --tcp "127.0.0.1:$port" --driver-path "$drivers" 2>"$work/host.log" &
 host=$!
-await test -S "$work/host"
+within test -S "$work/host"
 "$ctl" --unix "$work/host" record "$work/front.rec" --listen "$work/front" 2>"$work/front.log" &
 front=$!
-await test -S "$work/front"
+within test -S "$work/front"
 run "$ctl" --unix "$work/front" open echo_drv command hello
-check 'a client goes through to a host over unix sockets' 0 out '^\{port,\{data,"hello"\}\}$'
+check_lines 'a client goes through to a host over unix sockets' 0 out '^\{port,\{data,"hello"\}\}$'
 run "$ctl" --unix "$work/front" ping
-check 'so does the next' 0 out '^pong$'
+check_lines 'so does the next' 0 out '^pong$'
 run "$ctl" --unix "$work/host" replay "$work/front.rec" "$work/front.rec.2"
-check 'each is in a file of its own, and can be played to a running host' 0 out '^ok .*/front.rec$' '^ok .*/front.rec.2$'
-await "$ctl" --tcp "127.0.0.1:$port" ping >/dev/null 2>&1
+check_lines 'each is in a file of its own, and can be played to a running host' 0 out '^ok .*/front.rec$' '^ok .*/front.rec.2$'
+within "$ctl" --tcp "127.0.0.1:$port" ping >/dev/null 2>&1
 run "$ctl" --tcp "127.0.0.1:$port" replay "$work/front.rec"
-check 'and over TCP' 0 out '^ok '
+check_lines 'and over TCP' 0 out '^ok '
 mkfifo "$work/in"
 "$ctl" --unix "$work/front" shell <"$work/in" >"$work/shell" 2>&1 &
 shell=$!
 exec 9>"$work/in"
 echo ping >&9
-await grep -q pong "$work/shell"
+within grep -q pong "$work/shell"
 child=$(pgrep -P "$front")
 kill -TERM "$front"
 { wait "$front"; status=$?; } 2>/dev/null
-check 'it ends when it is told to' 143 out
+check_lines 'it ends when it is told to' 143 out
 check_that 'and leaves no process behind' test -n "$child" -a ! -e "/proc/$child"
 check_that 'nor its socket' test ! -e "$work/front"
 check_that 'what was recorded until then is in the file' grep -q pong "$work/front.rec.3"
@@ -278,19 +281,20 @@ mkfifo "$work/in2"
 "$ctl" record "$work/term.rec" -- cat <"$work/in2" >"$work/out" 2>"$work/err" &
 pid=$!
 exec 9>"$work/in2"
-await pgrep -P "$pid" >"$work/child"
+within pgrep -P "$pid"
+child=$(pgrep -P "$pid")
 kill -TERM "$pid"
 { wait "$pid"; status=$?; } 2>/dev/null
 exec 9>&-
-check 'a recorder on stdio ends when it is told to' 143 out
-check_that 'and its host with it' test ! -e "/proc/$(<"$work/child")"
+check_lines 'a recorder on stdio ends when it is told to' 143 out
+check_that 'and its host with it' test -n "$child" -a ! -e "/proc/$child"
 
 # ---- bad files ----
 
 bad_file() { # NAME LINE:COLUMN MESSAGE TEXT
     printf '%s' "$4" >"$work/bad.rec"
     run timeout 60 "$ctl" --daemon "touch $work/started;" replay "$work/bad.rec"
-    check "$1" 2 err "^(porthostctl: )?$work/bad.rec:$2: $3"
+    check_lines "$1" 2 err "^(porthostctl: )?$work/bad.rec:$2: $3"
 }
 head='porthost recording 1
 '
@@ -312,15 +316,15 @@ bad_file 'something behind a cut' 3:1 'expected nothing behind cut' "${head}= 1 
 < 2 {ok,1,pong}"
 printf '%s\0\0\n' "${head}> 1 {ping,1}" >"$work/bad.rec"
 run "$ctl" --daemon "touch $work/started;" replay "$work/bad.rec"
-check 'bytes that are no text' 2 err ':2:13: expected'
+check_lines 'bytes that are no text' 2 err ':2:13: expected'
 run "$ctl" --daemon "touch $work/started;" replay "$work/nowhere.rec"
-check 'a file that is not there' 2 err 'nowhere.rec: No such file'
+check_lines 'a file that is not there' 2 err 'nowhere.rec: No such file'
 check_that 'nothing was started for any of these' test ! -e "$work/started"
 run "$ctl" replay
-check 'replay needs a file' 2 err 'usage: replay FILE'
+check_lines 'replay needs a file' 2 err 'usage: replay FILE'
 run "$ctl" record
-check 'record needs a file' 2 err 'usage: record FILE'
+check_lines 'record needs a file' 2 err 'usage: record FILE'
 run "$ctl" --unix "$work/x" record "$work/y" -- cat
-check 'record has one host' 2 err 'only one of'
+check_lines 'record has one host' 2 err 'only one of'
 
 finish
