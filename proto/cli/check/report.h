@@ -1,16 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is found out about one file: a JSON object, which is also what the text is made from. One thread.
- *
- *   file, object               the path; what kind of file it is
- *   driver                     name, version [Major,Minor], flags, callbacks, known_from: "file" or "host"
- *   imports, r12               API functions that it uses; those of them that only the R12 interface had
- *   libraries                  the shared libraries that it names
- *   missing                    [{name, what}]: symbols that nothing here provides
- *   permitted                  whether a client over a socket may have it loaded
- *   trial                      "loaded", "refused", "crashed", "hung" or "ended"; not there: it was not loaded
- *   crash, log                 signal, callback, backtrace (a list of lines); the host's log if it ended badly but could not say so
- *   problems, remarks          [{what, text}]; the file is good if there are no problems
- */
+/* What is found out about one file: the JSON object that CHECK.md describes, which is also what the text is made from. One thread. */
 #ifndef PH_CLI_CHECK_REPORT_H
 #define PH_CLI_CHECK_REPORT_H
 

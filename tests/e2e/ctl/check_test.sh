@@ -202,6 +202,18 @@ build_init hang_drv <<<'for (;;) pause();'
 run timeout 60 "$ctl" --daemon "$daemon" --timeout 0.5 check "$work/hang_drv.so"
 check_lines 'a driver that does not come back' 1 out '^  trial +hung' 'PROBLEM +hung: .*within 0.5 seconds from being loaded'
 
+# ---- the reference page ----
+
+words=$(grep -ohE 'ph_report_(problem|remark)\([^"]*"[a-z_]+"' proto/cli/check/*.c | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u)
+check_that 'problems and remarks are found in the sources' test "$(wc -w <<<"$words")" -gt 20
+for word in $words; do
+    grep -qE "^\|.*\`$word\`.*\| " proto/cli/CHECK.md || undescribed+=" $word"
+done
+check_that 'each is on the page' test -z "${undescribed-}"
+sed -n 's/^    \(  .*\)/\1/p' proto/cli/CHECK.md | sed '/^$/d' >"$work/page"
+ctl_check check "$drivers/echo_drv.so"
+check_that 'the example of the page is so' diff <(tail -n +2 "$work/out" | grep -v '^  file') <(grep -v '^  file' "$work/page")
+
 # ---- use ----
 
 ctl_check check "$work/crash_drv.so" "$drivers/echo_drv.so"
