@@ -45,7 +45,9 @@ LIB_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)) $(PROTO_SRC))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 
 DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_pthreads -ljansson -lz -ldl
-CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lm
+CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lelf -lm
+# What check shares with the daemon: the rules of which drivers are loaded.
+CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/log.c))
 
 .PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind bench clean
 
@@ -88,10 +90,18 @@ $(BUILD)/libporthost.a: $(LIB_OBJ)
 $(BUILD)/porthostd: $(call obj,$(DAEMON_SRC) $(PROTO_SRC)) daemon/exports.list
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -Wl,--dynamic-list=daemon/exports.list -o $@ $(filter %.o,$^) $(DAEMON_LIBS)
 
-$(BUILD)/porthostctl: $(call obj,$(CLI_SRC) $(PROTO_SRC))
+# The functions that drivers may use, for check; those behind the R12 comment are marked.
+$(BUILD)/gen/api_functions.h: daemon/exports.list
+	@mkdir -p $(@D)
+	@awk '/R12/ { old = 1 } /^ *[a-z_0-9]+;/ { sub(/;/, ""); printf "X(\"%s\", %d)\n", $$1, old }' $< > $@
+
+$(BUILD)/obj/proto/cli/check/symbols.o: CPPFLAGS_ALL += -I$(BUILD)/gen
+$(BUILD)/obj/proto/cli/check/symbols.o: $(BUILD)/gen/api_functions.h
+
+$(BUILD)/porthostctl: $(CLI_OBJ)
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(CLI_LIBS)
 
-$(BUILD)/tests/unit/check_term: tests/unit/check_term.c $(call obj,$(filter-out proto/cli/main.c,$(CLI_SRC)) $(PROTO_SRC))
+$(BUILD)/tests/unit/check_term: tests/unit/check_term.c $(filter-out $(call obj,proto/cli/main.c),$(CLI_OBJ))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_VERSION='"$(VERSION)"' $(CFLAGS_ALL) -fPIE -o $@ $(filter %.c %.o,$^) $(LDFLAGS_ALL) -pie $(CLI_LIBS) -lcheck_pic -lrt -lm -lsubunit
 

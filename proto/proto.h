@@ -63,6 +63,11 @@ enum ph_fault {
     X(TRACE, "trace", 5, 1)                                 \
     X(LOG_LEVEL, "log_level", 3, 1)
 
+/* X(name): the callbacks of a driver, in the order of the entry */
+#define PH_CALLBACKS(X)                                                                                     \
+    X(init) X(start) X(stop) X(output) X(ready_input) X(ready_output) X(finish) X(control) X(timeout)       \
+    X(outputv) X(ready_async) X(flush) X(call) X(process_exit) X(stop_select) X(emergency_close)
+
 enum ph_request {
     PH_REQ_UNKNOWN,
 #define X(name, atom, arity, tagged) PH_REQ_##name,

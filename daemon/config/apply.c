@@ -5,6 +5,7 @@
 
 #include "config/keys.h"
 #include "driver/ddll.h"
+#include "driver/path.h"
 #include "sched/sched.h"
 
 #define MAX_AUTO_REACTORS 4

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "driver/ddll_struct.h"
+#include "driver/path.h"
 #include "peer/reply.h"
 #include "term/words.h"
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "driver/ddll_struct.h"
+#include "driver/entry.h"
 #include "peer/reply.h"
 #include "term/words.h"
 
@@ -166,8 +167,15 @@ void ph_ddll_info(struct ph_ddll_req *req, struct ph_driver *d)
     bool options = ph_etf_is_atom(&c, "driver_options") == 0;
     bool linked = ph_etf_is_atom(&c, "linked_in_driver") == 0;
     bool permanent = ph_etf_is_atom(&c, "permanent") == 0;
-    if (!d || !(item || options || linked || permanent)) {
+    bool entry = ph_etf_is_atom(&c, "entry") == 0;
+    if (!d || !(item || options || linked || permanent || entry)) {
         ph_reply_error_atom(req->peer, req->tag, "badarg");
+        return;
+    }
+    if (entry) {
+        struct ph_wbuf *w = ph_reply_ok(req->tag);
+        ph_w_entry(w, &d->entry);
+        ph_peer_commit(req->peer, w);
         return;
     }
     bool is_permanent = d->status == PH_DRIVER_PERMANENT;

@@ -3,13 +3,13 @@
  * at a time, on a worker. */
 #include <dlfcn.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "driver/driver.h"
+#include "driver/entry.h"
 
 #define MAX_OPEN_ERRORS 1000 /* distinct texts that are remembered */
 #define FIRST_OPEN_ERROR (-10)
@@ -67,23 +67,6 @@ static int refuse(const char *file, const char *atom, const char *why, struct ph
     return -1;
 }
 
-static bool version_is_spoken(const ErlDrvEntry *e)
-{
-    if ((unsigned)e->extended_marker != (unsigned)ERL_DRV_EXTENDED_MARKER)
-        return false;
-    if (e->major_version < ERL_DRV_MIN_REQUIRED_MAJOR_VERSION_ON_LOAD || e->major_version > ERL_DRV_EXTENDED_MAJOR_VERSION)
-        return false;
-    return e->major_version < ERL_DRV_EXTENDED_MAJOR_VERSION || e->minor_version <= ERL_DRV_EXTENDED_MINOR_VERSION;
-}
-
-/* Entries of before 3.2 end in front of emergency_close. */
-static void copy_entry(ErlDrvEntry *to, const ErlDrvEntry *from)
-{
-    bool whole = from->major_version > 3 || (from->major_version == 3 && from->minor_version >= 2);
-    memset(to, 0, sizeof *to);
-    memcpy(to, from, whole ? sizeof *to : offsetof(ErlDrvEntry, emergency_close));
-}
-
 static ErlDrvEntry *call_driver_init(void *dl, struct ph_load_error *err, const char *file)
 {
     union {
@@ -121,7 +104,7 @@ int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *
     ErlDrvEntry *entry = call_driver_init(dl, err, file);
     if (!entry)
         goto fail;
-    if (!version_is_spoken(entry)) {
+    if (!ph_entry_spoken(entry)) {
         refuse(file, "driver_incorrect_version", "its marker or version is not spoken here", err);
         goto fail;
     }
@@ -129,7 +112,8 @@ int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *
         refuse(file, "bad_driver_name", "it calls itself by another name", err);
         goto fail;
     }
-    copy_entry(&d->entry, entry);
+    memset(&d->entry, 0, sizeof d->entry);
+    memcpy(&d->entry, entry, ph_entry_size(entry));
     if (init(&d->entry) != 0) {
         refuse(file, "driver_init_failed", "its init callback failed", err);
         goto fail;

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The driver path: which directories the daemon loads drivers from on behalf of clients it need not trust. Any thread that may wait for files. */
+/* The driver path: which directories the daemon loads drivers from on behalf of clients it need not trust. Any thread that may wait for files.
+ * porthostctl links this file too: it knows nothing of a running daemon. */
+#include "driver/path.h"
+
 #include <limits.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/mem.h"
-#include "driver/driver.h"
+#include "driver/settings.h"
 
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards dirs; held while files are looked at, so never taken on a reactor but at start */
 static struct ph_strings dirs; /* as given; resolved when used, since a link may be moved to a new release */

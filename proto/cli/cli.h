@@ -14,6 +14,8 @@ struct ph_cli {
     enum ph_transport transport;
     const char *address;     /* path, or HOST:PORT; of an own daemon the command that starts it, NULL: the porthostd beside us */
     const char *driver_path; /* for an own daemon, or NULL */
+    char *const *argv;       /* an own daemon: started as this and nothing added, NULL: by the address */
+    int log_fd;              /* where the log of an own daemon goes, 0: to our stderr */
     int timeout_ms;          /* for a connection, and for each reply */
     bool json;
 };

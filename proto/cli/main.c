@@ -6,17 +6,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check/check.h"
 #include "commands.h"
 #include "interrupt.h"
 #include "out.h"
 #include "ports.h"
 #include "proto.h"
+#include "record/record.h"
+#include "record/replay.h"
 #include "script/command.h"
 #include "shell.h"
 #include "steps.h"
 
 #define TIMEOUT_MS 10000
 #define TIMEOUT_MAX_S 86400
+
+/* Commands that make their sessions themselves, or none. */
+static const struct tool {
+    const char *name, *arguments, *help;
+    enum ph_exit (*run)(const struct ph_cli *cli, struct ph_args *a);
+} tools[] = {
+    {"check", "FILE...", "is this a driver, will it load, and if not, why", ph_check_run},
+    {"record", "FILE [--listen PATH] [-- COMMAND]", "pass on what client and host say, write it to a file", ph_record_run},
+    {"replay", "FILE...", "play the client's side of recordings, compare the host's", ph_replay_run},
+};
+#define TOOLS (sizeof tools / sizeof *tools)
 
 static void usage(FILE *f)
 {
@@ -36,6 +50,8 @@ static void usage(FILE *f)
           f);
     ph_commands_help(f);
     ph_script_help(f);
+    for (size_t i = 0; i < TOOLS; i++)
+        fprintf(f, PH_HELP_LINE, tools[i].name, tools[i].arguments, tools[i].help);
     fprintf(f, PH_HELP_LINE, "open", "COMMAND [-o TERM]... [STEP]...", "open a port, run the steps on it, close it");
     fprintf(f, PH_HELP_LINE, "shell", "", "commands and steps on any number of ports, one to a line, from stdin");
     fputs("PORT is CONNECTION/ID, as `ports --all` shows it; in the shell also the name of a port.\n"
@@ -145,6 +161,14 @@ static enum ph_exit run_open(const struct ph_cli *cli, struct job *job)
     return e;
 }
 
+static const struct tool *find_tool(struct ph_text word)
+{
+    for (size_t i = 0; i < TOOLS; i++)
+        if (ph_text_is(word, tools[i].name))
+            return &tools[i];
+    return NULL;
+}
+
 static enum ph_exit dispatch(const struct ph_cli *cli, char **argv)
 {
     struct job job = {.args = ph_args_of_argv(argv)};
@@ -152,6 +176,9 @@ static enum ph_exit dispatch(const struct ph_cli *cli, char **argv)
     job.command = ph_command_find(word);
     if (job.command)
         return ph_command_check(job.command, &job.args) ? run_session(cli, &job) : PH_EXIT_USAGE;
+    const struct tool *tool = find_tool(word);
+    if (tool)
+        return tool->run(cli, &job.args);
     if (ph_text_is(word, "open"))
         return run_open(cli, &job);
     if (ph_text_is(word, "run"))

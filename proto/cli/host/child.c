@@ -17,8 +17,7 @@
 
 #define PIPE_BYTES (1 << 20)
 
-/* The porthostd beside this executable. False if there is none. */
-static bool beside(char *path, size_t cap)
+bool ph_child_beside(char *path, size_t cap)
 {
     ssize_t n = readlink("/proc/self/exe", path, cap - 1);
     if (n < 0)
@@ -32,10 +31,15 @@ static bool beside(char *path, size_t cap)
     return access(path, X_OK) == 0;
 }
 
-static void exec_daemon(const char *command, const char *driver_path)
+static void exec_daemon(const struct ph_cli *cli)
 {
     char path[PATH_MAX], script[] = "exec ", line[8192];
+    const char *command = cli->address, *driver_path = cli->driver_path;
     const char *option = driver_path ? "--driver-path" : NULL;
+    if (cli->argv) {
+        execvp(cli->argv[0], cli->argv);
+        return;
+    }
     if (command) {
         if (snprintf(line, sizeof line, "%s%s \"$@\"", script, command) >= (int)sizeof line) {
             errno = E2BIG;
@@ -44,22 +48,23 @@ static void exec_daemon(const char *command, const char *driver_path)
         execl("/bin/sh", "sh", "-c", line, "sh", "--stdio", option, driver_path, (char *)NULL);
         return;
     }
-    if (beside(path, sizeof path))
+    if (ph_child_beside(path, sizeof path))
         execl(path, "porthostd", "--stdio", option, driver_path, (char *)NULL);
     else
         execlp("porthostd", "porthostd", "--stdio", option, driver_path, (char *)NULL);
 }
 
 /* In the child. The daemon dies with us even if we are killed; and a SIGINT of the terminal is for us, who end it in order. */
-static void run_child(const int to[2], const int from[2], int fail_fd, pid_t parent, const char *command, const char *driver_path)
+static void run_child(const int to[2], const int from[2], int fail_fd, pid_t parent, const struct ph_cli *cli)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);
     setpgid(0, 0);
     ph_interrupt_reset();
-    if (dup2(to[0], STDIN_FILENO) >= 0 && dup2(from[1], STDOUT_FILENO) >= 0)
-        exec_daemon(command, driver_path);
+    bool log_set = cli->log_fd == 0 || dup2(cli->log_fd, STDERR_FILENO) >= 0;
+    if (log_set && dup2(to[0], STDIN_FILENO) >= 0 && dup2(from[1], STDOUT_FILENO) >= 0)
+        exec_daemon(cli);
     int err = errno;
     ssize_t ignored = write(fail_fd, &err, sizeof err);
     (void)ignored;
@@ -95,7 +100,7 @@ static int exec_result(int fd)
     return n == sizeof err ? err : 0;
 }
 
-int ph_child_start(struct ph_child *c, const char *command, const char *driver_path, char *why, size_t cap)
+int ph_child_start(struct ph_child *c, const struct ph_cli *cli, char *why, size_t cap)
 {
     enum { TO, FROM, FAIL };
     int pipes[3][2];
@@ -107,7 +112,7 @@ int ph_child_start(struct ph_child *c, const char *command, const char *driver_p
     }
     c->pid = fork();
     if (c->pid == 0)
-        run_child(pipes[TO], pipes[FROM], pipes[FAIL][1], parent, command, driver_path);
+        run_child(pipes[TO], pipes[FROM], pipes[FAIL][1], parent, cli);
     int err = c->pid < 0 ? errno : 0;
     close(pipes[TO][0]);
     close(pipes[FROM][1]);
@@ -122,7 +127,7 @@ int ph_child_start(struct ph_child *c, const char *command, const char *driver_p
     fcntl(c->out, F_SETPIPE_SZ, PIPE_BYTES); /* only speed: a refusal does no harm */
     if (!err)
         return 0;
-    snprintf(why, cap, "cannot start %s: %s", command ? command : "porthostd", strerror(err));
+    snprintf(why, cap, "cannot start %s: %s", cli->argv ? cli->argv[0] : cli->address ? cli->address : "porthostd", strerror(err));
     c->pid = c->pid < 0 ? 0 : c->pid;
     ph_child_end(c, PH_CHILD_GRACE_MS, NULL, 0);
     return -1;

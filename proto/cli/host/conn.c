@@ -166,7 +166,7 @@ struct ph_link *ph_link_open(const struct ph_cli *cli, int64_t deadline, char *w
         l->in = l->out = open_unix(cli->address, deadline, why, cap);
     else if (cli->transport == PH_TCP)
         l->in = l->out = open_tcp(cli->address, deadline, why, cap);
-    else if (ph_child_start(&l->child, cli->address, cli->driver_path, why, cap) == 0) {
+    else if (ph_child_start(&l->child, cli, why, cap) == 0) {
         l->in = l->child.in;
         l->out = l->child.out;
     }
@@ -216,6 +216,33 @@ int ph_link_send(struct ph_link *l, const struct ph_wbuf *w)
     copy_out(p + PH_FRAME_HEADER, w);
     l->tx.to += PH_FRAME_HEADER + len;
     return 0;
+}
+
+int ph_link_send_raw(struct ph_link *l, const void *p, size_t len)
+{
+    if (bytes_room(&l->tx, len) < 0)
+        return -1;
+    memcpy(l->tx.p + l->tx.to, p, len);
+    l->tx.to += len;
+    return 0;
+}
+
+void ph_link_descriptors(const struct ph_link *l, int *in, int *out)
+{
+    *in = l->in;
+    *out = l->out;
+}
+
+void ph_link_finish(struct ph_link *l)
+{
+    l->tx.from = l->tx.to = 0;
+    if (l->child.pid > 0 && l->child.out >= 0) {
+        close(l->child.out);
+        l->child.out = -1;
+    } else if (l->out >= 0) {
+        shutdown(l->out, SHUT_WR);
+    }
+    l->out = -1;
 }
 
 size_t ph_link_unsent(const struct ph_link *l)

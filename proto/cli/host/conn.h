@@ -36,6 +36,15 @@ struct ph_link *ph_link_open(const struct ph_cli *cli, int64_t deadline, char *w
 /* Queues a frame with a copy of what is in w. -1 without memory. */
 int ph_link_send(struct ph_link *l, const struct ph_wbuf *w);
 
+/* Queues bytes as they are, without the header of a frame. -1 without memory. */
+int ph_link_send_raw(struct ph_link *l, const void *p, size_t len);
+
+/* The descriptors, for one who passes on bytes instead of frames: read from *in, write to *out. They stay the link's. */
+void ph_link_descriptors(const struct ph_link *l, int *in, int *out);
+
+/* Tells the host that nothing more will be sent; what is unsent is dropped. It can still be read from. */
+void ph_link_finish(struct ph_link *l);
+
 /* Bytes queued that have not been written yet. They are written while waiting. */
 size_t ph_link_unsent(const struct ph_link *l);
 

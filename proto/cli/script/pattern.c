@@ -20,8 +20,7 @@ static bool var_at(const struct ph_cur *c, struct ph_text *name)
     return true;
 }
 
-/* The bytes of a term before its first part; of a term without parts all of it. */
-static size_t head_size(struct ph_cur c)
+size_t ph_pattern_head(struct ph_cur c)
 {
     struct ph_slice whole;
     switch (*c.p) {
@@ -40,7 +39,7 @@ void ph_pattern_each_var(struct ph_slice pattern, void (*f)(void *arg, struct ph
 {
     struct ph_cur c = {pattern.p, pattern.p + pattern.len};
     struct ph_text name;
-    for (; c.p < c.end; c.p += head_size(c))
+    for (; c.p < c.end; c.p += ph_pattern_head(c))
         if (var_at(&c, &name))
             f(arg, name);
 }
@@ -50,7 +49,7 @@ void ph_pattern_fill(struct ph_slice pattern, const struct ph_vars *vars, struct
     struct ph_cur c = {pattern.p, pattern.p + pattern.len};
     while (c.p < c.end) {
         struct ph_text name;
-        size_t n = head_size(c);
+        size_t n = ph_pattern_head(c);
         struct ph_slice value = {0};
         if (var_at(&c, &name))
             value = ph_vars_get(vars, name);

@@ -13,6 +13,9 @@ struct ph_mismatch {
     char *expected, *came; /* texts of the parts that differ, owned */
 };
 
+/* The bytes at the cursor, which is at a term, before the term's first part; of a term without parts all of it. */
+size_t ph_pattern_head(struct ph_cur c);
+
 /* Calls f for each variable of the pattern, _ too. */
 void ph_pattern_each_var(struct ph_slice pattern, void (*f)(void *arg, struct ph_text name), void *arg);
 

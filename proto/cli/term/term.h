@@ -48,6 +48,9 @@ int ph_term_read_pattern(const char *text, size_t len, struct ph_term_limits lim
  * prints Unicode. 0, or -1 if the bytes are not exactly one well-formed term: then nothing is printed. */
 int ph_term_print(FILE *f, struct ph_slice term);
 
+/* The same, but binaries that are no text are shown as text with escapes, <<"GIF\000\377">>, rather than as numbers. */
+int ph_term_print_escaped(FILE *f, struct ph_slice term);
+
 /* The same as JSON. Atoms become strings (true and false booleans), integers numbers, strings and binaries in UTF-8 strings,
  * lists arrays, maps objects (a key that is not text as its Erlang text), tuples {"tuple": [...]}, everything else {"term": "Erlang text"}. */
 int ph_term_print_json(FILE *f, struct ph_slice term);

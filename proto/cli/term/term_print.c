@@ -10,6 +10,8 @@
 #include "term/term.h"
 #include "term/utf8.h"
 
+static _Thread_local bool escaped; /* how the call that this thread is in prints binaries that are no text */
+
 static void print(FILE *f, struct ph_cur *c);
 
 static uint32_t get32(const uint8_t *p)
@@ -157,6 +159,18 @@ static void print_bytes(FILE *f, struct ph_slice b)
         fprintf(f, "%s%u", i ? "," : "", b.p[i]);
 }
 
+static void print_escaped(FILE *f, struct ph_slice b)
+{
+    fputc('"', f);
+    for (size_t i = 0; i < b.len; i++) {
+        if (b.p[i] > 126)
+            fprintf(f, "\\%03o", b.p[i]);
+        else
+            print_char(f, b.p[i], '"');
+    }
+    fputc('"', f);
+}
+
 static void print_binary(FILE *f, struct ph_slice b)
 {
     bool ascii = true;
@@ -169,6 +183,8 @@ static void print_binary(FILE *f, struct ph_slice b)
         for (size_t i = 0; i < b.len; i++)
             print_char(f, b.p[i], '"');
         fputc('"', f);
+    } else if (b.len > 0 && escaped) {
+        print_escaped(f, b);
     } else {
         print_bytes(f, b);
     }
@@ -452,6 +468,14 @@ static void print(FILE *f, struct ph_cur *c)
         print_binary(f, bytes);
     else
         by_tag[c->p[0]](f, c);
+}
+
+int ph_term_print_escaped(FILE *f, struct ph_slice term)
+{
+    escaped = true;
+    int result = ph_term_print(f, term);
+    escaped = false;
+    return result;
 }
 
 int ph_term_print(FILE *f, struct ph_slice term)

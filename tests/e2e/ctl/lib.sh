@@ -60,6 +60,21 @@ check_err() {
     )
 }
 
+# NAME STATUS FILE PATTERN...: the last run ended with that status, and each pattern matches a line of $work/FILE.
+check_lines() {
+    local name=$1 expected=$2 file=$3 wrong=0 pattern
+    shift 3
+    [[ $status == "$expected" ]] || wrong=1
+    for pattern; do
+        grep -qE -- "$pattern" "$work/$file" || { wrong=1; break; }
+    done
+    verdict "$name" $wrong < <(
+        echo "status $status, expected $expected; expected in $file: ${pattern:-}"
+        sed 's/^/stdout: /' "$work/out" | cut -c -300
+        sed 's/^/stderr: /' "$work/err" | cut -c -300
+    )
+}
+
 # NAME COMMAND...: the command succeeds.
 check_that() {
     local name=$1 wrong=0
