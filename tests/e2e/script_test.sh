@@ -160,6 +160,18 @@ fails() { # NAME PATTERN..., the script on stdin
 fails 'another message' '^# bad.phs:4: expect' 'expected  \{p,\{data,"hallo"\}\}' 'came      \{p,\{data,"hello"\}\}' 'differs in element 2 of the tuple, element 2' \
     '- "hallo"$' '[+] "hello"$' '^#         \^$' <<<$'load echo_drv\nopen p echo_drv\ncommand p "hello"\nexpect {p,{data,"hallo"}}'
 fails 'no message' 'expected  \{p,_\}' 'came      nothing within 0.05 s' <<<$'load echo_drv\nopen p echo_drv\nexpect {p,_} within 50ms'
+script noisy.phs <<'END'
+load echo_drv
+sleep 20s
+END
+cat >noisy <<END
+#!/bin/sh
+exec yes >&2
+END
+chmod +x noisy
+timeout 60 "$ctl" --daemon ./noisy run noisy.phs >out 2>err
+status=$?
+check 'a daemon that writes without end is ended' 1 'more than 256 MB to stderr'
 fails 'a port that ended instead' 'the port p has ended: defect' <<<$'load defect_drv\nopen p defect_drv\ncontrol p 6 ""\nexpect {p,_} within 50ms'
 fails 'a message where none is expected' 'expected  nothing' 'came      \{p,\{data,"x"\}\}' <<<$'load echo_drv\nopen p echo_drv\ncommand p "x"\nexpect nothing for 5s'
 fails 'an end where nothing is expected' 'expected  nothing' 'came      a port that has ended' <<<$'load echo_drv\ncaller A\nas A open p echo_drv\nkill A\nexpect nothing for 5s'
@@ -178,6 +190,8 @@ fails 'a variable of the environment that is not set' 'the environment has no NO
 fails 'a message that is unread' 'unread by A: \{q,\{data,"y"\}\}' <<<$'load echo_drv\ncaller A\nas A open q echo_drv\nopen p echo_drv\ncommand q "y"\ncontrol q 0 ""\nexpect eof p within 50ms'
 fails 'data that gets too deep by its variables' 'with its variables filled in this term is nested more than' \
     < <(echo $'load echo_drv\nopen p echo_drv'; printf 'set X = '; printf '[%.0s' {1..900}; printf ']%.0s' {1..900}; echo; printf 'call p 0 '; printf '[%.0s' {1..200}; printf X; printf ']%.0s' {1..200}; echo)
+fails 'data that gets too long by its variables' 'with its variables filled in this term is longer than [0-9]+ bytes' \
+    < <(printf 'set X = "'; printf 'x%.0s' {1..1000}; echo '"'; printf 'repeat 30\nset X = [X, X, X, X, X, X, X, X]\nend\n')
 script lists.phs <<'END'
 load echo_drv
 open p echo_drv
@@ -310,7 +324,7 @@ defect() { # OPERATION, what follows on stdin
 }
 nothing_left() { # a process that was started by a run
     for _ in {1..100}; do
-        [[ $(daemons) == 0 ]] && return 0
+        pgrep -f -- "--driver-path $work/drivers" >/dev/null || return 0
         sleep 0.1
     done
     return 1
@@ -377,7 +391,15 @@ if [[ $(basename "$(dirname "$daemon")") == build ]]; then # a sanitizer build r
     check 'without a crash a script passes under gdb' 0 '^ok 1 - defect0.phs \(gdb\)'
     run --gdb defect.phs
     check 'gdb shows where the crash is' 3 'received signal SIGSEGV' '#0 .*crash \(\) at .*defect_drv.c' 'SIGSEGV in callback control of driver defect_drv'
-    check_that 'no process is left of the tools' nothing_left
+    for tool in gdb valgrind; do
+        "$ctl" --daemon "$daemon" --driver-path "$work/drivers" run --$tool slow1.phs >out 2>err &
+        pid=$!
+        for _ in {1..200}; do pgrep -f -- "porthostd .*--driver-path $work/drivers" >/dev/null && break; sleep 0.1; done
+        sleep 0.5
+        kill -KILL $pid
+        { wait $pid; } 2>/dev/null
+        check_that "no process is left of $tool" nothing_left
+    done
 fi
 # The sanitizer build is the one beside; here it is one that claims to have found something.
 mkdir -p beside/build beside/build-address

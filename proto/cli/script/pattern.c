@@ -48,7 +48,8 @@ void ph_pattern_each_var(struct ph_slice pattern, void (*f)(void *arg, struct ph
 void ph_pattern_fill(struct ph_slice pattern, const struct ph_vars *vars, struct ph_wbuf *w)
 {
     struct ph_cur c = {pattern.p, pattern.p + pattern.len};
-    while (c.p < c.end) {
+    size_t begin = w->len;
+    while (c.p < c.end && w->len - begin <= PH_TERM_LIMITS.max_bytes) {
         struct ph_text name;
         size_t n = head_size(c);
         struct ph_slice value = {0};
