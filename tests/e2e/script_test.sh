@@ -92,6 +92,10 @@ wrong 'a variable of a block behind it' 'the variable X has no value here' <<<$'
 wrong 'a variable of another test' 'the variable X has no value here' <<<$'open p d\ntest "a"\nset X = 1\ntest "b"\ncommand p X'
 wrong '_ where a term is needed' '_ is no term' <<<$'open p d\ncommand p {_, 1}'
 wrong 'a variable in a key' '^wrong.phs:2:12: a key of a map cannot have variables' <<<$'open p d\nexpect #{ {K} => 1}'
+wrong 'a rest that is not the last' "expected '>>' behind the rest" <<<$'open p d\nexpect <<X/binary, 1>>'
+wrong 'a rest of no type' 'expected /binary behind the variable' <<<$'open p d\nexpect <<1, X>>'
+wrong 'a rest behind bits' 'no whole bytes' <<<$'open p d\nexpect <<1:3, X/binary>>'
+wrong 'half an append' "expected '[+][+]'" <<<$'open p d\nexpect "a" + X'
 wrong 'a value for _' '_ cannot have a value' <<<'set _ = 1'
 wrong 'a port that was not opened' '^wrong.phs:1:9: no port of this name' <<<'command p "x"'
 wrong 'a port of another test' 'no port of this name' <<<$'test "a"\nopen p d\ntest "b"\nclose p'
@@ -211,6 +215,10 @@ check 'patterns match all types' 0 '^ok 1'
 for term in '[1,2]' '[1,2,3,4]' '[1,2|3]' '{1,2,3}' '[1,2,four]' 'three' '"abc"' '<<1,2,3>>' '#{1 => 2}' '3.0'; do
     fails "$term is not [1,2,3]" 'which differs' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 '"$term"' -> {ok,0,[1,2,3]}'
 done
+fails 'another beginning of a binary' '- <<"abd",_/binary>>' '[+] <<"abcd">>' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 <<"abcd">> -> {ok,0,<<"abd",_/binary>>}'
+fails 'another beginning of a string' 'which differs' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 "abcd" -> {ok,0,"abd" ++ _}'
+fails 'another rest of a binary' '- <<"d">>' '[+] <<"cd">>' <<<$'load echo_drv\nopen p echo_drv\nset X = <<"d">>\ncall p 0 [<<"abcd">>] -> {ok,0,[<<"ab",X/binary>>]}'
+fails 'a string for the rest of a binary' 'stands for the rest of a binary here, but is none' <<<$'load echo_drv\nopen p echo_drv\nset X = "d"\ncall p 0 <<"ab",X/binary>>'
 fails 'a map without the key' 'which differs in element 3 of the tuple:' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 #{a => 1} -> {ok,0,#{b => 1}}'
 fails 'a map with another value' 'value of a in the map' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 #{a => 1} -> {ok,0,#{a => 2}}'
 
@@ -340,11 +348,11 @@ defect 5 </dev/null
 run defect.phs
 check 'a daemon that ends is reported with its status' 3 'the host was lost here' 'it ended with status 7'
 defect 4 </dev/null
-run --timeout 0.5 defect.phs
+run --timeout 3 defect.phs
 check 'a script that hangs is ended by its time-out' 1 '^# defect.phs:3: control p 4' "the script's time-out came here"
 check_that 'what hangs is not left behind' nothing_left
 echo 'sleep 1m' >sleep.phs
-run --timeout 0.2 sleep.phs
+run --timeout 2 sleep.phs
 check 'a sleep is ended by the time-out' 1 "sleep.phs:1: sleep 1m" "the script's time-out came here"
 "$ctl" --daemon "$work/none" run good.phs >out 2>err
 status=$?

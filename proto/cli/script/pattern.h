@@ -13,7 +13,7 @@ struct ph_mismatch {
     char *expected, *came; /* texts of the parts that differ, owned */
 };
 
-/* Calls f for each variable of the pattern, _ too. */
+/* Calls f for each variable of the pattern: _ too, and << for a binary with a variable for its rest. */
 void ph_pattern_each_var(struct ph_slice pattern, void (*f)(void *arg, struct ph_text name), void *arg);
 
 /* Appends the term with variables replaced by their values; those without a value stay as they are. It ends early, behind PH_TERM_LIMITS, with what is
