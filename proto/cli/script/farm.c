@@ -16,6 +16,7 @@
 
 #include "host/conn.h"
 #include "interrupt.h"
+#include "screen.h"
 #include "script/memory.h"
 #include "script/run.h"
 
@@ -39,7 +40,7 @@ struct farm {
     const struct ph_farm_options *options;
     struct worker *workers; /* options->jobs of them */
     size_t n, started, finished, failed;
-    bool tty, colour;
+    bool tty;
 };
 
 /* ---- the progress line ---- */
@@ -50,7 +51,7 @@ static void progress(const struct farm *farm)
         return;
     fprintf(stderr, "\r[%zu/%zu] ", farm->finished, farm->n);
     if (farm->failed > 0)
-        fprintf(stderr, farm->colour ? "\033[31m%zu failed\033[0m " : "%zu failed ", farm->failed);
+        fprintf(stderr, "%s%zu failed%s ", ph_screen_on(stderr, PH_LOOK_RED), farm->failed, ph_screen_off(stderr, PH_LOOK_RED));
     fflush(stderr);
 }
 
@@ -269,11 +270,8 @@ static void end_all(struct farm *farm)
 bool ph_farm_run(struct ph_script_report *reports, size_t n, const struct ph_cli *cli, const struct ph_farm_options *options,
                  void (*done)(void *arg, const struct ph_script_report *r), void *arg)
 {
-    const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
-    struct farm farm = {.cli = cli, .options = options, .n = n};
+    struct farm farm = {.cli = cli, .options = options, .n = n, .tty = ph_screen_is(stderr)};
     size_t reported = 0;
-    farm.tty = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
-    farm.colour = farm.tty && !(no_colour && *no_colour);
     farm.workers = ph_script_alloc(options->jobs * sizeof *farm.workers);
     while (reported < n && !ph_interrupt_signal()) {
         start_some(&farm, reports);
