@@ -112,6 +112,7 @@ wrong 'nothing for no time' "expected for, found the end of the line" <<<'expect
 wrong 'any order of nothing' "expected order, found '\\{'" <<<'expect any {a}'
 wrong 'a comma too many' '^wrong.phs:2:1: expected a term, found the end' <<<'expect {a},'
 wrong 'a file that is not there' '^wrong.phs:1:.*none.phs: No such file or directory' <<<'include "none.phs"'
+wrong 'a file without a name' 'expected the name of a file, as a string that is not empty' <<<'include ""'
 wrong 'a file that includes itself' 'more than 16 deep' <<<'include "wrong.phs"'
 script half.phs <<<'end'
 wrong 'a block that is ended by an included file' '^half.phs:1:1: there is no repeat in this file' <<<$'repeat 2\ninclude "half.phs"'

@@ -102,14 +102,25 @@ void ph_pattern_fill(struct ph_slice pattern, const struct ph_vars *vars, struct
     ph_script_need(!w->failed);
 }
 
+/* Within one buffer, towards its beginning. */
+static void move_text(char **to, const char *from, size_t n)
+{
+    memmove(*to, from, n);
+    *to += n;
+}
+
 /* {'\000<<',<<"text">>,'\000Name'}, of which the part up to the binary has been passed, becomes <<"text",Name/binary>>. */
 static const char *print_rest(const char *from, char **to)
 {
+    static const char type[] = "/binary>>"; /* no longer than what has been passed */
     const char *end = strstr(from, ",'\\000"), *name = end ? end + 6 : NULL, *close = name ? strchr(name, '\'') : NULL;
     if (!close)
         return from;
     bool empty = strncmp(from, "<<>>", 4) == 0;
-    *to += sprintf(*to, "%.*s%s%.*s/binary>>", (int)(end - from) - 2, from, empty ? "" : ",", (int)(close - name), name);
+    move_text(to, from, (size_t)(end - from) - 2);
+    move_text(to, ",", !empty);
+    move_text(to, name, (size_t)(close - name));
+    move_text(to, type, sizeof type - 1);
     return close + 2;
 }
 

@@ -263,6 +263,7 @@ bool ph_take_string(struct ph_script_reader *r, const char *what, char **text)
         return true;
     if (got == 0)
         free(*text);
+    *text = NULL;
     snprintf(wanted, sizeof wanted, "expected %s, as a string that is not empty", what);
     return ph_take_mistake(r, wanted);
 }

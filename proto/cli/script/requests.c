@@ -317,8 +317,10 @@ bool ph_run_command(struct ph_run *run, const struct ph_statement *s)
         return false;
     if (!ph_run_wait(run, s, COMMAND_WAIT_MS * run->patience, may_command, port, &ok))
         return ok ? ph_run_fail_with(run, s, "%s has been busy for %g s", s->name, COMMAND_WAIT_MS * run->patience / 1000.0) : false;
+    if (port->gone && port->reason.len == 0)
+        return ph_run_fail_with(run, s, "%s could not be opened", s->name);
     if (port->gone)
-        return fail_unexpected(run, s, "an open port", "exit ", port->closed && port->reason.len == 0 ? (struct ph_slice){(const uint8_t *)"w\6closed", 8} : (struct ph_slice){port->reason.buf, port->reason.len});
+        return fail_unexpected(run, s, "an open port", "exit ", (struct ph_slice){port->reason.buf, port->reason.len});
     ph_session_begin(session, "command", 4);
     ph_w_uint(&session->out, port->id);
     ph_session_put(session, caller_pid(run, s));
