@@ -351,6 +351,9 @@ defect 4 </dev/null
 run --timeout 3 defect.phs
 check 'a script that hangs is ended by its time-out' 1 '^# defect.phs:3: control p 4' "the script's time-out came here"
 check_that 'what hangs is not left behind' nothing_left
+printf 'test "one"\nsleep 1m\ntest "two"\nsleep 1ms\n' >sleep.phs
+run --timeout 2 sleep.phs
+check 'tests behind the time-out are not run' 1 '^not ok 1 - sleep.phs: one' "the script's time-out came here" '^not ok 2 - sleep.phs: two' 'no end to what stands before'
 echo 'sleep 1m' >sleep.phs
 run --timeout 2 sleep.phs
 check 'a sleep is ended by the time-out' 1 "sleep.phs:1: sleep 1m" "the script's time-out came here"
