@@ -318,6 +318,9 @@ run --junit out.xml 'a<b&.phs'
 check_that 'JUnit takes every character' xmllint --noout out.xml
 run --junit /no/such/dir/out.xml good.phs
 check 'a JUnit file that cannot be written is told' 1 '/no/such/dir/out.xml: No such file'
+timeout 60 "$ctl" --daemon "$daemon" --driver-path "$work/drivers" run good.phs 2>err >/dev/full
+status=$?
+check 'a report that cannot be written is a failure' 1
 prove -e "$ctl --daemon $daemon --driver-path $work/drivers run" good.phs many/1.phs >out 2>err
 status=$?
 check 'prove reads the output' 0 'All tests successful' 'Files=2, Tests=2'

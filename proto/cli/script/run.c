@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interrupt.h"
 #include "script/memory.h"
 #include "script/pattern.h"
 #include "script/statements.h"
@@ -100,6 +101,8 @@ static bool run_statement(struct ph_run *run, const struct ph_statement *s, int 
 {
     if (out_of_time(run))
         return ph_run_fail_with(run, s, "the script's time-out came here");
+    if (ph_interrupt_signal())
+        return ph_run_check(run, s, PH_RESULT_INTERRUPTED);
     limit_reply(run, reply_ms);
     if (!s->kind->offline && !run->started && !start(run, s))
         return false;
