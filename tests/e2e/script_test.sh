@@ -238,6 +238,10 @@ script tests.phs <<<$'load no_such_drv\ntest "first"\nsleep 1ms'
 run tests.phs
 check 'if what tests share fails they are not run' 1 '^not ok 1 - tests.phs: first' 'not run: what stands before' '^not ok 2 - tests.phs: the host'
 
+mkdir cut # what is wrong in one file keeps the others from being run
+for ((i = 0; i <= $(stat -c %s lists.phs); i++)); do head -c $i lists.phs >cut/$i.phs; done
+run cut/*.phs one.phs
+check 'a script that ends anywhere is read to its end or refused' 2 '^one.phs:1:5:'
 script monitors.phs <<'END'
 load monitor_probe_drv
 caller A
