@@ -92,6 +92,10 @@ wrong 'a variable of a block behind it' 'the variable X has no value here' <<<$'
 wrong 'a variable of another test' 'the variable X has no value here' <<<$'open p d\ntest "a"\nset X = 1\ntest "b"\ncommand p X'
 wrong '_ where a term is needed' '_ is no term' <<<$'open p d\ncommand p {_, 1}'
 wrong 'a variable in a key' '^wrong.phs:2:12: a key of a map cannot have variables' <<<$'open p d\nexpect #{ {K} => 1}'
+wrong 'a rest that is not the last' "expected '>>' behind the rest" <<<$'open p d\nexpect <<X/binary, 1>>'
+wrong 'a rest of no type' 'expected /binary behind the variable' <<<$'open p d\nexpect <<1, X>>'
+wrong 'a rest behind bits' 'no whole bytes' <<<$'open p d\nexpect <<1:3, X/binary>>'
+wrong 'half an append' "expected '[+][+]'" <<<$'open p d\nexpect "a" + X'
 wrong 'a value for _' '_ cannot have a value' <<<'set _ = 1'
 wrong 'a port that was not opened' '^wrong.phs:1:9: no port of this name' <<<'command p "x"'
 wrong 'a port of another test' 'no port of this name' <<<$'test "a"\nopen p d\ntest "b"\nclose p'
@@ -108,6 +112,7 @@ wrong 'nothing for no time' "expected for, found the end of the line" <<<'expect
 wrong 'any order of nothing' "expected order, found '\\{'" <<<'expect any {a}'
 wrong 'a comma too many' '^wrong.phs:2:1: expected a term, found the end' <<<'expect {a},'
 wrong 'a file that is not there' '^wrong.phs:1:.*none.phs: No such file or directory' <<<'include "none.phs"'
+wrong 'a file without a name' 'expected the name of a file, as a string that is not empty' <<<'include ""'
 wrong 'a file that includes itself' 'more than 16 deep' <<<'include "wrong.phs"'
 script half.phs <<<'end'
 wrong 'a block that is ended by an included file' '^half.phs:1:1: there is no repeat in this file' <<<$'repeat 2\ninclude "half.phs"'
@@ -160,6 +165,18 @@ fails() { # NAME PATTERN..., the script on stdin
 fails 'another message' '^# bad.phs:4: expect' 'expected  \{p,\{data,"hallo"\}\}' 'came      \{p,\{data,"hello"\}\}' 'differs in element 2 of the tuple, element 2' \
     '- "hallo"$' '[+] "hello"$' '^#         \^$' <<<$'load echo_drv\nopen p echo_drv\ncommand p "hello"\nexpect {p,{data,"hallo"}}'
 fails 'no message' 'expected  \{p,_\}' 'came      nothing within 0.05 s' <<<$'load echo_drv\nopen p echo_drv\nexpect {p,_} within 50ms'
+script noisy.phs <<'END'
+load echo_drv
+sleep 20s
+END
+cat >noisy <<END
+#!/bin/sh
+exec yes >&2
+END
+chmod +x noisy
+timeout 60 "$ctl" --daemon ./noisy run noisy.phs >out 2>err
+status=$?
+check 'a daemon that writes without end is ended' 1 'more than 256 MB to stderr'
 fails 'a port that ended instead' 'the port p has ended: defect' <<<$'load defect_drv\nopen p defect_drv\ncontrol p 6 ""\nexpect {p,_} within 50ms'
 fails 'a message where none is expected' 'expected  nothing' 'came      \{p,\{data,"x"\}\}' <<<$'load echo_drv\nopen p echo_drv\ncommand p "x"\nexpect nothing for 5s'
 fails 'an end where nothing is expected' 'expected  nothing' 'came      a port that has ended' <<<$'load echo_drv\ncaller A\nas A open p echo_drv\nkill A\nexpect nothing for 5s'
@@ -178,6 +195,8 @@ fails 'a variable of the environment that is not set' 'the environment has no NO
 fails 'a message that is unread' 'unread by A: \{q,\{data,"y"\}\}' <<<$'load echo_drv\ncaller A\nas A open q echo_drv\nopen p echo_drv\ncommand q "y"\ncontrol q 0 ""\nexpect eof p within 50ms'
 fails 'data that gets too deep by its variables' 'with its variables filled in this term is nested more than' \
     < <(echo $'load echo_drv\nopen p echo_drv'; printf 'set X = '; printf '[%.0s' {1..900}; printf ']%.0s' {1..900}; echo; printf 'call p 0 '; printf '[%.0s' {1..200}; printf X; printf ']%.0s' {1..200}; echo)
+fails 'data that gets too long by its variables' 'with its variables filled in this term is longer than [0-9]+ bytes' \
+    < <(printf 'set X = "'; printf 'x%.0s' {1..1000}; echo '"'; printf 'repeat 30\nset X = [X, X, X, X, X, X, X, X]\nend\n')
 script lists.phs <<'END'
 load echo_drv
 open p echo_drv
@@ -197,6 +216,10 @@ check 'patterns match all types' 0 '^ok 1'
 for term in '[1,2]' '[1,2,3,4]' '[1,2|3]' '{1,2,3}' '[1,2,four]' 'three' '"abc"' '<<1,2,3>>' '#{1 => 2}' '3.0'; do
     fails "$term is not [1,2,3]" 'which differs' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 '"$term"' -> {ok,0,[1,2,3]}'
 done
+fails 'another beginning of a binary' '- <<"abd",_/binary>>' '[+] <<"abcd">>' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 <<"abcd">> -> {ok,0,<<"abd",_/binary>>}'
+fails 'another beginning of a string' 'which differs' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 "abcd" -> {ok,0,"abd" ++ _}'
+fails 'another rest of a binary' '- <<"d">>' '[+] <<"cd">>' <<<$'load echo_drv\nopen p echo_drv\nset X = <<"d">>\ncall p 0 [<<"abcd">>] -> {ok,0,[<<"ab",X/binary>>]}'
+fails 'a string for the rest of a binary' 'stands for the rest of a binary here, but is none' <<<$'load echo_drv\nopen p echo_drv\nset X = "d"\ncall p 0 <<"ab",X/binary>>'
 fails 'a map without the key' 'which differs in element 3 of the tuple:' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 #{a => 1} -> {ok,0,#{b => 1}}'
 fails 'a map with another value' 'value of a in the map' <<<$'load echo_drv\nopen p echo_drv\ncall p 0 #{a => 1} -> {ok,0,#{a => 2}}'
 
@@ -215,6 +238,10 @@ script tests.phs <<<$'load no_such_drv\ntest "first"\nsleep 1ms'
 run tests.phs
 check 'if what tests share fails they are not run' 1 '^not ok 1 - tests.phs: first' 'not run: what stands before' '^not ok 2 - tests.phs: the host'
 
+mkdir cut # what is wrong in one file keeps the others from being run
+for ((i = 0; i <= $(stat -c %s lists.phs); i++)); do head -c $i lists.phs >cut/$i.phs; done
+run cut/*.phs one.phs
+check 'a script that ends anywhere is read to its end or refused' 2 '^one.phs:1:5:'
 script monitors.phs <<'END'
 load monitor_probe_drv
 caller A
@@ -273,14 +300,13 @@ kill -TERM $pid
 { wait $pid; } 2>/dev/null
 
 tty() { # ENVIRONMENT: what a terminal gets to see
-    script_pid=
-    env "$@" TERM=xterm script -qec "$ctl --daemon '$daemon' --driver-path '$work/drivers' run bad.phs good.phs" /dev/null >out 2>err </dev/null
+    env "$@" TERM=xterm script -qec "$ctl --daemon '$daemon' --driver-path '$work/drivers' run --jobs 1 bad.phs good.phs" /dev/null >out 2>err </dev/null
     status=$?
 }
 script bad.phs <<<'load no_such_drv'
-unset -f script
 tty COLUMNS=80
-check_that 'a terminal shows how far it is' grep -q '\[[012]/2\]' out
+check_that 'a terminal shows how far it is' grep -q '\[1/2\]' out
+check_that 'what has failed is red there' grep -q $'\033\[[0-9;]*m1 failed' out
 tty NO_COLOR=1
 check_that 'there are no colours with NO_COLOR' sh -c '! grep -q "$(printf "\\033")\\[" out'
 
@@ -296,6 +322,9 @@ run --junit out.xml 'a<b&.phs'
 check_that 'JUnit takes every character' xmllint --noout out.xml
 run --junit /no/such/dir/out.xml good.phs
 check 'a JUnit file that cannot be written is told' 1 '/no/such/dir/out.xml: No such file'
+timeout 60 "$ctl" --daemon "$daemon" --driver-path "$work/drivers" run good.phs 2>err >/dev/full
+status=$?
+check 'a report that cannot be written is a failure' 1
 prove -e "$ctl --daemon $daemon --driver-path $work/drivers run" good.phs many/1.phs >out 2>err
 status=$?
 check 'prove reads the output' 0 'All tests successful' 'Files=2, Tests=2'
@@ -310,7 +339,7 @@ defect() { # OPERATION, what follows on stdin
 }
 nothing_left() { # a process that was started by a run
     for _ in {1..100}; do
-        [[ $(daemons) == 0 ]] && return 0
+        pgrep -f -- "--driver-path $work/drivers" >/dev/null || return 0
         sleep 0.1
     done
     return 1
@@ -326,11 +355,14 @@ defect 5 </dev/null
 run defect.phs
 check 'a daemon that ends is reported with its status' 3 'the host was lost here' 'it ended with status 7'
 defect 4 </dev/null
-run --timeout 0.5 defect.phs
+run --timeout 3 defect.phs
 check 'a script that hangs is ended by its time-out' 1 '^# defect.phs:3: control p 4' "the script's time-out came here"
 check_that 'what hangs is not left behind' nothing_left
+printf 'test "one"\nsleep 1m\ntest "two"\nsleep 1ms\n' >sleep.phs
+run --timeout 2 sleep.phs
+check 'tests behind the time-out are not run' 1 '^not ok 1 - sleep.phs: one' "the script's time-out came here" '^not ok 2 - sleep.phs: two' 'no end to what stands before'
 echo 'sleep 1m' >sleep.phs
-run --timeout 0.2 sleep.phs
+run --timeout 2 sleep.phs
 check 'a sleep is ended by the time-out' 1 "sleep.phs:1: sleep 1m" "the script's time-out came here"
 "$ctl" --daemon "$work/none" run good.phs >out 2>err
 status=$?
@@ -377,7 +409,15 @@ if [[ $(basename "$(dirname "$daemon")") == build ]]; then # a sanitizer build r
     check 'without a crash a script passes under gdb' 0 '^ok 1 - defect0.phs \(gdb\)'
     run --gdb defect.phs
     check 'gdb shows where the crash is' 3 'received signal SIGSEGV' '#0 .*crash \(\) at .*defect_drv.c' 'SIGSEGV in callback control of driver defect_drv'
-    check_that 'no process is left of the tools' nothing_left
+    for tool in gdb valgrind; do
+        "$ctl" --daemon "$daemon" --driver-path "$work/drivers" run --$tool slow1.phs >out 2>err &
+        pid=$!
+        for _ in {1..200}; do pgrep -f -- "porthostd .*--driver-path $work/drivers" >/dev/null && break; sleep 0.1; done
+        sleep 0.5
+        kill -KILL $pid
+        { wait $pid; } 2>/dev/null
+        check_that "no process is left of $tool" nothing_left
+    done
 fi
 # The sanitizer build is the one beside; here it is one that claims to have found something.
 mkdir -p beside/build beside/build-address

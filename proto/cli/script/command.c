@@ -211,8 +211,10 @@ enum ph_exit ph_script_command(const struct ph_cli *cli, char **argv)
         c.farm.daemon = daemon ? daemon : cli->address;
         c.farm.run.patience = ph_tool_patience(c.farm.tool);
         c.farm.run.timeout_ms *= c.farm.run.patience;
-        c.worst = ph_out_failed() ? PH_EXIT_FAILED : PH_EXIT_OK;
+        c.worst = PH_EXIT_OK;
         run_all(&c, cli);
+        if (c.worst == PH_EXIT_OK && ph_out_failed())
+            c.worst = PH_EXIT_FAILED;
     }
     free(daemon);
     for (size_t i = 0; i < c.n; i++)

@@ -84,19 +84,13 @@ struct count {
     size_t n;
 };
 
-static size_t length(const struct ph_mailbox *box)
-{
-    const struct ph_message *m;
-    size_t n = 0;
-    STAILQ_FOREACH(m, box, next)
-        n++;
-    return n;
-}
-
 static bool has_come(void *arg)
 {
     const struct count *c = arg;
-    return length(c->box) >= c->n;
+    const struct ph_message *m = STAILQ_FIRST(c->box);
+    for (size_t i = 1; m && i < c->n; i++)
+        m = STAILQ_NEXT(m, next);
+    return m != NULL;
 }
 
 static struct ph_slice pattern_of(const struct ph_statement *s, size_t i)

@@ -10,16 +10,19 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/conn.h"
 #include "interrupt.h"
+#include "screen.h"
 #include "script/memory.h"
 #include "script/run.h"
 
 #define LOG_FD 9            /* of the tool, in a worker: one digit, for the shell */
 #define SHOWN_BYTES 65536   /* of a log, from its end */
+#define LOG_MAX (256 << 20) /* bytes, above which a script is ended */
 #define OVERTIME_MS 90000   /* beyond a script's time until its worker is killed; times patience */
 #define END_MS 8000         /* for workers to end on an interrupt */
 
@@ -37,7 +40,7 @@ struct farm {
     const struct ph_farm_options *options;
     struct worker *workers; /* options->jobs of them */
     size_t n, started, finished, failed;
-    bool tty, colour;
+    bool tty;
 };
 
 /* ---- the progress line ---- */
@@ -48,7 +51,7 @@ static void progress(const struct farm *farm)
         return;
     fprintf(stderr, "\r[%zu/%zu] ", farm->finished, farm->n);
     if (farm->failed > 0)
-        fprintf(stderr, farm->colour ? "\033[31m%zu failed\033[0m " : "%zu failed ", farm->failed);
+        fprintf(stderr, "%s%zu failed%s ", ph_screen_on(stderr, PH_LOOK_RED), farm->failed, ph_screen_off(stderr, PH_LOOK_RED));
     fflush(stderr);
 }
 
@@ -108,10 +111,17 @@ static void start(struct farm *farm, struct worker *w, struct ph_script_report *
 
 /* ---- what came ---- */
 
+/* The offset is the writer's, too, and is left alone. */
+static off_t log_size(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 ? st.st_size : 0;
+}
+
 /* The last of what is in a log, NUL-terminated. */
 static char *take_log(int fd)
 {
-    off_t size = lseek(fd, 0, SEEK_END), from = size > SHOWN_BYTES ? size - SHOWN_BYTES : 0;
+    off_t size = log_size(fd), from = size > SHOWN_BYTES ? size - SHOWN_BYTES : 0;
     char *text = ph_script_alloc(SHOWN_BYTES + 1);
     ssize_t n = pread(fd, text, SHOWN_BYTES, from);
     for (ssize_t i = 0; i < n; i++)
@@ -127,11 +137,11 @@ static void add_result(struct ph_script_report *r, struct ph_test_result result)
     r->results[r->n++] = result;
 }
 
-static void add_missing(struct ph_script_report *r, int status, bool late)
+static void add_missing(struct ph_script_report *r, int status, const char *killed)
 {
     char *text = NULL;
-    if (late)
-        ph_script_need(asprintf(&text, "%s: it did not end, not even after its time-out, and was killed\n", r->script->name) >= 0);
+    if (killed)
+        ph_script_need(asprintf(&text, "%s: %s, and was killed\n", r->script->name, killed) >= 0);
     else
         ph_script_need(asprintf(&text, "%s: what ran it ended with %s %d\n", r->script->name, WIFSIGNALED(status) ? "signal" : "status",
                                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)) >= 0);
@@ -150,14 +160,15 @@ static void take_results(struct worker *w)
     }
 }
 
-static void finish(struct farm *farm, struct worker *w, bool late)
+/* killed: why it has been, or NULL. */
+static void finish(struct farm *farm, struct worker *w, const char *killed)
 {
     int status = 0;
     while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
         ;
     take_results(w);
     if (w->report->n < ph_report_points(w->report->script))
-        add_missing(w->report, status, late);
+        add_missing(w->report, status, killed);
     w->report->err = take_log(w->err);
     w->report->log = take_log(w->log);
     close(w->results);
@@ -191,12 +202,19 @@ static int64_t allowed_ms(const struct farm *farm)
 
 static void look_at(struct farm *farm, struct worker *w, short revents)
 {
+    const char *why = NULL;
     if (revents && !read_some(w)) {
-        finish(farm, w, false);
-    } else if (ph_now_ms() - w->begun > allowed_ms(farm)) {
-        kill(w->pid, SIGKILL); /* its daemon dies with it */
-        finish(farm, w, true);
+        finish(farm, w, NULL);
+        return;
     }
+    if (ph_now_ms() - w->begun > allowed_ms(farm))
+        why = "it did not end, not even after its time-out";
+    else if (log_size(w->err) > LOG_MAX || log_size(w->log) > LOG_MAX)
+        why = "it has written more than 256 MB to stderr";
+    if (!why)
+        return;
+    kill(w->pid, SIGKILL); /* its daemon dies with it */
+    finish(farm, w, why);
 }
 
 static void wait_for_some(struct farm *farm)
@@ -243,7 +261,7 @@ static void end_all(struct farm *farm)
             if (w->pid && late)
                 kill(w->pid, SIGKILL);
             if (w->pid && !read_some(w))
-                finish(farm, w, late);
+                finish(farm, w, late ? "it did not end when it was told to" : NULL);
         }
         usleep(5000);
     }
@@ -252,11 +270,8 @@ static void end_all(struct farm *farm)
 bool ph_farm_run(struct ph_script_report *reports, size_t n, const struct ph_cli *cli, const struct ph_farm_options *options,
                  void (*done)(void *arg, const struct ph_script_report *r), void *arg)
 {
-    const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
-    struct farm farm = {.cli = cli, .options = options, .n = n};
+    struct farm farm = {.cli = cli, .options = options, .n = n, .tty = ph_screen_is(stderr)};
     size_t reported = 0;
-    farm.tty = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
-    farm.colour = farm.tty && !(no_colour && *no_colour);
     farm.workers = ph_script_alloc(options->jobs * sizeof *farm.workers);
     while (reported < n && !ph_interrupt_signal()) {
         start_some(&farm, reports);

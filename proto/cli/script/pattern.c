@@ -20,6 +20,22 @@ static bool var_at(const struct ph_cur *c, struct ph_text *name)
     return true;
 }
 
+/* Whether this is <<Prefix, Name/binary>>; then *size is all of it. */
+static bool rest_at(const struct ph_cur *c, struct ph_slice *prefix, struct ph_text *name, size_t *size)
+{
+    static const uint8_t head[] = {ERL_SMALL_TUPLE_EXT, 3, PH_TERM_VAR, 3, 0, '<', '<'};
+    struct ph_cur in = *c;
+    struct ph_slice var;
+    if ((size_t)(in.end - in.p) < sizeof head || memcmp(in.p, head, sizeof head) != 0)
+        return false;
+    in.p += sizeof head;
+    if (ph_etf_binary(&in, prefix) < 0 || ph_etf_raw(&in, &var) < 0)
+        return false;
+    *size = (size_t)(in.p - c->p);
+    struct ph_cur at = {var.p, var.p + var.len};
+    return var_at(&at, name);
+}
+
 size_t ph_pattern_head(struct ph_cur c)
 {
     struct ph_slice whole;
@@ -44,13 +60,36 @@ void ph_pattern_each_var(struct ph_slice pattern, void (*f)(void *arg, struct ph
             f(arg, name);
 }
 
+/* With the rest appended, if the variable is a binary. */
+static bool fill_rest(struct ph_slice prefix, struct ph_slice value, struct ph_wbuf *w)
+{
+    struct ph_cur c = {value.p, value.p + value.len};
+    struct ph_slice rest;
+    if (value.len == 0 || ph_etf_binary(&c, &rest) < 0)
+        return false;
+    struct ph_wbuf all;
+    ph_wbuf_init(&all, NULL);
+    ph_w_raw(&all, prefix.p, prefix.len);
+    ph_w_raw(&all, rest.p, rest.len);
+    ph_script_need(!all.failed);
+    ph_w_binary(w, all.buf, all.len);
+    ph_wbuf_free(&all);
+    return true;
+}
+
 void ph_pattern_fill(struct ph_slice pattern, const struct ph_vars *vars, struct ph_wbuf *w)
 {
     struct ph_cur c = {pattern.p, pattern.p + pattern.len};
-    while (c.p < c.end) {
+    size_t begin = w->len;
+    while (c.p < c.end && w->len - begin <= PH_TERM_LIMITS.max_bytes) {
         struct ph_text name;
         size_t n = ph_pattern_head(c);
-        struct ph_slice value = {0};
+        struct ph_slice value = {0}, prefix;
+        size_t size;
+        if (rest_at(&c, &prefix, &name, &size) && fill_rest(prefix, ph_vars_get(vars, name), w)) {
+            c.p += size;
+            continue;
+        }
         if (var_at(&c, &name))
             value = ph_vars_get(vars, name);
         if (value.len > 0)
@@ -62,10 +101,32 @@ void ph_pattern_fill(struct ph_slice pattern, const struct ph_vars *vars, struct
     ph_script_need(!w->failed);
 }
 
+/* Within one buffer, towards its beginning. */
+static void move_text(char **to, const char *from, size_t n)
+{
+    memmove(*to, from, n);
+    *to += n;
+}
+
+/* {'\000<<',<<"text">>,'\000Name'}, of which the part up to the binary has been passed, becomes <<"text",Name/binary>>. */
+static const char *print_rest(const char *from, char **to)
+{
+    static const char type[] = "/binary>>"; /* no longer than what has been passed */
+    const char *end = strstr(from, ",'\\000"), *name = end ? end + 6 : NULL, *close = name ? strchr(name, '\'') : NULL;
+    if (!close)
+        return from;
+    bool empty = strncmp(from, "<<>>", 4) == 0;
+    move_text(to, from, (size_t)(end - from) - 2);
+    move_text(to, ",", !empty);
+    move_text(to, name, (size_t)(close - name));
+    move_text(to, type, sizeof type - 1);
+    return close + 2;
+}
+
 /* A variable is printed as the atom '\000Name'; no other text that is printed has these characters in a row. */
 char *ph_pattern_text(struct ph_slice pattern)
 {
-    static const char mark[] = "'\\000";
+    static const char mark[] = "'\\000", rest[] = "{'\\000<<',";
     char *text = NULL, *from, *to;
     size_t len = 0;
     FILE *f = ph_script_stream(&text, &len);
@@ -74,6 +135,10 @@ char *ph_pattern_text(struct ph_slice pattern)
     fclose(f);
     ph_script_need(text != NULL);
     for (from = to = text; *from;) {
+        if (strncmp(from, rest, sizeof rest - 1) == 0)
+            from = (char *)print_rest(from + sizeof rest - 1, &to);
+        if (!*from)
+            break;
         if (strncmp(from, mark, sizeof mark - 1) != 0) {
             *to++ = *from++;
             continue;
@@ -161,6 +226,21 @@ static bool match_var(struct matcher *t, struct ph_text name, struct ph_slice v)
     }
     struct ph_cur p = {value.p, value.p + value.len}, c = {v.p, v.p + v.len};
     return match(t, &p, &c);
+}
+
+static bool match_rest_of_binary(struct matcher *t, struct ph_slice prefix, struct ph_text name, struct ph_slice p, struct ph_slice v)
+{
+    struct ph_cur c = {v.p, v.p + v.len};
+    struct ph_slice all;
+    struct ph_wbuf w;
+    if (ph_etf_binary(&c, &all) < 0 || all.len < prefix.len || memcmp(all.p, prefix.p, prefix.len) != 0)
+        return differ(t, p, v);
+    ph_wbuf_init(&w, NULL);
+    ph_w_binary(&w, all.p + prefix.len, all.len - prefix.len);
+    ph_script_need(!w.failed);
+    bool ok = match_var(t, name, (struct ph_slice){w.buf, w.len});
+    ph_wbuf_free(&w);
+    return ok;
 }
 
 static bool match_tuple(struct matcher *t, struct ph_cur p, struct ph_cur v)
@@ -338,10 +418,14 @@ static bool match_at(struct matcher *t, struct ph_slice p, struct ph_slice v)
 {
     struct ph_cur pc = {p.p, p.p + p.len}, vc = {v.p, v.p + v.len};
     struct ph_text name;
+    struct ph_slice prefix;
+    size_t size;
     ph_term_pass_empty_heads(&pc);
     ph_term_pass_empty_heads(&vc);
     if (var_at(&pc, &name))
         return match_var(t, name, v);
+    if (rest_at(&pc, &prefix, &name, &size))
+        return match_rest_of_binary(t, prefix, name, p, v);
     switch (*pc.p) {
     case ERL_SMALL_TUPLE_EXT:
     case ERL_LARGE_TUPLE_EXT:

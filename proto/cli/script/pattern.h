@@ -16,10 +16,11 @@ struct ph_mismatch {
 /* The bytes at the cursor, which is at a term, before the term's first part; of a term without parts all of it. */
 size_t ph_pattern_head(struct ph_cur c);
 
-/* Calls f for each variable of the pattern, _ too. */
+/* Calls f for each variable of the pattern: _ too, and << for a binary with a variable for its rest. */
 void ph_pattern_each_var(struct ph_slice pattern, void (*f)(void *arg, struct ph_text name), void *arg);
 
-/* Appends the term with variables replaced by their values; those without a value stay as they are. */
+/* Appends the term with variables replaced by their values; those without a value stay as they are. It ends early, behind PH_TERM_LIMITS, with what is
+ * no term. */
 void ph_pattern_fill(struct ph_slice pattern, const struct ph_vars *vars, struct ph_wbuf *w);
 
 /* True: variables of the pattern are bound. False: none is, and *m (may be NULL) says why; to be freed by ph_mismatch_free. */

@@ -206,7 +206,7 @@ static void check_known(void *arg, struct ph_text name)
 {
     struct ph_script_reader *r = arg;
     char text[sizeof r->err.text];
-    if (ph_knows(r, PH_KNOWN_VARIABLE, name))
+    if (ph_knows(r, PH_KNOWN_VARIABLE, name) || ph_text_is(name, "<<"))
         return;
     if (ph_text_is(name, "_")) {
         ph_take_mistake(r, "_ is no term; it can only stand in what is expected");
@@ -218,7 +218,7 @@ static void check_known(void *arg, struct ph_text name)
 
 static void know_variable(void *arg, struct ph_text name)
 {
-    if (!ph_text_is(name, "_"))
+    if (!ph_text_is(name, "_") && !ph_text_is(name, "<<"))
         ph_know(arg, PH_KNOWN_VARIABLE, name);
 }
 
@@ -263,6 +263,7 @@ bool ph_take_string(struct ph_script_reader *r, const char *what, char **text)
         return true;
     if (got == 0)
         free(*text);
+    *text = NULL;
     snprintf(wanted, sizeof wanted, "expected %s, as a string that is not empty", what);
     return ph_take_mistake(r, wanted);
 }

@@ -47,7 +47,7 @@ bool ph_take_variable(struct ph_script_reader *r, const char *what, char *name);
 bool ph_take_number(struct ph_script_reader *r, const char *what, uint64_t max, uint64_t *v);
 bool ph_take_duration(struct ph_script_reader *r, int64_t *ms); /* 20ms, 1.5s, 2m */
 
-/* The text of a string, without NUL bytes, as a new one. */
+/* The text of a string that is not empty and has no NUL bytes, as a new one; NULL after a mistake. */
 bool ph_take_string(struct ph_script_reader *r, const char *what, char **text);
 
 /* Appends a term to the statement's: all of its variables are known. */

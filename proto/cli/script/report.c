@@ -42,12 +42,24 @@ static void put_lines(FILE *f, const char *before, const char *text)
     }
 }
 
+/* A # would begin a directive, and a name is one line. */
+static void put_name(FILE *f, const char *name)
+{
+    for (; *name; name++) {
+        if (*name == '#' || *name == '\\')
+            fputc('\\', f);
+        fputc(*name == '\n' ? ' ' : *name, f);
+    }
+    fputc('\n', f);
+}
+
 void ph_report_tap(FILE *f, const struct ph_script_report *r, unsigned *number)
 {
     for (size_t i = 0; i < r->n; i++) {
         const struct ph_test_result *t = &r->results[i];
         char *name = ph_report_name(r, i);
-        fprintf(f, "%sok %u - %s\n", t->verdict == PH_PASSED ? "" : "not ", ++*number, name);
+        fprintf(f, "%sok %u - ", t->verdict == PH_PASSED ? "" : "not ", ++*number);
+        put_name(f, name);
         put_lines(f, "", t->text);
         free(name);
     }

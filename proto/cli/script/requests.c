@@ -97,6 +97,12 @@ bool ph_take_close(struct ph_script_reader *r, struct ph_statement *s)
 
 /* ---- what they share ---- */
 
+static void is_left(void *filled, struct ph_text name)
+{
+    (void)name;
+    *(bool *)filled = false;
+}
+
 bool ph_run_put(struct ph_run *run, const struct ph_statement *s, size_t i, struct ph_wbuf *w)
 {
     size_t begin = w->len;
@@ -107,6 +113,10 @@ bool ph_run_put(struct ph_run *run, const struct ph_statement *s, size_t i, stru
         return ph_run_fail_with(run, s, "with its variables filled in this term is longer than %zu bytes", PH_TERM_LIMITS.max_bytes);
     if (ph_etf_skip(&c, PH_TERM_LIMITS.max_depth) < 0)
         return ph_run_fail_with(run, s, "with its variables filled in this term is nested more than %u deep", PH_TERM_LIMITS.max_depth);
+    bool filled = true;
+    ph_pattern_each_var((struct ph_slice){w->buf + begin, w->len - begin}, is_left, &filled);
+    if (!filled)
+        return ph_run_fail_with(run, s, "a variable stands for the rest of a binary here, but is none");
     return true;
 }
 
@@ -307,8 +317,10 @@ bool ph_run_command(struct ph_run *run, const struct ph_statement *s)
         return false;
     if (!ph_run_wait(run, s, COMMAND_WAIT_MS * run->patience, may_command, port, &ok))
         return ok ? ph_run_fail_with(run, s, "%s has been busy for %g s", s->name, COMMAND_WAIT_MS * run->patience / 1000.0) : false;
+    if (port->gone && port->reason.len == 0)
+        return ph_run_fail_with(run, s, "%s could not be opened", s->name);
     if (port->gone)
-        return fail_unexpected(run, s, "an open port", "exit ", port->closed && port->reason.len == 0 ? (struct ph_slice){(const uint8_t *)"w\6closed", 8} : (struct ph_slice){port->reason.buf, port->reason.len});
+        return fail_unexpected(run, s, "an open port", "exit ", (struct ph_slice){port->reason.buf, port->reason.len});
     ph_session_begin(session, "command", 4);
     ph_w_uint(&session->out, port->id);
     ph_session_put(session, caller_pid(run, s));

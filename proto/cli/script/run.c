@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interrupt.h"
 #include "script/memory.h"
 #include "script/pattern.h"
 #include "script/statements.h"
@@ -100,6 +101,8 @@ static bool run_statement(struct ph_run *run, const struct ph_statement *s, int 
 {
     if (out_of_time(run))
         return ph_run_fail_with(run, s, "the script's time-out came here");
+    if (ph_interrupt_signal())
+        return ph_run_check(run, s, PH_RESULT_INTERRUPTED);
     limit_reply(run, reply_ms);
     if (!s->kind->offline && !run->started && !start(run, s))
         return false;
@@ -201,6 +204,15 @@ static void tell_unread(struct ph_run *run)
     }
 }
 
+static bool end_test(struct ph_run *run, const struct ph_statement *s, size_t ncallers, size_t nports)
+{
+    enum ph_result r = ph_world_end(run, ncallers, nports);
+    if (r != PH_RESULT_TIMEOUT)
+        return ph_run_check(run, s, r);
+    run->stuck = true;
+    return ph_run_fail_with(run, s, "the ports of this test do not come to their end");
+}
+
 static void run_test(struct ph_run *run, size_t at, int reply_ms, struct ph_test_writer *out)
 {
     struct account a;
@@ -211,10 +223,10 @@ static void run_test(struct ph_run *run, size_t at, int reply_ms, struct ph_test
     if (!ok)
         tell_unread(run);
     limit_reply(run, reply_ms);
-    if (!run->lost && ph_world_end(run, ncallers, nports) != PH_RESULT_OK) {
-        run->lost = true;
-        ok = ph_run_fail_with(run, s, "the ports of this test do not come to their end");
-    }
+    if (out_of_time(run))
+        run->stuck = true;
+    else if (!run->lost)
+        ok = end_test(run, s, ncallers, nports) && ok;
     ph_vars_truncate(&run->vars, nvars);
     close_account(run, &a, out, ok, run->lost, s->item[0] ? s->item : "");
 }
@@ -223,10 +235,13 @@ static void run_tests(struct ph_run *run, bool ok, int reply_ms, struct ph_test_
 {
     const struct ph_script *script = run->script;
     for (size_t i = next_test(script, 0); i < script->n; i = next_test(script, i + 1)) {
-        if (ok && !run->lost)
+        const char *why = run->lost ? "the host is lost" : run->stuck ? "there was no end to what stands before it" : "what stands before the first test has failed";
+        char text[100];
+        snprintf(text, sizeof text, "not run: %s\n", why);
+        if (ok && !run->lost && !run->stuck)
             run_test(run, i, reply_ms, out);
         else
-            ph_test_write(out, PH_NOT_RUN, 0, script->at[i].item, ok ? "not run: the host is lost\n" : "not run: what stands before the first test has failed\n");
+            ph_test_write(out, PH_NOT_RUN, 0, script->at[i].item, text);
     }
 }
 
@@ -236,7 +251,7 @@ static bool finish(struct ph_run *run)
     char why[512] = "";
     if (!run->started)
         return true;
-    bool hung = run->lost || out_of_time(run);
+    bool hung = run->lost || run->stuck || out_of_time(run);
     ph_session_end(&run->session, hung ? GRACE_HUNG_MS : GRACE_MS * run->patience, why, sizeof why);
     if (!why[0])
         return true;
@@ -261,8 +276,11 @@ void ph_run_script(const struct ph_script *script, const struct ph_cli *cli, con
     run_tests(&run, ok, reply_ms, out);
     run.why = why;
     limit_reply(&run, reply_ms);
-    if (run.started && !run.lost && ok && ph_world_end(&run, 1, 0) != PH_RESULT_OK)
+    if (run.started && !run.lost && !run.stuck && ok && ph_world_end(&run, 1, 0) != PH_RESULT_OK) {
+        fprintf(run.why, "%s: the ports do not come to their end\n", script->name);
+        run.stuck = true;
         ok = false;
+    }
     ok = finish(&run) && ok;
     close_account(&run, &whole, out, ok, run.lost, "");
     ph_world_free(&run);

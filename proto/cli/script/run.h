@@ -46,7 +46,9 @@ struct ph_run {
     const struct ph_script *script;
     struct ph_cli cli;          /* our own: the time for a reply is what is left to the script */
     struct ph_session session;
-    bool started, lost;
+    bool started;
+    bool lost;                  /* the host has gone */
+    bool stuck;                 /* it is there, but there is no going on with it: the time is over, or a port does not end */
     int patience;               /* factor on the times in which something must happen: what a tool around the daemon costs */
     int64_t deadline;           /* of the whole script */
     struct ph_vars vars;

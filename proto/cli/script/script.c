@@ -29,9 +29,10 @@ static char *read_file(const char *name, size_t *len)
         return NULL;
     }
     errno = S_ISDIR(st.st_mode) ? EISDIR : st.st_size > SOURCE_MAX_BYTES ? EFBIG : 0;
-    char *text = errno ? NULL : ph_script_alloc(SOURCE_MAX_BYTES + 1);
-    *len = text ? fread(text, 1, SOURCE_MAX_BYTES + 1, f) : 0;
-    if (text && (ferror(f) || *len > SOURCE_MAX_BYTES)) {
+    size_t room = S_ISREG(st.st_mode) ? (size_t)st.st_size : SOURCE_MAX_BYTES; /* a pipe does not tell */
+    char *text = errno ? NULL : ph_script_alloc(room + 2);
+    *len = text ? fread(text, 1, room + 1, f) : 0;
+    if (text && (ferror(f) || *len > room)) {
         errno = ferror(f) ? errno : EFBIG;
         free(text);
         text = NULL;

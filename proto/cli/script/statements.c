@@ -36,12 +36,12 @@ static bool read_test(struct ph_script_reader *r, struct ph_statement *s)
         return ph_take_mistake(r, "a test cannot begin within repeat");
     if (!ph_take_string(r, "the name of the test", &text))
         return false;
-    bool fits = strlen(text) < sizeof s->item && !strpbrk(text, "\n#");
+    bool fits = strlen(text) < sizeof s->item && !strchr(text, '\n');
     if (fits)
         strcpy(s->item, text);
     free(text);
     if (!fits)
-        return ph_take_mistake(r, "this name is longer than 200 bytes, or has # or the end of a line in it");
+        return ph_take_mistake(r, "this name is longer than 200 bytes, or than a line");
     if (r->script->tests++ == 0)
         r->common = r->nknown;
     ph_forget(r, r->common);

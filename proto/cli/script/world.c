@@ -68,7 +68,10 @@ static void deliver(struct ph_caller *to, const struct ph_wbuf *term)
 
 void ph_message_drop(struct ph_mailbox *box, struct ph_message *m)
 {
-    STAILQ_REMOVE(box, m, ph_message, next);
+    if (m == STAILQ_FIRST(box))
+        STAILQ_REMOVE_HEAD(box, next);
+    else
+        STAILQ_REMOVE(box, m, ph_message, next);
     ph_wbuf_free(&m->term);
     free(m);
 }

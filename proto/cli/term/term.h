@@ -38,7 +38,8 @@ int ph_term_read_prefix(const char *text, size_t len, struct ph_term_limits limi
                         struct ph_term_error *err, size_t *used);
 
 /* The same where variables may stand for terms, but not in the keys of maps. In the encoding a variable is PH_TERM_VAR, a byte with the
- * length of what follows, a NUL byte, and the name in ASCII: an atom that neither the reader nor a host writes. */
+ * length of what follows, a NUL byte, and the name in ASCII: an atom that neither the reader nor a host writes. "text" ++ Term is a list with that tail, and
+ * <<..., Variable/binary>> is a tuple {<<, Binary, Variable}, whose first element is a variable of the name <<. */
 #define PH_TERM_VAR 's' /* SMALL_ATOM_EXT */
 #define PH_TERM_VAR_MAX 63
 int ph_term_read_pattern(const char *text, size_t len, struct ph_term_limits limits, struct ph_wbuf *w,

@@ -11,6 +11,7 @@
 
 struct bits {
     struct ph_reader *r;
+    char rest[PH_TERM_VAR_MAX + 1]; /* the variable that stands for the rest of a binary; empty: none does */
     uint64_t n; /* bits written; the last byte is filled from its high end */
 };
 
@@ -240,12 +241,31 @@ static bool segment(struct bits *b)
     return ok;
 }
 
+/* VARIABLE/binary, which is the last. */
+static bool rest_segment(struct bits *b)
+{
+    struct ph_lex *x = &b->r->lex;
+    if (!ph_read_var_ok(b->r))
+        return false;
+    memcpy(b->rest, x->buf, x->len + 1);
+    if (b->n % 8 != 0)
+        return refuse(b->r, "what stands before the rest of a binary is no whole bytes");
+    ph_lex_next(x);
+    if (!ph_lex_is(x, '/'))
+        return ph_read_expected(b->r, "/binary behind the variable");
+    if (ph_lex_next(x) != PH_TOK_ATOM || strcmp(x->buf, "binary") != 0)
+        return ph_read_expected(b->r, "binary");
+    return ph_lex_next(x) == PH_TOK_BIN_CLOSE || ph_read_expected(b->r, "'>>' behind the rest of a binary");
+}
+
 static bool segments(struct bits *b)
 {
     struct ph_lex *x = &b->r->lex;
     if (ph_lex_next(x) == PH_TOK_BIN_CLOSE)
         return true;
     for (;; ph_lex_next(x)) {
+        if (b->r->variables && x->tok == PH_TOK_VAR)
+            return rest_segment(b);
         if (!segment(b) || !ph_read_fits(b->r, 0))
             return false;
         ph_lex_next(x);
@@ -273,10 +293,25 @@ static bool close_binary(struct bits *b, size_t at)
     return true;
 }
 
+/* A binary with a variable for its rest is {<<, Binary, Variable}, where << is a name that no variable has. */
+static bool put_rest(struct bits *b, size_t at)
+{
+    static const uint8_t head[] = {ERL_SMALL_TUPLE_EXT, 3, PH_TERM_VAR, 3, 0, '<', '<'};
+    struct ph_wbuf *w = b->r->w;
+    size_t len = w->len - at;
+    ph_w_raw(w, head, sizeof head);
+    if (w->failed)
+        return ph_read_no_memory(b->r);
+    memmove(w->buf + at + sizeof head, w->buf + at, len);
+    memcpy(w->buf + at, head, sizeof head);
+    ph_read_put_var(b->r, b->rest, strlen(b->rest));
+    return true;
+}
+
 bool ph_read_binary(struct ph_reader *r)
 {
     struct bits b = {.r = r};
     size_t at = r->w->len;
     ph_w_raw(r->w, "\0\0\0\0", HEADER);
-    return ph_read_fits(r, 0) && segments(&b) && close_binary(&b, at);
+    return ph_read_fits(r, 0) && segments(&b) && close_binary(&b, at) && (!b.rest[0] || put_rest(&b, at));
 }

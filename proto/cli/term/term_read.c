@@ -151,10 +151,30 @@ static bool codes_add(struct codes *s, const char *p, const char *end)
     return true;
 }
 
-static bool write_codes(struct ph_reader *r, struct codes *s)
+/* "text" ++ Term, in a pattern: the tail follows. The lexer is at the first '+'. */
+static bool write_prefix(struct ph_reader *r, const struct codes *s, unsigned depth)
+{
+    ph_lex_next(&r->lex);
+    if (!ph_lex_is(&r->lex, '+'))
+        return ph_read_expected(r, "'++'");
+    ph_lex_next(&r->lex);
+    if (!ph_read_fits(r, s->len * 2))
+        return false;
+    if (s->len > 0)
+        ph_w_list(r->w, (uint32_t)s->len);
+    for (size_t i = 0; i < s->len; i++)
+        ph_w_int(r->w, s->at[i]);
+    return parse(r, depth + 1);
+}
+
+static bool write_codes(struct ph_reader *r, struct codes *s, unsigned depth)
 {
     if (!ph_read_fits(r, s->len))
         return false;
+    if (r->variables && ph_lex_peek(&r->lex) == '+') {
+        ph_lex_next(&r->lex);
+        return write_prefix(r, s, depth);
+    }
     if (!s->wide) {
         uint8_t *bytes = (uint8_t *)s->at; /* shrinks in place, from the front */
         for (size_t i = 0; i < s->len; i++)
@@ -170,7 +190,7 @@ static bool write_codes(struct ph_reader *r, struct codes *s)
 }
 
 /* One string, or several next to each other. */
-static bool parse_string(struct ph_reader *r)
+static bool parse_string(struct ph_reader *r, unsigned depth)
 {
     struct codes s = {0};
     bool ok;
@@ -183,7 +203,7 @@ static bool parse_string(struct ph_reader *r)
             break;
         }
     }
-    ok = ok && write_codes(r, &s);
+    ok = ok && write_codes(r, &s, depth);
     free(s.at);
     return ok;
 }
@@ -400,7 +420,7 @@ static bool ascii(const char *p, size_t len)
     return true;
 }
 
-static bool parse_var(struct ph_reader *r)
+bool ph_read_var_ok(struct ph_reader *r)
 {
     struct ph_lex *x = &r->lex;
     if (!r->variables) {
@@ -411,10 +431,22 @@ static bool parse_var(struct ph_reader *r)
         ph_lex_error(x, x->start, r->in_key ? "a key of a map cannot have variables" : "expected a variable of at most 62 ASCII characters");
         return false;
     }
+    return true;
+}
+
+void ph_read_put_var(struct ph_reader *r, const char *name, size_t len)
+{
     ph_put_raw8(r->w, PH_TERM_VAR);
-    ph_put_raw8(r->w, (unsigned)x->len + 1);
+    ph_put_raw8(r->w, (unsigned)len + 1);
     ph_put_raw8(r->w, 0);
-    ph_w_raw(r->w, x->buf, x->len);
+    ph_w_raw(r->w, name, len);
+}
+
+static bool parse_var(struct ph_reader *r)
+{
+    if (!ph_read_var_ok(r))
+        return false;
+    ph_read_put_var(r, r->lex.buf, r->lex.len);
     return true;
 }
 
@@ -494,7 +526,7 @@ static bool parse_token(struct ph_reader *r, unsigned depth)
     case PH_TOK_FLOAT:
         return parse_number(r);
     case PH_TOK_STRING:
-        return parse_string(r);
+        return parse_string(r, depth);
     case PH_TOK_BIN_OPEN:
         return ph_read_binary(r);
     case PH_TOK_PUNCT:

@@ -33,6 +33,10 @@ bool ph_read_ref(struct ph_reader *r);
 bool ph_read_expected(struct ph_reader *r, const char *what); /* at the current token; returns false */
 bool ph_read_no_memory(struct ph_reader *r);                  /* returns false */
 
+/* Whether the variable that the lexer is at may stand here; and how it is written. */
+bool ph_read_var_ok(struct ph_reader *r);
+void ph_read_put_var(struct ph_reader *r, const char *name, size_t len);
+
 /* Whether the term may grow by this many bytes; false with an error recorded if not, or if writing has failed. To be asked before
  * anything large is written, and after small things (a token more than the limit does no harm). */
 bool ph_read_fits(struct ph_reader *r, size_t more);
