@@ -148,6 +148,11 @@ const struct ph_command *ph_command_find(struct ph_text word)
     return NULL;
 }
 
+const char *ph_command_name(size_t i)
+{
+    return i < COMMANDS ? commands[i].name : NULL;
+}
+
 bool ph_command_check(const struct ph_command *c, const struct ph_args *a)
 {
     struct ph_args ahead = *a;
