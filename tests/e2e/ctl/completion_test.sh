@@ -41,6 +41,7 @@ completes 'ports of a running host' "porthostctl --unix $work/sock info " "$port
 completes 'a host that is not there' "porthostctl --unix $work/none info " ''
 completes 'levels of the log' 'porthostctl log-level ' 'error warning notice info debug'
 completes 'options of a command' 'porthostctl watch --i' --interval
+completes 'options of a command, behind its arguments' 'porthostctl trace 1/2 --' --count
 completes 'the argument of an option of a command' 'porthostctl watch --interval ' ''
 completes 'steps' 'porthostctl open echo_drv co' 'command control connect'
 check_that 'it is what bash calls for porthostctl' test "$(complete -p porthostctl)" = 'complete -o default -F _porthostctl porthostctl'
