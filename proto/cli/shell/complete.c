@@ -80,14 +80,13 @@ static void offer_drivers(const struct completion *c)
 
 static void offer_arguments(const struct completion *c, struct ph_text command)
 {
-    static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
     static const char *const of_watch[] = {"--interval", "--count", NULL}, *const of_ports[] = {"--all", NULL};
     if (ph_text_is(command, "load") || ph_text_is(command, "unload") || ph_text_is(command, "reload"))
         offer_drivers(c);
     else if (ph_text_is(command, "info") || ph_text_is(command, "trace"))
         offer_ports(c);
     else if (ph_text_is(command, "log-level"))
-        offer_words(c, levels);
+        offer_words(c, ph_log_levels);
     else if (ph_text_is(command, "watch"))
         offer_words(c, of_watch);
     else if (ph_text_is(command, "ports"))
