@@ -49,6 +49,8 @@ CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lelf -lm
 # What check shares with the daemon: the rules of which drivers are loaded.
 CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/log.c))
 
+CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -ledit -lm
+
 .PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind bench clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "term/words.h"
 
-#define BEHIND (1u << 20) /* bytes unsent to a tracer, from which on it loses events */
 #define DATA_TOLD 64u     /* bytes */
 
 struct ph_tracer {
@@ -138,13 +138,19 @@ static void tell_one_locked(struct ph_tracer *t, uint64_t time, const struct eve
     send_event(t, time, e);
 }
 
+/* So that a trace neither stops the tracer's own requests nor cuts it off. */
+static bool is_behind(const struct ph_peer *peer)
+{
+    return ph_peer_unsent(peer) > ph_limit(PH_LIMIT_UNSENT_PAUSE_BYTES) / 8;
+}
+
 static void tell(struct ph_port *p, const struct event *e)
 {
     struct ph_tracer *t;
     uint64_t now = wall_clock_ns();
     pthread_mutex_lock(&trace_mu);
     LIST_FOREACH(t, &p->tracers, of_port) {
-        if (ph_peer_unsent(t->peer) > BEHIND)
+        if (is_behind(t->peer))
             t->dropped++;
         else
             tell_one_locked(t, now, e);

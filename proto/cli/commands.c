@@ -15,16 +15,6 @@ struct ph_command {
     bool (*check)(struct ph_args *a); /* of what the arguments are, before there is a session; complains. NULL: their number is enough */
 };
 
-/* The value to stdout, an error to stderr. */
-static enum ph_exit show(const struct ph_command *c, struct ph_session *s, enum ph_result r, struct ph_slice value)
-{
-    if (r == PH_RESULT_OK)
-        ph_out_term(s->cli, value);
-    else if (r == PH_RESULT_ERROR)
-        ph_out_failure(c->name, value);
-    return ph_result_exit(r);
-}
-
 /* Requests that have the command's name and nothing but a tag. */
 static enum ph_exit run_plain(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
 {
@@ -32,31 +22,7 @@ static enum ph_exit run_plain(const struct ph_command *c, struct ph_session *s, 
     (void)a;
     ph_session_begin_tagged(s, c->name, 2);
     enum ph_result r = ph_session_ask(s, &value);
-    return show(c, s, r, value);
-}
-
-static enum ph_exit run_ports(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
-{
-    (void)c;
-    return ph_ports_run(s, a);
-}
-
-static enum ph_exit run_info(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
-{
-    (void)c;
-    return ph_info_run(s, a);
-}
-
-static enum ph_exit run_watch(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
-{
-    (void)c;
-    return ph_watch_run(s, a);
-}
-
-static enum ph_exit run_trace(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
-{
-    (void)c;
-    return ph_trace_run(s, a);
+    return ph_out_reply(s->cli, c->name, r, value);
 }
 
 /* The level in force before, in any case. */
@@ -67,16 +33,17 @@ static enum ph_exit run_log_level(const struct ph_command *c, struct ph_session 
     ph_session_begin_tagged(s, "log_level", 3);
     ph_w_atom_len(&s->out, level.p ? level.p : "get", level.p ? level.len : strlen("get"));
     enum ph_result r = ph_session_ask(s, &value);
-    return show(c, s, r, value);
+    return ph_out_reply(s->cli, c->name, r, value);
 }
+
+const char *const ph_log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 static bool check_log_level(struct ph_args *a)
 {
-    static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
     struct ph_text level = ph_args_word(a);
     bool known = !level.p;
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        known |= ph_text_is(level, levels[i]);
+    for (const char *const *l = ph_log_levels; *l; l++)
+        known |= ph_text_is(level, *l);
     if (!known)
         ph_args_complain(a, "log-level: expected error, warning, notice, info or debug, found %.*s", (int)level.len, level.p);
     return known;
@@ -92,7 +59,7 @@ static enum ph_exit run_load(const struct ph_command *c, struct ph_session *s, s
     }
     enum ph_result r = ph_driver_load(s, path, name, &value);
     if (r != PH_RESULT_ERROR)
-        return show(c, s, r, value);
+        return ph_out_reply(s->cli, c->name, r, value);
     ph_driver_explain(s, c->name, value);
     return PH_EXIT_FAILED;
 }
@@ -102,7 +69,7 @@ static enum ph_exit run_unload(const struct ph_command *c, struct ph_session *s,
     struct ph_slice value = {0};
     enum ph_result r = ph_driver_unload(s, ph_args_word(a), &value);
     if (r != PH_RESULT_ERROR)
-        return show(c, s, r, value);
+        return ph_out_reply(s->cli, c->name, r, value);
     ph_driver_explain(s, c->name, value);
     return PH_EXIT_FAILED;
 }
@@ -120,7 +87,7 @@ static enum ph_exit run_reload(const struct ph_command *c, struct ph_session *s,
     struct ph_slice value = {w.buf, w.len};
     if (r == PH_RESULT_ERROR)
         ph_driver_explain(s, c->name, value);
-    enum ph_exit e = r == PH_RESULT_ERROR ? PH_EXIT_FAILED : show(c, s, r, value);
+    enum ph_exit e = r == PH_RESULT_ERROR ? PH_EXIT_FAILED : ph_out_reply(s->cli, c->name, r, value);
     ph_wbuf_free(&w);
     return e;
 }
@@ -131,11 +98,11 @@ static const struct ph_command commands[] = {
     {"load", "[PATH] NAME", "load a driver for this connection, from the driver path if PATH is not given", 1, 2, run_load, NULL},
     {"unload", "NAME", "take back what this connection has loaded", 1, 1, run_unload, NULL},
     {"reload", "[PATH] NAME", "load a driver anew as soon as it has no ports, and wait for that", 1, 2, run_reload, NULL},
-    {"ports", "[--all]", "the ports of this connection, or of all", 0, 1, run_ports, ph_ports_check},
-    {"info", "[PORT]", "what a port tells about itself; without PORT version and limits of the host", 0, 1, run_info, ph_info_check},
+    {"ports", "[--all]", "the ports of this connection, or of all", 0, 1, ph_ports_run, ph_ports_check},
+    {"info", "[PORT]", "what a port tells about itself; without PORT version and limits of the host", 0, 1, ph_info_run, ph_info_check},
     {"stats", "", "counters and gauges of the host", 0, 0, run_plain, NULL},
-    {"watch", "[--interval SECONDS] [--count N]", "what the ports do: rates, queues, run times", 0, 4, run_watch, ph_watch_check},
-    {"trace", "PORT [--count N]", "what enters and leaves a driver at a port, as it happens", 1, 3, run_trace, ph_trace_check},
+    {"watch", "[--interval SECONDS] [--count N]", "what the ports do: rates, queues, run times", 0, 4, ph_watch_run, ph_watch_check},
+    {"trace", "PORT [--count N]", "what enters and leaves a driver at a port, as it happens", 1, 3, ph_trace_run, ph_trace_check},
     {"log-level", "[LEVEL]", "tell the level of the host's log, and change it", 0, 1, run_log_level, check_log_level},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
@@ -146,6 +113,11 @@ const struct ph_command *ph_command_find(struct ph_text word)
         if (ph_text_is(word, commands[i].name))
             return &commands[i];
     return NULL;
+}
+
+const char *ph_command_name(size_t i)
+{
+    return i < COMMANDS ? commands[i].name : NULL;
 }
 
 bool ph_command_check(const struct ph_command *c, const struct ph_args *a)

@@ -8,7 +8,11 @@
 
 struct ph_command;
 
+extern const char *const ph_log_levels[]; /* what log-level takes; NULL behind the last */
+
 const struct ph_command *ph_command_find(struct ph_text word); /* NULL: there is none of that name */
+
+const char *ph_command_name(size_t i); /* of the i-th, from 0; NULL behind the last */
 
 /* Whether the arguments are such as it takes; complains if not. To be asked before a session is opened. */
 bool ph_command_check(const struct ph_command *c, const struct ph_args *a);

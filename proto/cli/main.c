@@ -15,7 +15,7 @@
 #include "record/record.h"
 #include "record/replay.h"
 #include "script/command.h"
-#include "shell.h"
+#include "shell/shell.h"
 #include "steps.h"
 
 #define TIMEOUT_MS 10000

@@ -29,6 +29,15 @@ void ph_out_failure(const char *what, struct ph_slice reason)
     fputc('\n', stderr);
 }
 
+enum ph_exit ph_out_reply(const struct ph_cli *cli, const char *request, enum ph_result r, struct ph_slice value)
+{
+    if (r == PH_RESULT_OK)
+        ph_out_term(cli, value);
+    else if (r == PH_RESULT_ERROR)
+        ph_out_failure(request, value);
+    return ph_result_exit(r);
+}
+
 bool ph_out_failed(void)
 {
     return ferror(stdout);

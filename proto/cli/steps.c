@@ -121,6 +121,11 @@ bool ph_step_is(struct ph_text word)
     return find(word) != NULL;
 }
 
+const char *ph_step_name(size_t i)
+{
+    return i < KINDS ? kinds[i].name : NULL;
+}
+
 int ph_step_read(struct ph_args *a, struct ph_step *step)
 {
     struct ph_text word = ph_args_word(a);

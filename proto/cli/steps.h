@@ -16,6 +16,8 @@ struct ph_step {
 /* Whether the word begins a step. */
 bool ph_step_is(struct ph_text word);
 
+const char *ph_step_name(size_t i); /* of the i-th, from 0; NULL behind the last */
+
 /* Takes one step from the arguments. 0, or -1 with a message on stderr. To be freed with ph_step_free if 0. */
 int ph_step_read(struct ph_args *a, struct ph_step *step);
 void ph_step_free(struct ph_step *step);

@@ -4,15 +4,6 @@
 #include "look/port_ref.h"
 #include "out.h"
 
-static enum ph_exit show(struct ph_session *s, const char *what, enum ph_result r, struct ph_slice value)
-{
-    if (r == PH_RESULT_OK)
-        ph_out_term(s->cli, value);
-    else if (r == PH_RESULT_ERROR)
-        ph_out_failure(what, value);
-    return ph_result_exit(r);
-}
-
 /* ---- ports ---- */
 
 static bool ports_arguments(struct ph_args *a, bool *all)
@@ -30,16 +21,17 @@ bool ph_ports_check(struct ph_args *a)
     return ports_arguments(a, &all);
 }
 
-enum ph_exit ph_ports_run(struct ph_session *s, struct ph_args *a)
+enum ph_exit ph_ports_run(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
 {
     struct ph_slice value = {0};
     bool all;
+    (void)c;
     if (!ports_arguments(a, &all))
         return PH_EXIT_USAGE;
     ph_session_begin_tagged(s, "ports", 3);
     ph_w_atom(&s->out, all ? "all" : "connection");
     enum ph_result r = ph_session_ask(s, &value);
-    return show(s, "ports", r, value);
+    return ph_out_reply(s->cli, "ports", r, value);
 }
 
 /* ---- info ---- */
@@ -85,15 +77,16 @@ static enum ph_exit port_info(struct ph_session *s, struct ph_args *a)
     if (r == PH_RESULT_ERROR)
         ph_port_ref_refused("info", ref, value);
     else
-        e = show(s, "info", r, value);
+        e = ph_out_reply(s->cli, "info", r, value);
     ph_wbuf_free(&w);
     return e;
 }
 
 /* Without a port: the map of the host's hello, which has been here since the beginning. */
-enum ph_exit ph_info_run(struct ph_session *s, struct ph_args *a)
+enum ph_exit ph_info_run(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
 {
+    (void)c;
     if (ph_args_left(a))
         return port_info(s, a);
-    return show(s, "info", PH_RESULT_OK, (struct ph_slice){s->hello.buf, s->hello.len});
+    return ph_out_reply(s->cli, "info", PH_RESULT_OK, (struct ph_slice){s->hello.buf, s->hello.len});
 }

@@ -7,17 +7,19 @@
 #include "args.h"
 #include "host/session.h"
 
+struct ph_command;
+
 bool ph_ports_check(struct ph_args *a); /* [--all] */
-enum ph_exit ph_ports_run(struct ph_session *s, struct ph_args *a);
+enum ph_exit ph_ports_run(const struct ph_command *c, struct ph_session *s, struct ph_args *a);
 
 bool ph_info_check(struct ph_args *a); /* [PORT] */
-enum ph_exit ph_info_run(struct ph_session *s, struct ph_args *a);
+enum ph_exit ph_info_run(const struct ph_command *c, struct ph_session *s, struct ph_args *a);
 
 /* These two go on until SIGINT, which is then no failure, until --count, or until nobody reads what they print. */
 bool ph_trace_check(struct ph_args *a); /* PORT [--count N] */
-enum ph_exit ph_trace_run(struct ph_session *s, struct ph_args *a);
+enum ph_exit ph_trace_run(const struct ph_command *c, struct ph_session *s, struct ph_args *a);
 
 bool ph_watch_check(struct ph_args *a); /* [--interval SECONDS] [--count N] */
-enum ph_exit ph_watch_run(struct ph_session *s, struct ph_args *a);
+enum ph_exit ph_watch_run(const struct ph_command *c, struct ph_session *s, struct ph_args *a);
 
 #endif

@@ -22,14 +22,15 @@ static enum ph_result ask(struct ph_session *s, const char *request, const char 
     return r;
 }
 
-static double number(const json_t *object, const char *key)
+double ph_sample_number(const json_t *object, const char *key)
 {
-    return (double)json_integer_value(json_object_get(object, key));
+    const json_t *v = json_object_get(object, key);
+    return json_is_integer(v) ? (double)json_integer_value(v) : json_real_value(v);
 }
 
 static const char *key_of(const json_t *port, char *buf, size_t cap)
 {
-    snprintf(buf, cap, "%.0f/%.0f", number(port, "connection"), number(port, "id"));
+    snprintf(buf, cap, "%.0f/%.0f", ph_sample_number(port, "connection"), ph_sample_number(port, "id"));
     return buf;
 }
 
@@ -47,7 +48,7 @@ static json_t *index_of(json_t *sample)
 /* A port that is new, or whose id was used again, counts from 0. */
 static double rate(const json_t *now, const json_t *before, const char *key, double seconds)
 {
-    double n = number(now, key), old = before && number(before, "runs") <= number(now, "runs") ? number(before, key) : 0;
+    double n = ph_sample_number(now, key), old = before && ph_sample_number(before, "runs") <= ph_sample_number(now, "runs") ? ph_sample_number(before, key) : 0;
     return seconds > 0 && n > old ? (n - old) / seconds : 0;
 }
 
@@ -78,19 +79,20 @@ static int by_share(const void *a, const void *b)
     const json_t *pa = *(json_t *const *)a, *pb = *(json_t *const *)b;
     double d = share(pb) - share(pa);
     if (!(d < 0 || d > 0))
-        d = number(pa, "connection") - number(pb, "connection");
+        d = ph_sample_number(pa, "connection") - ph_sample_number(pb, "connection");
     if (!(d < 0 || d > 0))
-        d = number(pa, "id") - number(pb, "id");
+        d = ph_sample_number(pa, "id") - ph_sample_number(pb, "id");
     return d < 0 ? -1 : d > 0;
 }
 
-/* A new array, in order; takes the old one. */
+/* A new array, in order; takes the old one, which it is if there is nothing to do, or no memory. */
 static json_t *sorted(json_t *ports)
 {
     size_t n = json_array_size(ports), i;
-    json_t **at = n ? malloc(n * sizeof(json_t *)) : NULL, *port, *array = json_array();
+    json_t **at = n > 1 ? malloc(n * sizeof(json_t *)) : NULL, *port;
     if (!at)
-        return json_decref(array), ports;
+        return ports;
+    json_t *array = json_array();
     json_array_foreach(ports, i, port)
         at[i] = port;
     qsort(at, n, sizeof *at, by_share);
@@ -121,12 +123,12 @@ enum ph_result ph_sample_take(struct ph_session *s, json_t *before, json_t **sam
     json_int_t now = now_ns();
     if (before) {
         json_t *index = index_of(before);
-        add_rates(ports, index, ((double)now - number(before, "time")) / 1e9);
+        add_rates(ports, index, ((double)now - ph_sample_number(before, "time")) / 1e9);
         json_decref(index);
         ports = sorted(ports);
     }
     *sample = json_pack("{s:I,s:o,s:o}", "time", now, "stats", stats, "ports", ports);
     if (before)
-        json_object_set_new(*sample, "interval", json_real(((double)now - number(before, "time")) / 1e9));
+        json_object_set_new(*sample, "interval", json_real(((double)now - ph_sample_number(before, "time")) / 1e9));
     return r;
 }

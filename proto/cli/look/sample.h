@@ -16,4 +16,7 @@
  * What went wrong has been said. */
 enum ph_result ph_sample_take(struct ph_session *s, json_t *before, json_t **sample);
 
+/* A number of an object; 0 if it has none of that name. */
+double ph_sample_number(const json_t *object, const char *key);
+
 #endif

@@ -143,9 +143,10 @@ static enum ph_exit follow(struct ph_session *s, struct trace *t)
     return r == PH_RESULT_ERROR ? PH_EXIT_OK : ph_result_exit(r); /* the port has ended meanwhile */
 }
 
-enum ph_exit ph_trace_run(struct ph_session *s, struct ph_args *a)
+enum ph_exit ph_trace_run(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
 {
     struct trace t = {.tap.on_event = on_event};
+    (void)c;
     if (!arguments(s, a, &t.port, &t.left))
         return PH_EXIT_USAGE;
     ph_session_tap(s, &t.tap);

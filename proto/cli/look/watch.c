@@ -87,12 +87,6 @@ static const char *duration(double ns, char *buf, size_t cap)
     return buf;
 }
 
-static double number(const json_t *object, const char *key)
-{
-    const json_t *v = json_object_get(object, key);
-    return json_is_integer(v) ? (double)json_integer_value(v) : json_real_value(v);
-}
-
 static const char *string(const json_t *object, const char *key)
 {
     const char *s = json_string_value(json_object_get(object, key));
@@ -111,12 +105,12 @@ static void print_head(const json_t *sample, int columns)
 {
     char line[256], clock[16];
     const json_t *stats = json_object_get(sample, "stats");
-    time_t seconds = (time_t)(number(sample, "time") / 1e9);
+    time_t seconds = (time_t)(ph_sample_number(sample, "time") / 1e9);
     struct tm tm;
     strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&seconds, &tm));
     snprintf(line, sizeof line, "%s  connections %.0f  ports %.0f  commands %.0f  controls %.0f  calls %.0f  faults %.0f", clock,
-             number(stats, "connections"), number(stats, "ports"), number(stats, "commands"), number(stats, "controls"),
-             number(stats, "calls"), number(stats, "faults"));
+             ph_sample_number(stats, "connections"), ph_sample_number(stats, "ports"), ph_sample_number(stats, "commands"), ph_sample_number(stats, "controls"),
+             ph_sample_number(stats, "calls"), ph_sample_number(stats, "faults"));
     print_line(PH_LOOK_PLAIN, columns, line);
     snprintf(line, sizeof line, "%-10s %-16s %-8s %8s %8s %6s %6s %6s %5s %7s %8s  %s", "PORT", "DRIVER", "STATE", "OUTPUT/s", "INPUT/s",
              "RUNS/s", "QUEUE", "WAIT", "RUN%", "WORKER%", "LONGEST", "RUNNING");
@@ -128,16 +122,16 @@ static void print_port(const json_t *port, int columns)
     char line[256], id[48], out[16], in[16], runs[16], queue[16], wait[16], longest[16], since[16] = "";
     const json_t *rates = json_object_get(port, "rates");
     bool busy = json_is_true(json_object_get(port, "busy"));
-    double running = number(port, "running_time"), all = number(port, "runs");
-    snprintf(id, sizeof id, "%.0f/%.0f", number(port, "connection"), number(port, "id"));
+    double running = ph_sample_number(port, "running_time"), all = ph_sample_number(port, "runs");
+    snprintf(id, sizeof id, "%.0f/%.0f", ph_sample_number(port, "connection"), ph_sample_number(port, "id"));
     if (running > 0)
         duration(running, since, sizeof since);
     snprintf(line, sizeof line, "%-10s %-16.64s %-8s %8s %8s %6s %6s %6s %5.1f %7.0f %8s  %s %s", id, string(port, "driver"),
-             busy ? "busy" : string(port, "state"), amount(number(rates, "output"), out, sizeof out),
-             amount(number(rates, "input"), in, sizeof in), amount(number(rates, "runs"), runs, sizeof runs),
-             amount(number(port, "queue_size"), queue, sizeof queue), amount(number(port, "waiting"), wait, sizeof wait),
-             100 * number(rates, "run_time"), all > 0 ? 100 * number(port, "worker_runs") / all : 0,
-             duration(number(port, "longest_run"), longest, sizeof longest), running > 0 ? string(port, "running") : "-", since);
+             busy ? "busy" : string(port, "state"), amount(ph_sample_number(rates, "output"), out, sizeof out),
+             amount(ph_sample_number(rates, "input"), in, sizeof in), amount(ph_sample_number(rates, "runs"), runs, sizeof runs),
+             amount(ph_sample_number(port, "queue_size"), queue, sizeof queue), amount(ph_sample_number(port, "waiting"), wait, sizeof wait),
+             100 * ph_sample_number(rates, "run_time"), all > 0 ? 100 * ph_sample_number(port, "worker_runs") / all : 0,
+             duration(ph_sample_number(port, "longest_run"), longest, sizeof longest), running > 0 ? string(port, "running") : "-", since);
     print_line(running > SLOW_NS ? PH_LOOK_RED : busy ? PH_LOOK_YELLOW : PH_LOOK_PLAIN, columns, line);
 }
 
@@ -191,9 +185,10 @@ static enum ph_result go_on(struct ph_session *s, const struct watch *w)
     return r;
 }
 
-enum ph_exit ph_watch_run(struct ph_session *s, struct ph_args *a)
+enum ph_exit ph_watch_run(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
 {
     struct watch w;
+    (void)c;
     if (!arguments(a, &w))
         return PH_EXIT_USAGE;
     bool in_place = !s->cli->json && ph_screen_is(stdout);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns the lines of standard input and what they mean. Called by main.c. */
-#include "shell.h"
+/* Owns what lines mean, and lines that do not come from a terminal. Called by main.c. */
+#include "shell/shell.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "interrupt.h"
 #include "out.h"
 #include "ports.h"
+#include "shell/edit.h"
 #include "steps.h"
 
 #define LINE_MAX_BYTES PH_MAX_FRAME_DEFAULT
@@ -22,6 +24,7 @@ struct shell {
     size_t from, to, cap;
     unsigned line; /* of the input, from 1 */
     bool eof, quit, failed, tty;
+    struct ph_edit *edit; /* stdin is a terminal, with an editor; NULL: it is read as it comes */
 };
 
 /* ---- the meaning of a line ---- */
@@ -172,22 +175,56 @@ static enum ph_exit await_input(struct shell *sh)
     return ph_result_exit(r);
 }
 
+/* A line of a terminal, read and run. Ctrl-C ends what it does, not the session. */
+static enum ph_exit run_edited(struct shell *sh)
+{
+    struct ph_text line;
+    switch (ph_edit_line(sh->edit, &line)) {
+    case PH_EDIT_LINE: {
+        struct ph_args a = ph_args_of_line(line.p, line.len, sh->line++);
+        enum ph_exit e = run_words(sh, &a);
+        ph_interrupt_take();
+        return e;
+    }
+    case PH_EDIT_ABANDONED:
+        return PH_EXIT_OK;
+    case PH_EDIT_LOST:
+        sh->quit = true;
+        return ph_result_exit(ph_edit_result(sh->edit));
+    default:
+        sh->eof = true;
+        return PH_EXIT_OK;
+    }
+}
+
+static enum ph_exit run_piped(struct shell *sh)
+{
+    enum ph_exit e = PH_EXIT_OK;
+    if (run_line(sh, &e))
+        prompt(sh);
+    else if (!sh->eof)
+        e = await_input(sh);
+    return e;
+}
+
+static bool has_input(const struct shell *sh)
+{
+    return !sh->quit && !ph_out_failed() && (!sh->eof || sh->from < sh->to);
+}
+
 enum ph_exit ph_shell_run(struct ph_session *s)
 {
     struct shell sh = {.session = s, .line = 1, .tty = isatty(STDIN_FILENO)};
     enum ph_exit worst = PH_EXIT_OK, e = PH_EXIT_OK;
     ph_ports_init(&sh.ports, s);
-    prompt(&sh);
-    while (!sh.quit && worst != PH_EXIT_NO_CONNECTION && !ph_out_failed()) {
-        bool ran = run_line(&sh, &e);
-        if (ran)
-            prompt(&sh);
-        else if (sh.eof)
-            break;
-        else
-            e = await_input(&sh);
+    sh.edit = ph_edit_open(s);
+    if (!sh.edit)
+        prompt(&sh);
+    while (has_input(&sh) && worst != PH_EXIT_NO_CONNECTION) {
+        e = sh.edit ? run_edited(&sh) : run_piped(&sh);
         worst = e > worst ? e : worst;
     }
+    ph_edit_close(sh.edit);
     if (sh.failed && worst < PH_EXIT_USAGE)
         worst = PH_EXIT_USAGE;
     e = worst == PH_EXIT_NO_CONNECTION ? worst : ph_ports_finish(&sh.ports);
@@ -199,9 +236,9 @@ enum ph_exit ph_shell_run(struct ph_session *s)
 void ph_shell_help(FILE *f)
 {
     ph_commands_help(f);
-    fputs("  NAME = open [-o TERM]... COMMAND\n                      open a port and give it a name\n"
-          "  wait    MS          print what comes in that time\n  quit\n"
-          "NAME followed by one of\n",
-          f);
+    fprintf(f, PH_HELP_LINE, "NAME =", "open [-o TERM]... COMMAND", "open a port and give it a name");
+    fprintf(f, PH_HELP_LINE, "wait", "MS", "print what comes in that time");
+    fprintf(f, PH_HELP_LINE, "quit", "", "end the session; so does Ctrl-D");
+    fputs("NAME followed by one of\n", f);
     ph_steps_help(f);
 }
