@@ -89,6 +89,12 @@ closing() ->
               close(P),
               [trace(6), gone(P), none()]
       end},
+     {"most of the driver interface works for a closing port",
+      fun() ->
+              trap(),
+              P = open("queue_probe_drv"),
+              [do(P, "interface"), msgs(6), do(P, "enq abc"), close(P), trace(1), msgs(1), do(P, "interface"), none(), do(P, "deq_all"), gone(P), trace(1)]
+      end},
      {"kill does not reach a port that is closing already",
       fun() ->
               trap(),
