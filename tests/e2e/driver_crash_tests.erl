@@ -1,5 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
-%% What is allowed and takes the VM down or makes it hang: failures in process_exit, and drivers that are added in init.
+%% What is allowed and takes the VM down or makes it hang: failures in process_exit, drivers that are added in init. And a driver of OTP
+%% that uses memory as it finds it.
 -module(driver_crash_tests).
 
 -include("rules.hrl").
@@ -54,3 +55,20 @@ a_driver_may_add_another_in_init_test_() ->
         ?assertEqual("1", do(P, "x")),
         ?assertError(badarg, open("load_sister_drv"))
     end).
+
+%% Its queue is a ring in a struct that it does not initialise. In the VM it lives or dies by what was there before.
+trace_ip_drv_keeps_what_it_can_until_somebody_connects_test_() ->
+    ?HOSTED(begin
+        ok = porthost_ddll:load(filename:join(code:lib_dir(runtime_tools), "priv/lib"), "trace_ip_drv"),
+        [ring() || _ <- lists:seq(1, 5)]
+    end).
+
+ring() ->
+    P = open("trace_ip_drv 0 3 2"),
+    <<0, Number:16>> = porthost:port_control(P, $p, ""),
+    [true = porthost:port_command(P, [I]) || I <- "123456"],
+    {ok, S} = gen_tcp:connect({127, 0, 0, 1}, Number, [binary, {active, false}]),
+    ?assertEqual({ok, <<0, 1:32, "1", 0, 1:32, "2", 0, 1:32, "3", 1, 3:32>>}, gen_tcp:recv(S, 23, 5000)),
+    gen_tcp:close(S),
+    porthost:port_close(P),
+    ?assertEqual({'EXIT', P, normal}, next()).

@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %% Cases: drivers that come with OTP, used as dbg uses them: trace_file_drv writes what it is commanded to a file, or to files in turn,
-%% trace_ip_drv to whoever connects.
+%% trace_ip_drv to whoever connects. What it does until then is not for the VM, see tests/e2e/driver_crash_tests.
 -module(parity_others).
 -include("parity.hrl").
 
@@ -36,14 +36,6 @@ cases() ->
               timer:sleep(100),
               R = [command(P, D) || D <- [<<"one">>, "two", binary:copy(<<"x">>, 5000)]],
               R ++ [gen_tcp:recv(S, 3 * 5 + 5006, 5000), close(P), gone(P), gen_tcp:recv(S, 0, 5000)]
-      end},
-     {"trace_ip_drv keeps what it can until somebody connects",
-      fun() ->
-              P = traced("trace_ip_drv 0 3 2"),
-              Number = number(P),
-              [command(P, integer_to_list(I)) || I <- lists:seq(1, 6)],
-              {ok, S} = gen_tcp:connect({127, 0, 0, 1}, Number, [binary, {active, false}]),
-              [bytes(S), gen_tcp:close(S), control(P, $x, ""), close(P), gone(P), gen_tcp:connect({127, 0, 0, 1}, Number, [])]
       end}].
 
 traced_dir() ->
@@ -57,12 +49,6 @@ traced(Command) ->
 number(P) ->
     <<0, Number:16>> = control(P, $p, ""),
     Number.
-
-bytes(S) ->
-    case gen_tcp:recv(S, 0, 300) of
-        {ok, B} -> <<B/binary, (bytes(S))/binary>>;
-        {error, _} -> <<>>
-    end.
 
 in_dir(Fun) ->
     Dir = parity_case:trace_file() ++ ".files",
