@@ -6,10 +6,16 @@
 #include "base/bin.h"
 #include "base/mem.h"
 
-/* erl_driver(3), driver_alloc. Size 0 gives memory too; NULL: out of memory. */
+#define STRUCT_SIZE 65536u /* what is larger is a buffer, and zeroing it would cost */
+
+/* erl_driver(3), driver_alloc. Size 0 gives memory too; NULL: out of memory. The contents are undefined by contract, but zero up to
+ * STRUCT_SIZE: the VM's memory for drivers is mostly fresh, and there are drivers that live by that (OTP's trace_ip_drv). */
 void *driver_alloc(ErlDrvSizeT size)
 {
-    return ph_alloc_try(size);
+    void *p = ph_alloc_try(size);
+    if (p && size <= STRUCT_SIZE)
+        memset(p, 0, size);
+    return p;
 }
 
 /* erl_driver(3), driver_realloc. NULL: out of memory, ptr stays. */

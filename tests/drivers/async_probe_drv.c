@@ -11,6 +11,7 @@
 struct self {
     ErlDrvPort port;
     int talk; /* ready_async outputs too */
+    ErlDrvPDL pdl;
 };
 
 struct job {
@@ -85,7 +86,7 @@ static void ready_async(ErlDrvData d, ErlDrvThreadData data)
     int n = snprintf(text, sizeof text, "job %d", j->number);
     if (s->talk)
         trace("ready_async output %d", driver_output(s->port, text, (ErlDrvSizeT)n));
-    if (driver_sizeq(s->port))
+    if (!s->pdl && driver_sizeq(s->port))
         trace("ready_async deq %zd", (ssize_t)driver_deq(s->port, driver_sizeq(s->port)));
     driver_free(j);
 }
@@ -116,6 +117,13 @@ ACTION(do_gated_jobs)
         unsigned int key = driver_async_port_key(s->port);
         submit(s, i, 1, &key, async_free, a);
     }
+}
+
+/* "N": job N, with a key that is not the port's. */
+ACTION(do_gated_job_with_key)
+{
+    unsigned int key = 4711;
+    submit(self, atoi(arg), 1, &key, async_free, a);
 }
 
 ACTION(do_job_without_key)
@@ -171,6 +179,19 @@ ACTION(do_time_limit)
     say(a, "%d", driver_set_timer(s->port, strtoul(arg, NULL, 10)));
 }
 
+ACTION(do_pdl)
+{
+    struct self *s = self;
+    s->pdl = driver_pdl_create(s->port);
+    say(a, s->pdl ? "lock" : "NULL");
+}
+
+ACTION(do_pdl_refc)
+{
+    struct self *s = self;
+    say(a, "%ld", driver_pdl_get_refc(s->pdl));
+}
+
 ACTION(do_freed)
 {
     say(a, "freed %d", atomic_load(&freed));
@@ -187,12 +208,15 @@ static const struct action actions[] = {
     {"jobs", do_jobs},
     {"gated_jobs", do_gated_jobs},
     {"job_without_key", do_job_without_key},
+    {"gated_job_with_key", do_gated_job_with_key},
     {"gated_job_without_free", do_gated_job_without_free},
     {"job_with_key", do_job_with_key},
     {"port_key", do_port_key},
     {"gate", do_gate},
     {"enq", do_enq},
     {"freed", do_freed},
+    {"pdl", do_pdl},
+    {"pdl_refc", do_pdl_refc},
     {"time_limit", do_time_limit},
     {NULL, NULL},
 };

@@ -3,6 +3,8 @@
  * this driver is unloaded: the entry lies in its memory. */
 #include "probe.h"
 
+static ErlDrvPort added_port; /* the one that was opened last; under the driver's lock */
+
 static int added_init(void)
 {
     trace("added init");
@@ -17,6 +19,7 @@ static int failing_init(void)
 
 static ErlDrvData added_start(ErlDrvPort port, char *command)
 {
+    added_port = port;
     trace("added start %s", command);
     driver_output(port, "I was added", 11);
     return NULL;
@@ -25,6 +28,16 @@ static ErlDrvData added_start(ErlDrvPort port, char *command)
 static void added_stop(ErlDrvData d)
 {
     trace("added stop %s", d ? "data" : "NULL");
+}
+
+/* A driver that was added is not one to be locked. */
+static ErlDrvSSizeT added_control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
+{
+    (void)d;
+    (void)op;
+    (void)buf;
+    (void)len;
+    return snprintf(*rbuf, rlen, "%d", driver_lock_driver(added_port));
 }
 
 static void added_finish(void)
@@ -37,6 +50,7 @@ static ErlDrvEntry added = {
     .start = added_start,
     .stop = added_stop,
     .finish = added_finish,
+    .control = added_control,
     .driver_name = "entry_added_drv",
     PROBE_VERSION,
 };

@@ -31,10 +31,13 @@ static ErlDrvData start(ErlDrvPort port, char *command)
     return (ErlDrvData)s;
 }
 
+static int fire(struct self *s, const char *where);
+
 static void stop(ErlDrvData d)
 {
     struct self *s = (struct self *)d;
     trace("stop sizeq %zd output %d", (ssize_t)driver_sizeq(s->port), driver_output(s->port, "from stop", 9));
+    fire(s, "stop");
     if (s->pipe[0] >= 0) {
         driver_select(s->port, event(s->pipe[0]), ERL_DRV_USE, 0);
         close(s->pipe[1]);

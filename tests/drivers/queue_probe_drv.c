@@ -183,10 +183,42 @@ ACTION(do_timer)
     say(a, "%d", driver_set_timer(s->port, strtoul(arg, NULL, 10)));
 }
 
+static const char *nil_or(ErlDrvTermData t, const char *other)
+{
+    return t == driver_term_nil ? "nil" : other;
+}
+
+/* What a closing port, too, is told. */
+ACTION(do_interface)
+{
+    struct self *s = self;
+    ErlDrvTermData term[] = {ERL_DRV_NIL};
+    ErlDrvBinary *b = bin_of("abc", 3);
+    unsigned long left = 77;
+    struct vec v;
+    char pieces[] = "d|e";
+    vec_of(&v, pieces, 3);
+    say(a, "output %d", driver_output(s->port, "x", 1));
+    say(a, "output2 %d", driver_output2(s->port, "h", 1, "x", 1));
+    say(a, "binary %d", driver_output_binary(s->port, NULL, 0, b, 0, 3));
+    say(a, "vector %d", driver_outputv(s->port, NULL, 0, &v.ev, 0));
+    say(a, "term %d", erl_drv_output_term(driver_mk_port(s->port), term, 1));
+    say(a, "term to caller %d", erl_drv_send_term(driver_mk_port(s->port), driver_caller(s->port), term, 1));
+    say(a, "connected %s caller %s mk_port %s", nil_or(driver_connected(s->port), "pid"), nil_or(driver_caller(s->port), "pid"),
+        nil_or(driver_mk_port(s->port), "port"));
+    say(a, "timer %d", driver_set_timer(s->port, 60000));
+    say(a, "cancel %d", driver_cancel_timer(s->port));
+    say(a, "read %d", driver_read_timer(s->port, &left));
+    say(a, "left %lu key %s flags %d", left, driver_async_port_key(s->port) ? "some" : "0", get_port_flags(s->port));
+    say(a, "pdl %s", driver_pdl_create(s->port) ? "lock" : "NULL");
+    vec_free(&v);
+    driver_free_binary(b);
+}
+
 static const struct action actions[] = {
     {"enq", do_enq},   {"pushq", do_pushq},   {"enq_bin", do_enq_bin}, {"pushq_bin", do_pushq_bin}, {"bin_refc", do_bin_refc},
     {"enqv", do_enqv}, {"pushqv", do_pushqv}, {"deq", do_deq},         {"sizeq", do_sizeq},         {"peekqv", do_peekqv},
-    {"deq_all", do_deq_all}, {"drain", do_drain}, {"talk", do_talk},   {"timer", do_timer},     {NULL, NULL},
+    {"deq_all", do_deq_all}, {"drain", do_drain}, {"talk", do_talk},   {"timer", do_timer},     {"interface", do_interface}, {NULL, NULL},
 };
 
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)

@@ -1,5 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
-%% The session in plain Erlang that README.md shows, run as it stands there but for the paths. Run from the top directory;
+%% The session in plain Erlang that README.md shows, run as it stands there but for the paths, and its table of differences from the
+%% VM. Run from the top directory;
 %% PORTHOSTD is the daemon (default build/porthostd), its drivers are in the directory drivers beside it.
 -module(readme_tests).
 -include_lib("eunit/include/eunit.hrl").
@@ -21,6 +22,18 @@ the_protocol_text_has_the_same_session_test() ->
 the_session_is_for_the_top_directory_test() ->
     Text = iolist_to_binary(session("README.md")),
     [?assertMatch({_, _}, binary:match(Text, Path)) || Path <- [<<"\"build/porthostd --stdio\"">>, <<"\"build/drivers\"">>]].
+
+%% All of them and no others, in the same words.
+the_differences_in_the_readme_are_those_of_the_comparison_test() ->
+    {ok, [Intended]} = file:consult("tests/parity/intended.eterm"),
+    ?assertNotEqual([], Intended),
+    ?assertEqual([iolist_to_binary(["| ", Case, " | ", Why, " |"]) || {Case, Why} <- Intended], rows(<<"| what the VM does | why porthost does not |">>)).
+
+%% Of the table with that head.
+rows(Head) ->
+    {ok, Text} = file:read_file("README.md"),
+    [_, Table] = binary:split(Text, [<<Head/binary, "\n|---|---|\n">>]),
+    lists:takewhile(fun(L) -> starts_with(<<"|">>, L) end, binary:split(Table, <<"\n">>, [global])).
 
 %% The lines from the first to the last of the block.
 session(File) ->

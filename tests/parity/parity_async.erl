@@ -36,6 +36,22 @@ living() ->
               R = [do(P, "gated_jobs 1"), do(P, "time_limit 20"), msgs(1), close(P), gone(P), msgs(1), do(K, "gate open")],
               R ++ [trace(4)]
       end},
+     {"a job holds the port data lock that its port has when it begins",
+      fun() ->
+              P = open("async_probe_drv"),
+              R = [do(P, "gated_jobs 1"), do(P, "pdl"), do(P, "pdl_refc"), do(P, "gated_jobs 2"), do(P, "pdl_refc"), do(P, "gate open"), msgs(3)],
+              R ++ [until(fun() -> do(P, "pdl_refc") =:= "1" end)]
+      end},
+     %% When each port is told is up to the ports.
+     {"jobs of two ports with one key run in the order in which they came",
+      fun() ->
+              P = open("async_probe_drv"),
+              Q = open(port2, "async_probe_drv", []),
+              R = [do(X, A) || {X, A} <- [{P, "gated_job_with_key 1"}, {Q, "gated_job_with_key 2"}, {P, "gated_job_with_key 3"}, {Q, "gate open"}]],
+              M = msgs(3),
+              T = trace(9),
+              [R, [D || {X, {data, D}} <- M, X =:= P], only("invoke", T)]
+      end},
      {"without ready_async the data is freed",
       fun() -> P = open("async_unready_probe_drv"), R = do(P, "jobs 2"), T = trace(4), [R, only("invoke", T), only("async_free", T), none()] end}].
 

@@ -18,6 +18,8 @@ cases() ->
               [r(fun() -> parity_port:port_info(P, I) end)
                || I <- [name, connected, links, input, output, os_pid, locking, parallelism, queue_size, monitors, registered_name]]
       end},
+     {"is_port is true of a port",
+      fun() -> [is_port(open("output_probe_drv"))] end},
      {"port_info of memory and id are numbers",
       fun() ->
               P = open("output_probe_drv"),

@@ -116,6 +116,17 @@ options() ->
               do(P, "busy 0"),
               [A, B, C, send(P, "d", [nosuspend]), send(P, not_iodata, [nosuspend]), trace(4)]
       end},
+     {"sending to a busy port without waiting says so",
+      fun() ->
+              P = open("busy_probe_drv"),
+              M = {self(), {command, "x"}},
+              Send = fun() -> [r(fun() -> parity_port:send(P, M, [nosuspend]) end), r(fun() -> parity_port:send_nosuspend(P, M) end)] end,
+              A = Send(),
+              do(P, "busy 1"),
+              B = Send(),
+              do(P, "busy 0"),
+              [A, B, Send(), trace(6)]
+      end},
      {"force is not supported by a driver without soft busy, even when free",
       fun() ->
               P = open("busy_probe_drv"),

@@ -57,6 +57,9 @@ refused() ->
      {"a major version of the future is refused", fun() -> Refused("load_major_4_drv") end},
      {"a minor version of the future is refused", fun() -> Refused("load_minor_drv") end},
      {"a major version of 2 is accepted with any minor", fun() -> [Error("load_major_2_drv"), trace(2)] end},
+     {"_driver_init is as good as driver_init", fun() -> [Error("load_underscore_drv"), trace(1)] end},
+     {"an init that changes the entry comes too late",
+      fun() -> P = open("load_patching_drv"), [close(P), trace(2)] end},
      {"a driver that calls itself otherwise is refused before init", fun() -> Refused("load_name_drv") end},
      {"a driver with unresolved symbols cannot be opened", fun() -> Refused("load_unresolved_drv") end},
      {"a file that is not there cannot be opened", fun() -> Refused("load_not_there_drv") ++ [Error("")] end},
@@ -156,6 +159,53 @@ reloading() ->
       end},
      {"a process that has not loaded a driver cannot reload it",
       fun() -> A = proc(a), ask(A, fun() -> try_load([]) end), [try_load([{reload, pending_driver}]), try_load([{reload, pending}])] end},
+     {"a process with two loads of its own is not the only user",
+      fun() -> [try_load([]), try_load([]), try_load([{reload, pending_driver}]), try_unload([]), try_load([{reload, pending_driver}, {monitor, pending_driver}]), msgs(1)] end},
+     {"what is to be unloaded cannot be reloaded",
+      fun() ->
+              try_load([]),
+              P = name(port(), port),
+              [try_unload([]), try_load([{reload, pending_driver}]), try_load([{reload, pending}]), close(P), down()]
+      end},
+     {"the options of a reload must be those of the load, its path need not",
+      fun() ->
+              try_load([]),
+              [try_load([{reload, pending_driver}, {driver_options, [kill_ports]}]),
+               ddll(try_load, [dir() ++ "/.", ?D, [{reload, pending_driver}, {monitor, pending_driver}]]), msgs(1), trace(3)]
+      end},
+     {"a reload of a driver that kills its ports waits for nothing",
+      fun() ->
+              trap(),
+              ddll(load_driver, [dir(), ?D]),
+              P = name(port(), port),
+              [ddll(reload_driver, [dir(), ?D]), gone(P), msgs(1), trace(6), ddll(info, [?D, processes])]
+      end},
+     {"a reload whose last user goes is cancelled, and the driver unloaded",
+      fun() ->
+              A = proc(a),
+              P = open("start_probe_drv"),
+              [ask(A, fun() -> ddll(monitor, [driver, {?D, loaded}]), msgs(1) end),
+               try_load([{reload, pending_driver}, {monitor, pending_driver}]),
+               ask(A, fun() -> ddll(monitor, [driver, {?D, loaded}]), ddll(monitor, [driver, {?D, unloaded}]), none() end),
+               try_unload([]), msgs(1), ask(A, fun() -> msgs(1) end), close(P), ask(A, fun() -> msgs(1) end), down(), trace(3)]
+      end},
+     {"waiting for a reload is told when the driver is there",
+      fun() ->
+              A = proc(a),
+              P = open("start_probe_drv"),
+              [try_load([{reload, pending_driver}]), ask(A, fun() -> ddll(monitor, [driver, {?D, loaded}]), none() end), close(P), ask(A, fun() -> msgs(1) end)]
+      end},
+     {"a reload whose file is gone is told to those who wait",
+      fun() ->
+              Dir = parity_case:trace_file() ++ ".drivers",
+              File = filename:join(Dir, "start_probe_drv.so"),
+              file:make_dir(Dir),
+              {ok, _} = file:copy(filename:join(dir(), "start_probe_drv.so"), File),
+              R = [ddll(try_load, [Dir, ?D, []]), file:delete(File), ddll(try_load, [Dir, ?D, [{reload, pending_driver}, {monitor, pending_driver}]])],
+              M = [case X of {'DOWN', Ref, driver, N, {load_failure, {open_error, E}}} when E < -9 -> {'DOWN', Ref, driver, N, load_failure}; _ -> X end || X <- msgs(1)],
+              file:del_dir_r(Dir),
+              [R, M, down(), trace(2)]
+      end},
      {"loading while a reload waits gives a reference",
       fun() ->
               A = proc(a),
@@ -213,6 +263,12 @@ information() ->
       fun() -> try_load([]), [ddll(info, ["no_such_drv", port_count]), ddll(info, [?D, unknown]), ddll(info, [1, port_count])] end},
      {"info of a driver is a list of all items",
       fun() -> try_load([]), [lists:sort([I || {I, _} <- ddll(info, [?D])])] end},
+     {"info of all drivers is a list of their names and items",
+      fun() ->
+              try_load([]),
+              All = ddll(info, []),
+              [lists:keyfind(?D, 1, All) =:= {?D, ddll(info, [?D])}, [N || {N, _} <- All, N =:= ?D], is_list(hd([L || {_, L} <- All]))]
+      end},
      {"loaded drivers are listed by name",
       fun() -> Is = fun() -> {ok, L} = ddll(loaded_drivers, []), lists:member(?D, L) end, [Is(), try_load([]), Is(), try_unload([]), down(), Is()] end}].
 

@@ -81,7 +81,16 @@ provoke("ready_output", P) -> do(P, "select 2");
 provoke("ready_async", P) -> do(P, "async").
 
 more() ->
-    [{"an end of file with option eof is a message each time, and the port stays",
+    [{"a port that ends itself in stop is ending already",
+      fun() ->
+              trap(),
+              [begin
+                   P = open("failure_probe_drv"),
+                   do(P, "arm stop " ++ Way),
+                   [Way, close(P), gone(P), none(), trace(3)]
+               end || Way <- ["eof", "atom", "posix", "five", "exit_zero"]]
+      end},
+     {"an end of file with option eof is a message each time, and the port stays",
       fun() ->
               trap(),
               P = open("failure_probe_drv", [eof]),

@@ -5,7 +5,7 @@
 
 -export([use/1, backend/0]).
 -export([open_port/2, port_command/2, port_command/3, port_control/3, port_call/2, port_call/3, port_close/1, port_connect/2,
-         port_info/1, port_info/2, port_set_data/2, port_get_data/1, ports/0, monitor_port/1, ddll/2]).
+         port_info/1, port_info/2, send/3, send_nosuspend/2, port_set_data/2, port_get_data/1, ports/0, monitor_port/1, ddll/2]).
 
 -type backend() :: vm | porthost.
 -export_type([backend/0]).
@@ -34,6 +34,8 @@ port_close(Port) -> (port_module()):port_close(Port).
 port_connect(Port, Pid) -> (port_module()):port_connect(Port, Pid).
 port_info(Port) -> (port_module()):port_info(Port).
 port_info(Port, Item) -> (port_module()):port_info(Port, Item).
+send(Port, Message, Options) -> (port_module()):send(Port, Message, Options).
+send_nosuspend(Port, Message) -> (port_module()):send_nosuspend(Port, Message).
 port_set_data(Port, Term) -> (port_module()):port_set_data(Port, Term).
 port_get_data(Port) -> (port_module()):port_get_data(Port).
 ports() -> (port_module()):ports().

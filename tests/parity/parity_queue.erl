@@ -65,21 +65,19 @@ closing() ->
               trap(),
               P = open("queue_probe_drv"),
               do(P, "enq abcdef"),
-              do(P, "drain 6"),
-              do(P, "timer 150"),
               true = register(queue_case, P),
               close(P),
               [whereis(queue_case), command(P, "x"), close(P), call(P, 0, x), bang(P, {self(), {command, "y"}}) =:= {self(), {command, "y"}},
-               r(fun() -> parity_port:port_connect(P, self()) end), r(fun() -> parity_port:port_get_data(P) end), lists:member(P, parity_port:ports()), trace(3), gone(P),
+               r(fun() -> parity_port:port_connect(P, self()) end), r(fun() -> parity_port:port_get_data(P) end), lists:member(P, parity_port:ports()), do(P, "deq_all"), trace(2), gone(P),
                lists:member(P, parity_port:ports()), none()]
       end},
      {"a closing port still answers control and port_info",
       fun() ->
               trap(),
               P = open("queue_probe_drv"),
-              do(P, "enq abcdef"), do(P, "drain 6"), do(P, "timer 150"),
+              do(P, "enq abcdef"),
               close(P),
-              [do(P, "sizeq"), parity_port:port_info(P, links), parity_port:port_info(P, connected), trace(3), gone(P), msgs(1)]
+              [do(P, "sizeq"), parity_port:port_info(P, links), parity_port:port_info(P, connected), do(P, "deq_all"), trace(2), gone(P), msgs(1)]
       end},
      {"what a closing port outputs is dropped",
       fun() ->
@@ -88,6 +86,12 @@ closing() ->
               do(P, "enq abcd"), do(P, "drain 2"), do(P, "talk"),
               close(P),
               [trace(6), gone(P), none()]
+      end},
+     {"most of the driver interface works for a closing port",
+      fun() ->
+              trap(),
+              P = open("queue_probe_drv"),
+              [do(P, "interface"), msgs(6), do(P, "enq abc"), close(P), trace(1), msgs(1), do(P, "interface"), none(), do(P, "deq_all"), gone(P), trace(1)]
       end},
      {"kill does not reach a port that is closing already",
       fun() ->

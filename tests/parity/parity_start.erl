@@ -142,7 +142,7 @@ entries() ->
               E = open("entry_probe_drv"),
               R = [opened("entry_added_drv x", []), do(E, "add"), trace(1)],
               P = name(parity_port:open_port({spawn_driver, "entry_added_drv x"}, []), port2),
-              R ++ [msgs(1), ddll(info, ["entry_added_drv", linked_in_driver]), close(P), msgs(1), gone(P), trace(2), do(E, "remove"), trace(0),
+              R ++ [msgs(1), ddll(info, ["entry_added_drv", linked_in_driver]), do(P, ""), close(P), msgs(1), gone(P), trace(2), do(E, "remove"), trace(0),
                     opened("entry_added_drv x", []), do(E, "remove")]
       end},
      {"an added driver whose init fails is not added",

@@ -78,4 +78,12 @@ receivers() ->
               First = [R, send(P, 4, Nil), ask(A, fun() -> msgs(1) end)],
               stop_proc(A),
               First ++ [send(P, 4, Bad), none()]
+      end},
+     {"a term for a process that is gone is not sent",
+      fun() ->
+              P = open("term_probe_drv", [binary]),
+              A = proc(a),
+              ask(A, fun() -> send(P, 5, <<>>) end),
+              stop_proc(A),
+              [send(P, 4, Nil)]
       end}].

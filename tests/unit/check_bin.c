@@ -126,6 +126,18 @@ START_TEST(driver_alloc_is_malloc_but_for_size_zero)
 }
 END_TEST
 
+START_TEST(driver_alloc_gives_zeroed_structs)
+{
+    static const char zeros[1000];
+    for (int i = 0; i < 10; i++) {
+        char *p = driver_alloc(sizeof zeros);
+        ck_assert_mem_eq(p, zeros, sizeof zeros);
+        memset(p, 0xbe, sizeof zeros);
+        driver_free(p);
+    }
+}
+END_TEST
+
 START_TEST(vec_to_buf_returns_the_bytes_copied)
 {
     char one[] = "abc", two[] = "defg", out[16];
@@ -157,6 +169,7 @@ static Suite *suite(void)
     tcase_add_test(tc, dec_refc_to_zero_does_not_free);
     tcase_add_test(tc, threads_share_a_binary_and_the_last_one_frees_it);
     tcase_add_test(tc, driver_alloc_is_malloc_but_for_size_zero);
+    tcase_add_test(tc, driver_alloc_gives_zeroed_structs);
     tcase_add_test(tc, vec_to_buf_returns_the_bytes_copied);
     return s;
 }
