@@ -8,7 +8,7 @@
 -export([start/0]).
 -export([stuck/2]).     % by the timer
 
--define(STUCK_MS, 30000).
+-define(STUCK_MS, 180000).
 
 start() ->
     [Build, Scratch] = init:get_plain_arguments(),
@@ -22,7 +22,7 @@ start() ->
 
 run(Build, Scratch) ->
     Rounds = env("BENCH_ROUNDS", 5),
-    Env = bench_contender:start(#{build => Build, scratch => Scratch, ms => env("BENCH_MS", 60)}),
+    Env = bench_contender:start(#{build => Build, scratch => Scratch, ms => env("BENCH_MS", 40)}),
     Items = lists:append([bench_erlang:items(Env), bench_load:items(Env), bench_sqlite:items(Env),
                           bench_load:scale_items(Env), bench_counts:items(Env)]),
     Rows = ets:new(rows, [ordered_set]),
