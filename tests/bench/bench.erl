@@ -8,21 +8,23 @@
 -export([start/0]).
 -export([stuck/2]).     % by the timer
 
--define(STUCK_MS, 30000).
+-define(STUCK_MS, 180000).
 
+%% In a process that traps no exits: init's own would keep one message for each port that ends, and look through them for ever after.
 start() ->
     [Build, Scratch] = init:get_plain_arguments(),
-    try run(Build, Scratch) of
-        ok -> halt(0)
-    catch
-        Class:Reason:Stack ->
-            io:format(standard_error, "bench: ~p ~p~n~p~n", [Class, Reason, Stack]),
+    {_, Ref} = spawn_monitor(fun() -> run(Build, Scratch) end),
+    receive
+        {'DOWN', Ref, process, _, normal} ->
+            halt(0);
+        {'DOWN', Ref, process, _, Reason} ->
+            io:format(standard_error, "bench: ~0P~n", [Reason, 60]),
             halt(1)
     end.
 
 run(Build, Scratch) ->
     Rounds = env("BENCH_ROUNDS", 5),
-    Env = bench_contender:start(#{build => Build, scratch => Scratch, ms => env("BENCH_MS", 60)}),
+    Env = bench_contender:start(#{build => Build, scratch => Scratch, ms => env("BENCH_MS", 40)}),
     Items = lists:append([bench_erlang:items(Env), bench_load:items(Env), bench_sqlite:items(Env),
                           bench_load:scale_items(Env), bench_counts:items(Env)]),
     Rows = ets:new(rows, [ordered_set]),
@@ -59,7 +61,17 @@ measure(Index, #{run := Run} = Item, Rows) ->
     catch
         Class:Reason -> io:format(standard_error, "failed: ~0p: ~p ~0P~n", [maps:values(Key), Class, Reason, 30])
     end,
-    {ok, cancel} = timer:cancel(Watch).
+    {ok, cancel} = timer:cancel(Watch),
+    left_over(Key).
+
+%% A message that nobody has taken makes every later receive slower, and may be taken for another: it is a defect here.
+left_over(Key) ->
+    receive
+        Message ->
+            io:format(standard_error, "left over by ~0p: ~0P~n", [maps:values(Key), Message, 20]),
+            left_over(Key)
+    after 0 -> ok
+    end.
 
 %% An answer that never comes would be waited for for ever.
 stuck(Pid, Key) ->

@@ -125,12 +125,19 @@ by_hand(Name, Port) ->
     Tell({hello, 1, #{self => self()}}),
     Tell({open, 1, ?PORT_ID, bench, self(), ?DRIVER, [binary]}),
     await_ok(Port),
-    Receive = fun() -> receive {Port, {data, _}} -> ok end end,
+    Receive = fun() -> answered(Port) end,
     Frame = fun(control, Data) -> term_to_binary({control, 1, ?PORT_ID, self(), ?OP_ECHO, Data});
                (command, Data) -> term_to_binary({command, ?PORT_ID, self(), Data})
             end,
     #{name => list_to_binary(Name),
       trip => fun(Op, Data) -> F = Frame(Op, Data), fun() -> port_command(Port, F), Receive() end end}.
+
+%% Busy events answer nothing.
+answered(Port) ->
+    receive
+        {Port, {data, <<131, $h, 3, $w, 4, "busy", _/binary>>}} -> answered(Port);
+        {Port, {data, _}} -> ok
+    end.
 
 await_ok(Port) ->
     receive

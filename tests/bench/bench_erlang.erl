@@ -155,7 +155,7 @@ open_items(#{ms := Ms}, Drivers) ->
 
 %% N processes, each with a port of its own that always has work; on the host of one connection.
 cpu_items(Drivers) ->
-    [item(<<"computing in parallel">>, C, integer_to_binary(N), fun() -> [{rate, compute(Open, N)}] end)
+    [(item(<<"computing in parallel">>, C, integer_to_binary(N), fun() -> [{rate, compute(Open, N)}] end))#{rounds => 3}
      || N <- [1, 2, 4, 16], #{name := Name, open := Open} = C <- Drivers,
         lists:member(Name, [<<"in the VM">>, <<"stdio">>, <<"unix">>])].
 

@@ -6,7 +6,7 @@
 
 -define(CALLER, <<"C">>).
 -define(TIMEOUT, 120000).
--define(LIGHT_MS, 10).      % light works last longer by this factor: they look at a p99
+-define(LIGHT_MS, 15).      % light works last longer by this factor: they look at a p99
 
 items(Env) ->
     Hosts = hosts(Env),
@@ -126,12 +126,13 @@ with_server(#{scratch := Scratch, modes := [Mode | _]} = Env, Fun) ->
     bench_contender:wait_for_socket(Path),
     try Fun(Path)
     after
-        os:cmd("kill " ++ integer_to_list(Pid)),
-        receive {Port, {exit_status, _}} -> ok after 20000 -> os:cmd("kill -9 " ++ integer_to_list(Pid)) end
+        os:cmd("kill -9 " ++ integer_to_list(Pid)),     % what a heavy port has begun is not waited for
+        receive {Port, {exit_status, _}} -> file:delete(Path) end
     end.
 
 cpu_items(#{modes := [Mode | _]} = Env) ->
-    [item(<<"computing in parallel">>, Name, integer_to_binary(N), fun() -> load(Env#{ms => 300}, Work, [arg("count", N) | How]) end)
+    [(item(<<"computing in parallel">>, Name, integer_to_binary(N),
+           fun() -> load(Env#{ms => 300}, Work, [arg("count", N) | How]) end))#{rounds => 3}
      || N <- [1, 2, 4, 16],
         {Name, Work, How} <- [{<<"ports with their own lock">>, "cpu", [stdio(Env, Mode)]},
                               {<<"ports with one lock">>, "cpu", ["driver=bench_locked_drv", stdio(Env, Mode)]},
@@ -140,8 +141,8 @@ cpu_items(#{modes := [Mode | _]} = Env) ->
 %% The heavy port is on the light one's connection, on another connection of the same host, or in another host: that is the same load
 %% from an unrelated process.
 light_items(#{ms := Ms} = Env) ->
-    [item(<<"a light port beside a heavy one">>, list_to_binary([Light, ", ", Where]), list_to_binary(Heavy),
-          fun() -> light(Env#{ms => max(Ms * ?LIGHT_MS, Least)}, Driver, Heavy, Where) end)
+    [(item(<<"a light port beside a heavy one">>, list_to_binary([Light, ", ", Where]), list_to_binary(Heavy),
+           fun() -> light(Env#{ms => max(Ms * ?LIGHT_MS, Least)}, Driver, Heavy, Where) end))#{rounds => 2}
      || {Heavy, Least} <- [{"spin", 0}, {"block", 2000}],
         {Light, Driver} <- [{"port lock", "bench_drv"}, {"driver lock", "bench_locked_drv"}],
         Where <- ["alone", "another process", "same connection", "another connection"]].
@@ -159,6 +160,6 @@ light(#{servers := [{_, Other, _} | _]} = Env, Driver, Heavy, Where, Path) ->
     load(Env, "light", ["driver=" ++ Driver, "unix=" ++ Path | Args]).
 
 tick_items(#{modes := Modes} = Env) ->
-    [item(<<"CPU time of the host, microseconds in a second">>, name("stdio", Suffix), Param,
-          fun() -> load(Env#{ms => 500}, "tick", [arg("count", N), stdio(Env, Mode)]) end)
+    [(item(<<"CPU time of the host, microseconds in a second">>, name("stdio", Suffix), Param,
+           fun() -> load(Env#{ms => 1000}, "tick", [arg("count", N), stdio(Env, Mode)]) end))#{rounds => 3}
      || {Param, N} <- [{<<"idle">>, 0}, {<<"a message every 10 ms">>, 1}], {Suffix, _} = Mode <- Modes].

@@ -52,24 +52,20 @@ figure(Metric, #{median := Median, min := Min, max := Max, values := [_, _ | _]}
 figure(Metric, #{median := Median}) ->
     [number(Metric, Median), "     "].
 
-number(Metric, N) ->
-    [Text, Unit] = scaled(kind(Metric), N),
-    [Text, Unit].
+number(rate, N) -> rate(N, "/s");
+number(bytes_per_second, N) -> rate(N, "B/s");
+number(bytes, N) -> [digits(N), " B"];
+number(Metric, N) when Metric =:= p50; Metric =:= p99; Metric =:= p999; Metric =:= open; Metric =:= close; Metric =:= first ->
+    time(N);
+number(_, N) -> digits(N).
 
-kind(Metric) when Metric =:= rate -> {rate, "/s"};
-kind(bytes_per_second) -> {rate, "B/s"};
-kind(bytes) -> {plain, " B"};
-kind(cpu) -> {plain, ""};
-kind(Metric) when Metric =:= instructions; Metric =:= allocations; Metric =:= reads; Metric =:= writes; Metric =:= waits;
-                  Metric =:= calls -> {plain, ""};
-kind(_) -> {time, ""}.
+rate(N, Unit) when N >= 1.0e9 -> [digits(N / 1.0e9), "G", Unit];
+rate(N, Unit) when N >= 1.0e6 -> [digits(N / 1.0e6), "M", Unit];
+rate(N, Unit) when N >= 1.0e3 -> [digits(N / 1.0e3), "k", Unit];
+rate(N, Unit) -> [digits(N), Unit].
 
-scaled({rate, Unit}, N) when N >= 1.0e9 -> [digits(N / 1.0e9), "G" ++ Unit];
-scaled({rate, Unit}, N) when N >= 1.0e6 -> [digits(N / 1.0e6), "M" ++ Unit];
-scaled({rate, Unit}, N) when N >= 1.0e3 -> [digits(N / 1.0e3), "k" ++ Unit];
-scaled({time, _}, N) when N >= 1.0e4 -> [digits(N / 1.0e3), " ms"];
-scaled({time, _}, N) -> [digits(N), " us"];
-scaled({_, Unit}, N) -> [digits(N), Unit].
+time(N) when N >= 1.0e4 -> [digits(N / 1.0e3), " ms"];
+time(N) -> [digits(N), " us"].
 
 %% Three of them that count.
 digits(N) when abs(N) >= 100 -> integer_to_list(round(N));

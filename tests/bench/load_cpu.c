@@ -170,10 +170,11 @@ void work_tick(const struct job *j)
     link_open(&l, &j->target);
     host_hello(&l);
     host_open(&l, LIGHT, j->driver);
+    struct timespec settle = {.tv_sec = 1}, tick = {.tv_nsec = TICK_NS};
+    nanosleep(&settle, NULL);
     uint64_t cpu = cpu_ns(l.pid), begin = now_ns(), end = begin + j->ms * 1000000;
     while (now_ns() < end) {
-        struct timespec ts = {.tv_nsec = TICK_NS};
-        nanosleep(&ts, NULL);
+        nanosleep(&tick, NULL);
         if (j->count)
             host_sync(&l, LIGHT);
     }

@@ -123,7 +123,8 @@ static void make_room(struct link *l, size_t need)
     l->start = 0;
     if (need <= l->cap && l->end < l->cap)
         return;
-    l->cap = need > l->cap ? need : l->cap * 2;
+    /* more than a frame, so that reading never goes on in small pieces */
+    l->cap = need > l->cap * 2 ? need : l->cap * 2;
     l->buf = realloc(l->buf, l->cap);
     if (!l->buf)
         err(1, "realloc");

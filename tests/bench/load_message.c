@@ -33,9 +33,9 @@ static struct frame request(const struct job *j)
 
 static void round_trip(struct link *l, struct frame f)
 {
-    size_t len;
     link_write(l, f.p, f.len);
-    link_frame(l, &len);
+    while (link_pass(l, 1) == 0)
+        ;
 }
 
 /* One after the other, for j->ms or j->count if that is given. */
