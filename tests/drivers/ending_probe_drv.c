@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probe: what a driver does wrong, or late, when a port ends: failure functions in stop and flush, descriptors closed while they are selected,
- * monitors made while the port flushes. The flags and the name may be set by a file that includes this one. Called by the run-time system only.
+ * monitors made while the port flushes, callbacks that do not return. The flags and the name may be set by a file that includes this one. Called by the run-time system only.
  *
  * "counts" tells of the driver since it was loaded: how many times stop was called, and process_exit for a port that had stopped. */
 #ifndef PROBE_NAME
@@ -8,6 +8,7 @@
 #endif
 #include "probe.h"
 #include <stdatomic.h>
+#include <stdlib.h>
 
 struct self {
     ErlDrvPort port;
@@ -150,6 +151,13 @@ ACTION(do_write)
     say(a, "%zd", write(((struct self *)self)->pipe[1], arg, len));
 }
 
+/* "SECONDS", told on stderr. */
+ACTION(do_sleep)
+{
+    fprintf(stderr, "%s sleeps\n", PROBE_NAME);
+    sleep((unsigned)strtoul(arg, NULL, 10));
+}
+
 ACTION(do_counts)
 {
     say(a, "stops %d late %d", atomic_load(&stops), atomic_load(&late));
@@ -158,7 +166,7 @@ ACTION(do_counts)
 static const struct action actions[] = {
     {"arm", do_arm},         {"fail", do_fail},     {"enq", do_enq},     {"deq", do_deq},
     {"monitor", do_monitor}, {"select", do_select}, {"write", do_write}, {"close", do_close},
-    {"counts", do_counts},   {NULL, NULL},
+    {"sleep", do_sleep},     {"counts", do_counts}, {NULL, NULL},
 };
 
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)

@@ -89,6 +89,25 @@ to_the_end(S) ->
         Frame when is_tuple(Frame) -> [Frame | to_the_end(S)]
     end.
 
+%% Callbacks that do not return, on every reactor or every worker: signals that follow cut the end short.
+callbacks_that_do_not_return_test_() ->
+    [{timeout, 60, fun() ->
+         D = raw_client:start(),
+         Sockets = [connect(D) || _ <- lists:seq(1, 8)],
+         [{ok, _} = request(S, {open, open, 1, p, self(), "ending_locking_probe_drv", Options}) || S <- Sockets],
+         [send(S, {control, sleep, 1, self(), 0, "sleep 600"}) || S <- Sockets],
+         Threads = min(2, erlang:system_info(schedulers_online)),
+         raw_client:logged(D, lists:append(lists:duplicate(Threads, "sleeps(.|\\n)*"))),
+         kill(D, "ending$"),
+         kill(D, "ending now$"),
+         ?assertEqual(0, raw_client:stop(D))
+     end}
+     || Options <- [[], [{parallelism, true}]]].
+
+kill(D, Logged) ->
+    os:cmd("kill " ++ integer_to_list(raw_client:os_pid(D))),
+    raw_client:logged(D, Logged).
+
 %% Many wait for a driver on behalf of connections that are gone: nothing that takes long at the end.
 many_waiters_of_connections_that_are_gone_test_() ->
     raw_client:with_daemon(fun(D) ->
