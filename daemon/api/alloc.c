@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Driver API: memory and binaries, and flattening a vector. Thin over base/mem and base/bin; any thread. */
 #include <erl_driver.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/bin.h"
 #include "base/mem.h"
 
-#define STRUCT_SIZE 65536u /* what is larger is a buffer, and zeroing it would cost */
+#define STRUCT_SIZE 4096u /* what is larger is a buffer, and zeroing it would cost */
+
+static bool watched;
+
+static void find_out(void)
+{
+    watched = ph_mem_is_watched();
+}
 
 /* erl_driver(3), driver_alloc. Size 0 gives memory too; NULL: out of memory. The contents are undefined by contract, but zero up to
- * STRUCT_SIZE: the VM's memory for drivers is mostly fresh, and there are drivers that live by that (OTP's trace_ip_drv). */
+ * STRUCT_SIZE: the VM's memory for drivers is mostly fresh, and there are drivers that live by that (OTP's trace_ip_drv). Not under memcheck or a
+ * sanitizer, which are to find such drivers. */
 void *driver_alloc(ErlDrvSizeT size)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     void *p = ph_alloc_try(size);
-    if (p && size <= STRUCT_SIZE)
+    pthread_once(&once, find_out);
+    if (p && size <= STRUCT_SIZE && !watched)
         memset(p, 0, size);
     return p;
 }

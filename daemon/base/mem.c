@@ -60,3 +60,13 @@ void ph_free(void *p)
 {
     free(p);
 }
+
+bool ph_mem_is_watched(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#else
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload_memcheck") != NULL;
+#endif
+}

@@ -4,6 +4,7 @@
 #ifndef PH_MEM_H
 #define PH_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void *ph_alloc(size_t size) __attribute__((malloc, alloc_size(1), returns_nonnull));
@@ -13,5 +14,7 @@ char *ph_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 void *ph_alloc_try(size_t size) __attribute__((malloc, alloc_size(1)));
 void *ph_realloc_try(void *p, size_t size);
 void ph_free(void *p);
+/* Does a sanitizer or memcheck look at what drivers and the host do with memory? Then nothing may hide it. */
+bool ph_mem_is_watched(void);
 
 #endif

@@ -4,8 +4,6 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/queue.h>
 
 #include "base/mem.h"
@@ -40,19 +38,9 @@ static void free_pool(void *arg)
     ph_free(pool);
 }
 
-static bool watched(void)
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return true;
-#else
-    const char *preloaded = getenv("LD_PRELOAD");
-    return preloaded && strstr(preloaded, "vgpreload_memcheck");
-#endif
-}
-
 static void set_up(void)
 {
-    off = watched() || pthread_key_create(&key, free_pool) != 0;
+    off = ph_mem_is_watched() || pthread_key_create(&key, free_pool) != 0;
 }
 
 static struct pool *new_pool(void)
