@@ -5,8 +5,10 @@
 #include <ei.h>
 #include <err.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static int listen_any(int *port)
@@ -58,6 +60,7 @@ int main(int argc, char **argv)
     if (argc != 3 || !strchr(argv[1], '@'))
         errx(2, "usage: c_node NAME@127.0.0.1 COOKIE");
     snprintf(alive, sizeof alive, "%.*s", (int)strcspn(argv[1], "@"), argv[1]);
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a node that ends before it has connected would leave us waiting */
     ei_init();
     if (ei_connect_xinit(&node, "127.0.0.1", alive, argv[1], &loopback, argv[2], 1))
         errx(1, "ei_connect_xinit");
