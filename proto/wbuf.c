@@ -67,25 +67,13 @@ static bool grow(struct ph_wbuf *w, size_t len)
     return true;
 }
 
-uint8_t *ph_w_reserve(struct ph_wbuf *w, size_t len)
+uint8_t *ph_w_grow(struct ph_wbuf *w, size_t len)
 {
-    if (!w->failed && w->cap - w->len >= len && w->buf != NULL)
-        return w->buf + w->len;
     if (w->failed || !grow(w, len)) {
         w->failed = true;
         return NULL;
     }
     return w->buf + w->len;
-}
-
-void ph_w_raw(struct ph_wbuf *w, const void *p, size_t len)
-{
-    uint8_t *out = ph_w_reserve(w, len);
-
-    if (out == NULL || len == 0)
-        return;
-    memcpy(out, p, len);
-    w->len += len;
 }
 
 static void put1(struct ph_wbuf *w, uint8_t b)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct ph_wref {
     size_t at;         /* offset in buf before which the bytes go */
@@ -31,8 +32,23 @@ void ph_wbuf_reset(struct ph_wbuf *w);                                  /* empti
 void ph_wbuf_free(struct ph_wbuf *w);
 void ph_wbuf_truncate(struct ph_wbuf *w, size_t len, size_t nrefs);     /* back to an earlier len and nrefs, releasing later refs */
 size_t ph_wbuf_total(const struct ph_wbuf *w);                          /* len + ref_bytes */
-void ph_w_raw(struct ph_wbuf *w, const void *p, size_t len);
-uint8_t *ph_w_reserve(struct ph_wbuf *w, size_t len);                   /* room for len bytes at the end, not yet counted; NULL if failed */
+uint8_t *ph_w_grow(struct ph_wbuf *w, size_t len);                      /* for ph_w_reserve */
+
+/* Room for len bytes at the end, not yet counted; NULL if failed. */
+static inline uint8_t *ph_w_reserve(struct ph_wbuf *w, size_t len)
+{
+    return !w->failed && w->cap - w->len >= len && w->buf ? w->buf + w->len : ph_w_grow(w, len);
+}
+
+static inline void ph_w_raw(struct ph_wbuf *w, const void *p, size_t len)
+{
+    uint8_t *out = ph_w_reserve(w, len);
+    if (!out || len == 0)
+        return;
+    memcpy(out, p, len);
+    w->len += len;
+}
+
 void ph_w_version(struct ph_wbuf *w);                                   /* 131 */
 void ph_w_tuple(struct ph_wbuf *w, uint32_t arity);
 void ph_w_map(struct ph_wbuf *w, uint32_t pairs);

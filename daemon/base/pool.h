@@ -5,10 +5,51 @@
 #define PH_POOL_H
 
 #include <stddef.h>
+#include <sys/queue.h>
 
 #define PH_POOL_MAX 512u /* bytes: larger blocks are malloc's and free's */
 
-void *ph_pool_alloc(size_t size) __attribute__((malloc, alloc_size(1))); /* 16-aligned; NULL if out of memory */
-void ph_pool_free(void *p, size_t size);                                 /* size: as it was allocated */
+#define PH_POOL_STEP 64u /* bytes from class to class */
+#define PH_POOL_CLASSES (PH_POOL_MAX / PH_POOL_STEP)
+#define PH_POOL_KEPT 1024u /* blocks of a class */
+
+struct ph_pool { /* a thread's, for the inline functions */
+    SLIST_HEAD(, ph_pool_block) blocks[PH_POOL_CLASSES];
+    unsigned count[PH_POOL_CLASSES];
+};
+struct ph_pool_block {
+    SLIST_ENTRY(ph_pool_block) link;
+};
+extern _Thread_local struct ph_pool *ph_pool_mine; /* NULL until the thread freed something, or for ever */
+
+void *ph_pool_alloc_new(size_t size);
+void ph_pool_free_first(void *p, size_t size);
+
+/* 16-aligned; NULL if out of memory. */
+static inline void *ph_pool_alloc(size_t size)
+{
+    struct ph_pool *pool = ph_pool_mine;
+    size_t class = (size - 1) / PH_POOL_STEP;
+    if (!pool || class >= PH_POOL_CLASSES || !SLIST_FIRST(&pool->blocks[class]))
+        return ph_pool_alloc_new(size);
+    struct ph_pool_block *b = SLIST_FIRST(&pool->blocks[class]);
+    SLIST_REMOVE_HEAD(&pool->blocks[class], link);
+    pool->count[class]--;
+    return b;
+}
+
+/* size: as it was allocated. */
+static inline void ph_pool_free(void *p, size_t size)
+{
+    struct ph_pool *pool = ph_pool_mine;
+    size_t class = (size - 1) / PH_POOL_STEP;
+    if (!pool || class >= PH_POOL_CLASSES || pool->count[class] >= PH_POOL_KEPT || !p) {
+        ph_pool_free_first(p, size);
+        return;
+    }
+    struct ph_pool_block *b = p;
+    SLIST_INSERT_HEAD(&pool->blocks[class], b, link);
+    pool->count[class]++;
+}
 
 #endif

@@ -287,6 +287,16 @@ static int far_pid_word(const struct far_pid *pid, atomic_uint *allowance, ErlDr
     return i == PH_INTERN_FULL ? -1 : 0;
 }
 
+static bool fits(uint32_t id, uint32_t serial)
+{
+    return id >> ID_BITS == 0 && serial >> SERIAL_BITS == 0;
+}
+
+static ErlDrvTermData near_word(uint32_t origin, uint32_t id, uint32_t serial)
+{
+    return make_word(((uint64_t)origin << SERIAL_BITS | serial) << ID_BITS | id, TAG_PID);
+}
+
 int ph_pid_word(struct ph_slice etf, atomic_uint *allowance, ErlDrvTermData *out)
 {
     struct pid_parts parts;
@@ -294,28 +304,31 @@ int ph_pid_word(struct ph_slice etf, atomic_uint *allowance, ErlDrvTermData *out
 
     if (split_pid(etf, &parts) || find_origin(&parts, allowance, &origin))
         return -1;
-    if (parts.id >> ID_BITS != 0 || parts.serial >> SERIAL_BITS != 0) {
+    if (!fits(parts.id, parts.serial)) {
         struct far_pid far = {origin, parts.id, parts.serial};
         return far_pid_word(&far, allowance, out);
     }
-    *out = make_word(((uint64_t)origin << SERIAL_BITS | parts.serial) << ID_BITS | parts.id, TAG_PID);
+    *out = near_word(origin, parts.id, parts.serial);
     return 0;
 }
 
 int ph_pid_read(struct ph_cur *c, atomic_uint *allowance, ErlDrvTermData *out)
 {
     const struct origin_cache *last = &last_origin;
-    size_t known = 1 + last->len, size = known + 12;
+    const uint8_t *numbers = c->p + 1 + last->len;
     struct ph_slice etf;
 
-    /* A node whose bytes are those of the last one needs no look at its text. */
-    if (last->len && (size_t)(c->end - c->p) >= size && c->p[0] == ERL_NEW_PID_EXT && memcmp(c->p + 1, last->node, last->len) == 0)
-        etf = (struct ph_slice){c->p, size};
-    else if (ph_etf_pid(c, &etf))
+    /* The node that this thread met last needs no look at its text. */
+    if (last->len && (size_t)(c->end - c->p) >= 1 + last->len + 12 && c->p[0] == ERL_NEW_PID_EXT && get32(numbers + 8) == last->creation &&
+        fits(get32(numbers), get32(numbers + 4)) && memcmp(c->p + 1, last->node, last->len) == 0) {
+        *out = near_word(last->origin, get32(numbers), get32(numbers + 4));
+        c->p = numbers + 12;
+        return 0;
+    }
+    struct ph_cur q = *c;
+    if (ph_etf_pid(&q, &etf) || ph_pid_word(etf, allowance, out))
         return -1;
-    if (ph_pid_word(etf, allowance, out))
-        return -1;
-    c->p = etf.p + etf.len;
+    *c = q;
     return 0;
 }
 
