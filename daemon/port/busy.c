@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 
+#include "base/map.h"
+#include "base/mem.h"
 #include "peer/reply.h"
 #include "port/trace.h"
 #include "term/words.h"
@@ -30,11 +32,31 @@ static void announce_locked(struct ph_port *p)
         ph_trace_busy(p, busy);
 }
 
+struct ph_held {
+    struct ph_jobs jobs;   /* never empty */
+    struct ph_map callers; /* of those, to anything but NULL */
+};
+
 static void release(struct ph_port *p)
 {
-    ph_map_clear(&p->held_by);
-    if (!STAILQ_EMPTY(&p->held))
-        ph_lock_requeue(atomic_load_explicit(&p->lock, memory_order_relaxed), &p->lane, &p->held);
+    struct ph_held *held = p->held;
+    if (!held)
+        return;
+    p->held = NULL;
+    ph_map_clear(&held->callers);
+    ph_lock_requeue(atomic_load_explicit(&p->lock, memory_order_relaxed), &p->lane, &held->jobs);
+    ph_free(held);
+}
+
+static void hold(struct ph_port *p, struct ph_op *op)
+{
+    if (!p->held) {
+        p->held = ph_calloc(1, sizeof *p->held);
+        STAILQ_INIT(&p->held->jobs);
+    }
+    STAILQ_INSERT_TAIL(&p->held->jobs, &op->job, link);
+    if (!ph_map_get(&p->held->callers, op->caller))
+        ph_map_put(&p->held->callers, op->caller, p);
 }
 
 void ph_busy_set(struct ph_port *p, bool on)
@@ -51,7 +73,7 @@ void ph_busy_set(struct ph_port *p, bool on)
 
 static bool caller_waits(const struct ph_port *p, ErlDrvTermData caller)
 {
-    return ph_map_get(&p->held_by, caller) != NULL;
+    return p->held && ph_map_get(&p->held->callers, caller) != NULL;
 }
 
 bool ph_op_is_command(const struct ph_op *op)
@@ -67,12 +89,9 @@ bool ph_op_is_command(const struct ph_op *op)
 
 bool ph_busy_holds(struct ph_port *p, struct ph_op *op)
 {
-    bool waits = caller_waits(p, op->caller);
-    if (!(p->busy && ph_op_is_command(op)) && (op->what == PH_REQ_EXIT || !waits))
+    if (!(p->busy && ph_op_is_command(op)) && (op->what == PH_REQ_EXIT || !caller_waits(p, op->caller)))
         return false;
-    STAILQ_INSERT_TAIL(&p->held, &op->job, link);
-    if (!waits)
-        ph_map_put(&p->held_by, op->caller, p);
+    hold(p, op);
     return true;
 }
 

@@ -75,7 +75,7 @@ static void write_queue_size(struct ph_wbuf *w, struct ph_port *p)
 /* What the host itself has allocated for the port; the driver's own memory is unknown to it. */
 static void write_memory(struct ph_wbuf *w, struct ph_port *p)
 {
-    ph_w_uint(w, malloc_usable_size(p) + strlen(p->name) + 1 + p->term_len + p->user_data_len + ph_port_queue_size(p));
+    ph_w_uint(w, malloc_usable_size(p) + malloc_usable_size(p->user_data) + malloc_usable_size(p->data_head) + ph_port_queue_size(p));
 }
 
 static void write_driver(struct ph_wbuf *w, struct ph_port *p)
@@ -181,10 +181,11 @@ void ph_info_for(struct ph_port *p, struct ph_peer *to, struct ph_slice tag, str
 
 void ph_port_forget_data(struct ph_port *p)
 {
-    ph_peer_unkeep(p->peer, p->user_data_len);
+    if (!p->user_data)
+        return;
+    ph_peer_unkeep(p->peer, p->user_data->len);
     ph_free(p->user_data);
     p->user_data = NULL;
-    p->user_data_len = 0;
 }
 
 void ph_op_set_data(struct ph_op *op)
@@ -195,9 +196,7 @@ void ph_op_set_data(struct ph_op *op)
         return;
     }
     ph_port_forget_data(p);
-    p->user_data = ph_alloc(op->data.len);
-    p->user_data_len = op->data.len;
-    memcpy(p->user_data, op->data.p, op->data.len);
+    p->user_data = ph_blob_new(op->data.p, op->data.len);
     ph_reply_ok_atom(p->peer, op->tag, "true");
 }
 
@@ -206,7 +205,7 @@ void ph_op_get_data(struct ph_op *op)
     struct ph_port *p = op->port;
     struct ph_wbuf *w = ph_reply_ok(op->tag);
     if (p->user_data)
-        ph_w_raw(w, p->user_data, p->user_data_len);
+        ph_w_raw(w, p->user_data->bytes, p->user_data->len);
     else
         ph_w_atom(w, "undefined");
     ph_peer_commit(p->peer, w);

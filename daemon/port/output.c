@@ -21,16 +21,14 @@ static struct ph_wbuf *first_data_message(struct ph_port *p)
     ph_w_raw(w, p->term, p->term_len);
     ph_w_tuple(w, 2);
     ph_w_atom(w, "data");
-    if (!w->failed) {
-        p->data_head = memcpy(ph_alloc(w->len), w->buf, w->len);
-        p->data_head_len = w->len;
-    }
+    if (!w->failed)
+        p->data_head = ph_blob_new(w->buf, w->len);
     return w;
 }
 
 static struct ph_wbuf *data_message(struct ph_port *p)
 {
-    return p->data_head ? ph_peer_begin_with(p->data_head, p->data_head_len) : first_data_message(p);
+    return p->data_head ? ph_peer_begin_with(p->data_head->bytes, p->data_head->len) : first_data_message(p);
 }
 
 static void send_to_owner(struct ph_port *p, struct ph_wbuf *w)

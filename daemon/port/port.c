@@ -48,8 +48,6 @@ void ph_port_unref(struct ph_port *p)
     ph_peer_unkeep(p->peer, p->term_len + strlen(p->name));
     ph_peer_unref(p->peer);
     ph_free(p->data_head);
-    ph_free(p->term);
-    ph_free(p->name);
     ph_free(p);
 }
 

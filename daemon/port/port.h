@@ -11,9 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/queue.h>
 
-#include "base/map.h"
+#include "base/mem.h"
 #include "driver/driver.h"
 #include "etf.h"
 #include "peer/peer.h"
@@ -49,12 +50,10 @@ struct ph_port {
     struct ph_peer *peer;     /* reference; immutable */
     ErlDrvData data;
     _Atomic ErlDrvTermData owner;   /* changed in the lock by ph_port_set_owner, read from anywhere */
-    uint8_t *data_head;       /* how each {data, _} to this owner begins, frame header included (output.c); NULL until there is one */
-    size_t data_head_len;
+    struct ph_blob *data_head; /* how each {data, _} to this owner begins, frame header included (output.c); NULL until there is one */
     ErlDrvTermData caller;    /* of the callback that runs, or nil */
-    uint8_t *term;            /* immutable: encoded port term */
-    size_t term_len;
-    char *name;               /* immutable: the command of open, NUL-terminated */
+    const uint8_t *term;      /* immutable: encoded port term, at most PH_MAX_TAG bytes; in body */
+    char *name;               /* immutable: the command of open, NUL-terminated; in body */
     struct ph_line *line;     /* line mode, or NULL */
     struct ph_opening *opening; /* options and tag of the open; NULL once it is answered (open.c) */
     struct ph_ioq ioq;        /* guarded by the PDL if there is one, like queue_overfull */
@@ -62,19 +61,32 @@ struct ph_port {
     _Atomic(struct ph_pdl *) pdl;   /* the port's reference; set once in the lock */
     struct ph_timer *timer;   /* NULL until one is set */
     LIST_HEAD(, ph_port_monitor) monitors;
-    struct ph_jobs held;      /* commands that wait while the port is busy, and what must stay behind them */
+    struct ph_held *held;     /* commands that wait while the port is busy, and what must stay behind them (busy.c); NULL: none */
     struct ph_lane lane;      /* its jobs; while there is no lock, guarded by pending_mu (port.c) */
-    struct ph_map held_by;    /* the callers of those */
     atomic_size_t msgq_low, msgq_high; /* limits of the command queue; high PH_MSGQ_DISABLED: none. Changed in the lock */
     atomic_size_t msgq_bytes; /* of commands accepted and not executed */
     struct ph_port_stats stats;
     atomic_uint traced;       /* connections that trace it; changed by trace.c, read from anywhere */
     LIST_HEAD(, ph_tracer) tracers; /* guarded by trace.c's mutex */
     int64_t os_pid;           /* -1: none */
-    uint8_t *user_data;       /* set_data: encoded term, NULL: undefined */
-    size_t user_data_len;
+    uint16_t term_len;
+    struct ph_blob *user_data; /* set_data: encoded term, NULL: undefined */
     LIST_ENTRY(ph_port) all;  /* guarded by the list's mutex (table.c) */
+    char body[];
 };
+
+struct ph_blob {
+    size_t len;
+    uint8_t bytes[];
+};
+
+static inline struct ph_blob *ph_blob_new(const void *p, size_t len) /* to be freed with ph_free */
+{
+    struct ph_blob *b = ph_alloc(sizeof *b + len);
+    b->len = len;
+    memcpy(b->bytes, p, len);
+    return b;
+}
 
 /* --- port.c: life --- */
 

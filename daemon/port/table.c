@@ -26,7 +26,7 @@ struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice t
     pthread_once(&once, make_handles);
     if (!ph_peer_keep(peer, term.len + name_len))
         return NULL;
-    struct ph_port *p = ph_calloc(1, sizeof *p);
+    struct ph_port *p = ph_calloc(1, sizeof *p + name_len + 1 + term.len);
     p->handle = ph_handle_add(handles, p);
     if (!p->handle) {
         ph_peer_unkeep(peer, term.len + name_len);
@@ -36,12 +36,11 @@ struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice t
     atomic_init(&p->refs, 2);
     p->id = id;
     p->peer = ph_peer_ref(peer);
-    p->term = ph_alloc(term.len);
-    p->term_len = term.len;
-    memcpy(p->term, term.p, term.len);
-    p->name = ph_alloc(name_len + 1);
-    memcpy(p->name, name, name_len);
-    p->name[name_len] = '\0';
+    memcpy(p->body, name, name_len);
+    memcpy(p->body + name_len + 1, term.p, term.len);
+    p->name = p->body;
+    p->term = (const uint8_t *)p->body + name_len + 1;
+    p->term_len = (uint16_t)term.len;
     atomic_init(&p->owner, PH_NIL);
     p->caller = PH_NIL;
     p->os_pid = -1;
@@ -49,7 +48,6 @@ struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice t
     p->msgq_high = PH_MSGQ_HIGH;
     LIST_INIT(&p->monitors);
     LIST_INIT(&p->tracers);
-    STAILQ_INIT(&p->held);
     ph_lane_init(&p->lane);
     pthread_mutex_lock(&list_mu);
     LIST_INSERT_HEAD(&all, p, all);

@@ -22,6 +22,9 @@
 #define POLL_SCORE_MAX 64 /* see wait_for_events */
 #define POLL_SCORE_LEAST 16
 #define POLL_PAID 8
+#define WAKE_NS 20000u          /* about what being woken takes */
+#define PREEMPTED_NS 100000u    /* from one look to the next: somebody else has had the core */
+#define POLL_PAUSE_NS 50000000u /* then there is no core to spare for so long */
 
 STAILQ_HEAD(tasks, ph_task);
 
@@ -35,6 +38,7 @@ struct ph_reactor {
     struct ph_locks ready; /* these three: own thread only, and not while a lock runs */
     struct ph_locks turn;  /* to be run in this turn */
     int poll_score;
+    uint64_t poll_again_ns; /* not before */
     pthread_mutex_t mu;    /* guards the rest; a leaf of the lock order */
     struct ph_locks inbox_locks;
     struct tasks inbox_tasks;
@@ -188,13 +192,23 @@ static void look(struct ph_reactor *r)
     event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | EVLOOP_NONBLOCK);
 }
 
+static void look_for(struct ph_reactor *r, uint64_t begin)
+{
+    uint64_t last, now = begin;
+    do {
+        look(r);
+        last = now;
+        now = ph_now_ns();
+        if (now - last > PREEMPTED_NS)
+            r->poll_again_ns = now + POLL_PAUSE_NS;
+    } while (idle_now(r) && now - begin < poll_ns);
+}
+
 /* Looks for events again and again, for as long as sleeping and being woken would take. */
 static void poll(struct ph_reactor *r, uint64_t begin)
 {
     if (atomic_fetch_sub_explicit(&poll_slots, 1, memory_order_relaxed) > 0)
-        do
-            look(r);
-        while (idle_now(r) && ph_now_ns() - begin < poll_ns);
+        look_for(r, begin);
     atomic_fetch_add_explicit(&poll_slots, 1, memory_order_relaxed);
 }
 
@@ -207,13 +221,13 @@ static void wait_for_events(struct ph_reactor *r)
         return;
     }
     uint64_t begin = poll_ns ? ph_now_ns() : 0;
-    if (poll_ns && r->poll_score >= POLL_SCORE_LEAST)
+    if (poll_ns && r->poll_score >= POLL_SCORE_LEAST && begin >= r->poll_again_ns)
         poll(r, begin);
     if (may_sleep(r))
         event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
     if (!poll_ns)
         return;
-    bool paid = ph_now_ns() - begin < 2 * poll_ns; /* the waking itself took time */
+    bool paid = ph_now_ns() - begin < poll_ns + WAKE_NS;
     int score = r->poll_score + (paid ? POLL_PAID : -1);
     r->poll_score = score < 0 ? 0 : score > POLL_SCORE_MAX ? POLL_SCORE_MAX : score;
 }
