@@ -372,7 +372,7 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
         end_of_stream(c);
         return;
     }
-    if (ph_peer_port_count(c->peer) == 0) {
+    if (!ph_peer_has_ports(c->peer)) {
         if (!c->ports_gone_ns) {
             c->ports_gone_ns = ph_now_ns();
             if (c->goodbye)

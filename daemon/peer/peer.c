@@ -457,7 +457,15 @@ bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port)
 void ph_peer_remove_port(struct ph_peer *p, uint64_t id)
 {
     pthread_mutex_lock(&p->mu);
-    ph_map_del(&p->ports, id);
+    if (ph_map_del(&p->ports, id))
+        p->untold++;
+    pthread_mutex_unlock(&p->mu);
+}
+
+void ph_peer_port_told(struct ph_peer *p)
+{
+    pthread_mutex_lock(&p->mu);
+    p->untold--;
     pthread_mutex_unlock(&p->mu);
 }
 
@@ -491,6 +499,14 @@ size_t ph_peer_port_count(struct ph_peer *p)
     size_t n = p->ports.n;
     pthread_mutex_unlock(&p->mu);
     return n;
+}
+
+bool ph_peer_has_ports(struct ph_peer *p)
+{
+    pthread_mutex_lock(&p->mu);
+    bool any = p->ports.n > 0 || p->untold > 0;
+    pthread_mutex_unlock(&p->mu);
+    return any;
 }
 
 bool ph_peer_grant(struct ph_peer *p, uint64_t id, struct ph_slice term)

@@ -71,10 +71,12 @@ struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid);
 bool ph_peer_may_add_port(struct ph_peer *p); /* false, and counted, if it has as many as it may */
 bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port); /* false: id in use, closed or barred */
 void ph_peer_bar_ports(struct ph_peer *p); /* from now on ph_peer_add_port fails */
-void ph_peer_remove_port(struct ph_peer *p, uint64_t id);
+void ph_peer_remove_port(struct ph_peer *p, uint64_t id); /* the id is free */
+void ph_peer_port_told(struct ph_peer *p); /* the last frame about that port is committed: the connection may end */
 void *ph_peer_get_port(struct ph_peer *p, uint64_t id, void (*ref)(void *port));
 void ph_peer_each_port(struct ph_peer *p, void (*fn)(void *port, void *arg), void *arg); /* under the peer's mutex: fn must be short */
-size_t ph_peer_port_count(struct ph_peer *p);
+size_t ph_peer_port_count(struct ph_peer *p); /* that have an id */
+bool ph_peer_has_ports(struct ph_peer *p);    /* also such as are not told yet */
 /* Ids and port terms the client has granted for ports that drivers make. At most 64 are kept: false if there are so many. */
 bool ph_peer_grant(struct ph_peer *p, uint64_t id, struct ph_slice term);
 bool ph_peer_take_grant(struct ph_peer *p, uint64_t *id, uint8_t **term, size_t *len); /* the term is malloc'd, the caller's */

@@ -45,6 +45,7 @@ struct ph_peer {
 
     pthread_mutex_t mu; /* guards ports, monitors, grants; taken before handle shards and lock->mu */
     struct ph_map ports;
+    size_t untold; /* ports that are out of the map, but of whose end the client has not been told */
     struct ph_monitors monitors;
     STAILQ_HEAD(, ph_grant) grants;
     unsigned grant_count;

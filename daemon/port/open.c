@@ -176,6 +176,7 @@ static void abandon(struct ph_port *p, const char *reason)
     p->opening = NULL;
     ph_port_abandon(p);
     ph_reply_error_atom(p->peer, tag_of(o), reason);
+    ph_peer_port_told(p->peer);
     ph_free(o);
 }
 

@@ -178,6 +178,7 @@ static void terminate(struct ph_port *p)
     atomic_fetch_sub(&p->driver->ports, 1);
     bury(p);
     tell_closed(p);
+    ph_peer_port_told(p->peer);
     ph_port_unlist(p);
 }
 
