@@ -299,8 +299,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
             hold_back(c);
             return;
         }
-        if (i == READS_PER_TURN || !read_once(c))
-            break;
+        if (!read_once(c) || !c->frame || i == READS_PER_TURN)
+            break; /* small frames take their turn with other connections' */
     }
     if (c->state == OPEN && c->no_input)
         event_active(c->readable, EV_READ, 0);

@@ -11,6 +11,8 @@
 #include "port/busy.h"
 #include "term/words.h"
 
+#define CHARGE_LEAST 1024u /* bytes: small requests take time rather than memory, and many of them hold up what comes behind */
+
 static void run(struct ph_job *job);
 
 static bool within(struct ph_slice s, const ErlDrvBinary *b)
@@ -58,7 +60,7 @@ struct ph_op *ph_op_new(enum ph_request what, struct ph_port *port, struct ph_sl
         ph_op_free(op);
         return NULL;
     }
-    op->charge = sizeof *op + tag.len + data.len;
+    op->charge = tag.len + data.len < CHARGE_LEAST ? CHARGE_LEAST : sizeof *op + tag.len + data.len;
     ph_peer_charge(port->peer, op->charge);
     return op;
 }

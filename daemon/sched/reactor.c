@@ -18,7 +18,7 @@
 #include "sched/alarm.h"
 #include "sched/lock.h"
 
-#define READ_BUFFER (256u * 1024u)
+#define READ_BUFFER (64u * 1024u)
 #define POLL_SCORE_MAX 64 /* see wait_for_events */
 #define POLL_SCORE_LEAST 16
 #define POLL_PAID 8

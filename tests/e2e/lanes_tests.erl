@@ -7,7 +7,7 @@
 
 %% The first command takes long, so that the others lie behind it when the other port is asked.
 a_flood_of_quick_commands_test_() ->
-    flooded("1000", [{control, quick, 1, self(), 3, "0"}], 50000, 45000).
+    flooded("1000", [{control, quick, 1, self(), 3, "0"}], 12000, 10000).
 
 a_flood_of_slow_commands_test_() ->
     flooded("2", [], 500, 450).
