@@ -12,7 +12,8 @@
  *   control SELECT data: n: so many socket pairs are selected for input. What comes there is sent to the owner: the pair's number
  *   control POKE   data: n: a byte for pair n
  *   control QUIET  all of them are closed
- *   control PRODUCE  a pair that always has input, and whose input is never read: each time a number and 64 KiB are sent to the owner
+ *   control PRODUCE  a pair that always has input, and whose input is never read: each time a number and 64 KiB of their own are sent to the owner
+ *   control BUSY   data: 1: the port is busy; 0: it is not
  */
 #include <arpa/inet.h>
 #include <erl_driver.h>
@@ -28,7 +29,7 @@
 #define PROBE_FLAGS 0
 #endif
 
-enum { ECHO, DATA, CALLER, TIMER, ATOM, WATCH, SELECT, POKE, QUIET, PRODUCE };
+enum { ECHO, DATA, CALLER, TIMER, ATOM, WATCH, SELECT, POKE, QUIET, PRODUCE, BUSY };
 enum { CHUNK = 64 << 10 };
 
 /* Owned by the port, under its lock. */
@@ -36,8 +37,8 @@ struct self {
     ErlDrvPort port;
     uint32_t timeouts, ends, produced;
     uint32_t npairs;
-    int (*pairs)[2];    /* [0] is selected */
-    ErlDrvBinary *chunk; /* of PRODUCE, else NULL */
+    int (*pairs)[2]; /* [0] is selected */
+    int producing;
 };
 
 static ErlDrvData start(ErlDrvPort port, char *command)
@@ -69,8 +70,6 @@ static void stop(ErlDrvData d)
 {
     struct self *s = (struct self *)d;
     quiet(s);
-    if (s->chunk)
-        driver_free_binary(s->chunk);
     driver_free(s);
 }
 
@@ -111,13 +110,21 @@ static void outputv(ErlDrvData d, ErlIOVec *ev)
     driver_outputv(s->port, NULL, 0, ev, 0);
 }
 
+static void send_chunk(struct self *s)
+{
+    uint32_t wire = htonl(s->produced++);
+    ErlDrvBinary *chunk = driver_alloc_binary(CHUNK);
+    memset(chunk->orig_bytes, 'x', CHUNK);
+    driver_output_binary(s->port, (char *)&wire, sizeof wire, chunk, 0, CHUNK);
+    driver_free_binary(chunk);
+}
+
 static void ready_input(ErlDrvData d, ErlDrvEvent e)
 {
     struct self *s = (struct self *)d;
     char c;
-    if (s->chunk) {
-        uint32_t wire = htonl(s->produced++);
-        driver_output_binary(s->port, (char *)&wire, sizeof wire, s->chunk, 0, CHUNK);
+    if (s->producing) {
+        send_chunk(s);
         return;
     }
     for (uint32_t i = 0; i < s->npairs; i++)
@@ -195,9 +202,7 @@ static uint32_t poke(struct self *s, uint32_t i)
 
 static uint32_t produce(struct self *s)
 {
-    if (!s->chunk)
-        s->chunk = driver_alloc_binary(CHUNK);
-    memset(s->chunk->orig_bytes, 'x', CHUNK);
+    s->producing = 1;
     return select_pairs(s, 1) && poke(s, 0);
 }
 
@@ -231,6 +236,7 @@ static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSize
     case POKE: result = poke(s, n); break;
     case QUIET: quiet(s); break;
     case PRODUCE: result = produce(s); break;
+    case BUSY: set_busy_port(s->port, (int)n); break;
     default: return -1;
     }
     result = htonl(result);

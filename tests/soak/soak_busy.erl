@@ -2,12 +2,13 @@
 %% Processes of an Erlang node that send commands faster than the driver takes them, and are suspended for it: memory of the daemon stays level, everything comes
 %% back, the commands of each process in order. Some processes are killed while they are suspended.
 -module(soak_busy).
--export([run/2, kill_suspended/3]).
+-export([run/2]).
 
 -define(CALLERS, 8).
 -define(US, 100). % that the driver takes for a command
 -define(PADDING, 2000).
 -define(TIMEOUT, 30000).
+-define(BUSY, 10). % control of soak_probe_drv
 
 run(D, #{count := Count, seconds := Seconds}) ->
     {ok, _} = application:ensure_all_started(porthost),
@@ -50,22 +51,20 @@ collect(Port, D, Count, Numbers, Ended, Tenth) ->
     after ?TIMEOUT -> error({missing, Numbers})
     end.
 
-%% Suspends so many processes at the port, kills them, and looks whether the port is as before; how many were suspended.
+%% Suspends so many processes at the port, which is busy, and kills them; then the port is as before, and nothing of theirs comes. How many were suspended.
 kill_suspended(Port, D, N) ->
     Monitors = fun() -> {monitors, M} = process_info(Port, monitors), length(M) end,
     Before = Monitors(),
-    porthost:port_command(Port, <<0:32, 500000:32>>), % meanwhile the queue gets too long
-    Pids = [spawn(fun() -> [porthost:port_command(Port, <<0:32, 0:32, 0:8000/unit:8>>) || _ <- lists:seq(1, 20)], receive after infinity -> ok end end)
-            || _ <- lists:seq(1, N)],
-    raw_client:eventually(fun() -> length([P || P <- Pids, process_info(P, status) =:= {status, waiting}]) =:= N end),
-    Suspended = Monitors() - Before,
+    _ = porthost:port_control(Port, ?BUSY, <<1:32>>),
+    Pids = [spawn(fun() -> porthost:port_command(Port, <<2:32, 0:32>>) end) || _ <- lists:seq(1, N)],
+    raw_client:eventually(fun() -> Monitors() =:= Before + N end),
+    Suspended = length([P || P <- Pids, process_info(P, status) =:= {status, waiting}]),
     [exit(P, kill) || P <- Pids],
     raw_client:eventually(fun() -> Monitors() =:= Before end),
-    %% what had been taken before comes, and the port is used as if nothing had been
-    true = porthost:port_command(Port, <<1:32>>),
-    receive {Port, {data, <<1:32>>}} -> ok after ?TIMEOUT -> error(stuck) end,
+    _ = porthost:port_control(Port, ?BUSY, <<0:32>>),
+    true = porthost:port_command(Port, <<1:32, 0:32>>),
+    receive {Port, {data, Data}} -> <<1:32, 0:32>> = Data after ?TIMEOUT -> error(stuck) end,
     [#{waiting := 0, busy := false}] = waiting(D),
-    drain(Port),
     Suspended.
 
 waiting(D) ->
@@ -73,6 +72,3 @@ waiting(D) ->
     {ok, Stats} = raw_client:request(S, {port_stats, stats, all}),
     gen_tcp:close(S),
     Stats.
-
-drain(Port) ->
-    receive {Port, {data, _}} -> drain(Port) after 0 -> ok end.

@@ -7,7 +7,7 @@
 -define(MIB, 1048576).
 
 -record(soak, {name, what, long, short,
-               slack = 4,   % MiB that memory may grow after the first tenth
+               slack = 2,   % MiB that memory may grow after the first tenth
                how = program, % or a function of count and seconds that returns what the program prints
                more = []}). % arguments
 
@@ -18,7 +18,7 @@ cases() ->
      #soak{name = "flood", what = "commands, busy ignored", long = 200000, short = 3000, slack = 24},
      #soak{name = "busy", what = "commands, busy honoured", long = 200000, short = 3000, how = fun soak_busy:run/2},
      #soak{name = "callers", what = "different callers", long = 10000000, short = 500000},
-     #soak{name = "reopen", what = "opened and closed", long = 1000000, short = 50000},
+     #soak{name = "reopen", what = "opened and closed", long = 1000000, short = 100000},
      #soak{name = "reopen", what = "the same, a lock each", long = 1000000, short = 50000, more = ["driver=soak_locking_probe_drv"]},
      #soak{name = "timers", what = "timers set, cancelled", long = 10000000, short = 1000000},
      #soak{name = "atoms", what = "atoms by a driver", long = 100000, short = 20000},
