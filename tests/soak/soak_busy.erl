@@ -10,12 +10,16 @@
 -define(TIMEOUT, 30000).
 -define(BUSY, 10). % control of soak_probe_drv
 
+%% In a process of its own, which may end with its port.
 run(D, #{count := Count, seconds := Seconds}) ->
     {ok, _} = application:ensure_all_started(porthost),
-    {ok, _} = porthost:start_link(#{name => soak, transport => {unix, maps:get(socket, D)}}),
-    try soak(D, Count, erlang:monotonic_time(millisecond) + 1000 * Seconds)
-    after porthost:stop(soak)
-    end.
+    {ok, _} = porthost:start(#{name => soak, transport => {unix, maps:get(socket, D)}}),
+    End = erlang:monotonic_time(millisecond) + 1000 * Seconds,
+    {_, Ref} = spawn_monitor(fun() -> exit({measured, soak(D, Count, End)}) end),
+    Why = receive {'DOWN', Ref, process, _, W} -> W end,
+    porthost:stop(soak),
+    {measured, Result} = Why,
+    Result.
 
 soak(D, Count, End) ->
     Port = porthost:open_port(soak, {spawn, "soak_probe_drv"}, [binary]),
