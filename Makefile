@@ -41,7 +41,7 @@ BENCH_EBIN := $(BUILD)/tests/bench/ebin
 ERL_SRC := $(wildcard proto/erlang/src/*.erl)
 EBIN := $(BUILD)/erlang/porthost/ebin
 TEST_EBIN := $(BUILD)/tests/ebin
-TEST_ERL := $(wildcard tests/e2e/*.erl tests/parity/*.erl)
+TEST_ERL := $(wildcard tests/e2e/*.erl tests/parity/*.erl tests/soak/*.erl)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)) $(PROTO_SRC))
@@ -52,7 +52,7 @@ CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -ledit -lelf -lm
 # What check shares with the daemon: the rules of which drivers are loaded.
 CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/log.c))
 
-.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind bench clean
+.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind bench soak clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -79,6 +79,12 @@ bench:
 	@scripts/install-deps bench
 	@$(MAKE) --no-print-directory all bench-programs
 	@scripts/bench $(BUILD)
+
+# SOAK_SECONDS: how long each case may take
+soak:
+	@scripts/install-deps
+	@$(MAKE) --no-print-directory all test-programs
+	@scripts/soak $(BUILD)
 
 # --- C ---
 
@@ -132,6 +138,11 @@ $(BUILD)/tests/bench/load: $(call obj,$(wildcard tests/bench/load*.c))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ -L$(ERL_LIB) -lei
 
+# It shares what speaks to a daemon with the load generator.
+$(BUILD)/tests/soak/soak: $(call obj,$(wildcard tests/soak/*.c) $(addprefix tests/bench/,load_link.c load_host.c load_stat.c))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ -L$(ERL_LIB) -lei
+
 $(BUILD)/tests/bench/bare_echo $(BUILD)/tests/bench/c_node: $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ -L$(ERL_LIB) -lei
@@ -144,7 +155,7 @@ drivers: $(DRIVERS)
 daemon: $(BUILD)/porthostd
 ctl: $(BUILD)/porthostctl
 
-test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BENCH_DRIVERS)
+test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BUILD)/tests/soak/soak $(BENCH_DRIVERS)
 
 bench-programs: $(BENCH_PROGRAMS) $(BENCH_DRIVERS) $(BENCH_EBIN)/.built
 

@@ -37,6 +37,7 @@ void link_write(struct link *l, const void *p, size_t len);
 const uint8_t *link_frame(struct link *l, size_t *len);
 /* Waits for frames and passes over all that are there, until max of them were answers; their number, which may be 0. */
 size_t link_pass(struct link *l, size_t max);
+bool link_ready(struct link *l); /* is there a whole frame? Reads, but does not wait. */
 
 /* load_host.c: requests. */
 
@@ -45,9 +46,11 @@ void host_open(struct link *l, uint64_t id, const char *driver);
 struct frame host_open_frame(uint64_t id, const char *driver);
 struct frame host_close_frame(uint64_t id);
 void host_await(struct link *l, size_t n); /* n replies that are `ok` */
+struct frame host_down(uint64_t monitor);
 struct frame host_command(uint64_t id, const void *data, size_t len);
 struct frame host_control(uint64_t id, unsigned op, const void *data, size_t len);
 struct frame bare_frame(const void *data, size_t len);
+struct frame frame_repeat(struct frame f, size_t n); /* so many times f, one behind the other */
 void host_mode(struct link *l, uint64_t id, int mode, uint32_t argument, const char *path);
 void host_ping(struct link *l);
 void host_sync(struct link *l, uint64_t id); /* everything sent before has been done */

@@ -91,6 +91,15 @@ struct frame host_close_frame(uint64_t id)
     return finish(&x);
 }
 
+struct frame host_down(uint64_t monitor)
+{
+    ei_x_buff x;
+    begin(&x, 3, "down");
+    ei_x_encode_ulonglong(&x, monitor);
+    ei_x_encode_atom(&x, "normal");
+    return finish(&x);
+}
+
 void host_open(struct link *l, uint64_t id, const char *driver)
 {
     send_frame(l, host_open_frame(id, driver));
@@ -128,6 +137,16 @@ struct frame bare_frame(const void *data, size_t len)
     memcpy(p, &head, 4);
     memcpy(p + 4, data, len);
     return (struct frame){p, len + 4};
+}
+
+struct frame frame_repeat(struct frame f, size_t n)
+{
+    struct frame all = {malloc(f.len * n), f.len * n};
+    if (!all.p)
+        err(1, "malloc");
+    for (size_t i = 0; i < n; i++)
+        memcpy(all.p + i * f.len, f.p, f.len);
+    return all;
 }
 
 void host_mode(struct link *l, uint64_t id, int mode, uint32_t argument, const char *path)

@@ -189,6 +189,12 @@ static bool has_frame(const struct link *l, size_t need)
     return l->end - l->start >= 4 && l->end - l->start >= need;
 }
 
+bool link_ready(struct link *l)
+{
+    size_t need = frame_need(l);
+    return has_frame(l, need) || (fill(l, need) && has_frame(l, frame_need(l)));
+}
+
 const uint8_t *link_frame(struct link *l, size_t *len)
 {
     size_t need;

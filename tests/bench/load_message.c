@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "load.h"
 
@@ -59,22 +58,12 @@ void work_rtt(const struct job *j)
     samples_print(&s);
 }
 
-static struct frame repeat(struct frame f, size_t n)
-{
-    struct frame all = {malloc(f.len * n), f.len * n};
-    if (!all.p)
-        err(1, "malloc");
-    for (size_t i = 0; i < n; i++)
-        memcpy(all.p + i * f.len, f.p, f.len);
-    return all;
-}
-
 /* j->window requests are always under way: as many answers as are read, so many requests are written, at once. */
 void work_pipe(const struct job *j)
 {
     struct link l;
     connect_port(&l, j);
-    struct frame f = request(j), all = repeat(f, j->window);
+    struct frame f = request(j), all = frame_repeat(f, j->window);
     size_t done = 0, asked = 0;
     uint64_t begin = now_ns(), end = begin + j->ms * 1000000;
     for (;;) {
@@ -108,7 +97,7 @@ void work_oneway(const struct job *j)
     connect_port(&l, j);
     set_mode(&l, j);
     size_t batch = j->size > 65536 ? 1 : BATCH, n = 0;
-    struct frame f = request(j), all = repeat(f, batch);
+    struct frame f = request(j), all = frame_repeat(f, batch);
     uint64_t begin = now_ns(), end = begin + j->ms * 1000000;
     for (; j->count ? n < j->count : now_ns() < end || n == 0; n += batch)
         link_write(&l, all.p, all.len);

@@ -85,6 +85,26 @@ suspension() ->
                            [answered(C, ?WAIT), close(P), answer(C), trace(2)]
                    end)
       end},
+     {"a process that is killed while it waits leaves nothing behind",
+      fun() ->
+              With(fun(P, A) ->
+                           do(P, "busy 1"),
+                           C = start_ask(A, send(P, "never")),
+                           Waits = answered(C, ?WAIT),
+                           stop_proc(A),
+                           [Waits, trace(1), do(P, "busy 0"), ask(proc(b), send(P, "later")), trace(2), parity_port:port_info(P, queue_size)]
+                   end)
+      end},
+     {"a process that is killed among others that wait keeps nobody",
+      fun() ->
+              With(fun(P, A) ->
+                           do(P, "busy 1"),
+                           Cs = [start_ask(Q, send(P, "x")) || Q <- [proc(b), A, proc(c)]],
+                           Waits = [answered(C, ?WAIT) || C <- Cs],
+                           stop_proc(A),
+                           [Waits, do(P, "busy 0"), [answer(C) || C <- Cs], trace(4)]
+                   end)
+      end},
      {"a sender that waits at a port that closes just goes on",
       fun() ->
               With(fun(P, A) ->
