@@ -18,6 +18,7 @@ enum {
     OPT_NOUSE_STDIO,
     OPT_UNIX,
     OPT_TCP,
+    OPT_COOKIE_FILE,
     OPT_CONFIG,
     OPT_CHECK_CONFIG,
     OPT_DRIVER_PATH,
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
     {"nouse-stdio", no_argument, NULL, OPT_NOUSE_STDIO},
     {"unix", required_argument, NULL, OPT_UNIX},
     {"tcp", required_argument, NULL, OPT_TCP},
+    {"cookie-file", required_argument, NULL, OPT_COOKIE_FILE},
     {"config", required_argument, NULL, OPT_CONFIG},
     {"check-config", no_argument, NULL, OPT_CHECK_CONFIG},
     {"driver-path", required_argument, NULL, OPT_DRIVER_PATH},
@@ -52,7 +54,8 @@ static const char help[] =
     "  --stdio             serve the parent over stdin and stdout; ends when stdin does\n"
     "  --nouse-stdio       the same over descriptors 3 and 4 (Erlang's nouse_stdio)\n"
     "  --unix PATH         listen on a unix socket; may be repeated\n"
-    "  --tcp HOST:PORT     listen on a loopback address; may be repeated\n"
+    "  --tcp HOST:PORT     listen on a TCP address, without --cookie-file a loopback address; may be repeated\n"
+    "  --cookie-file FILE  clients of --tcp must know what is in it; mode 0600, 16 to 1024 bytes\n"
     "  --config FILE       the configuration; default: " PH_CONFIG_FILE ", if it exists\n"
     "                      and none of the options above is given\n"
     "  --check-config      say what is wrong with the configuration\n"
@@ -132,6 +135,9 @@ static int one_option(int opt, struct ph_options *o, int *status)
     case OPT_TCP:
         add_text(&o->tcp_addresses, optarg);
         return 0;
+    case OPT_COOKIE_FILE:
+        o->cookie_file = optarg;
+        return 0;
     case OPT_CONFIG:
         o->config_file = optarg;
         return 0;
@@ -175,6 +181,8 @@ int ph_options_parse(int argc, char **argv, struct ph_options *o, int *status)
         o->config_file = argv[optind++];
     if (optind < argc)
         return usage(status, "unexpected argument '%s'", argv[optind]);
+    if (o->cookie_file && !o->tcp_addresses.n)
+        return usage(status, "%s", "--cookie-file is for --tcp");
     if (!has_listener(o) && !ph_options_file(o))
         return usage(status, "%s", "nothing to serve: give --stdio, --unix, --tcp or --config");
     return 0;
@@ -194,16 +202,31 @@ const char *ph_options_file(const struct ph_options *o)
     return o->check || (!has_listener(o) && access(PH_CONFIG_FILE, F_OK) == 0) ? PH_CONFIG_FILE : NULL;
 }
 
-static void override_listeners(const struct ph_options *o, struct ph_config *c)
+/* 0, or -1 with a line in the log: the cookie cannot be had. */
+static int add_tcp(const struct ph_options *o, struct ph_config *c, const char *address)
 {
+    char why[512];
+    struct ph_access *a = ph_config_add_listener(c);
+    a->tcp = ph_strdup(address);
+    a->cookie_file = o->cookie_file ? ph_strdup(o->cookie_file) : NULL;
+    if (ph_access_read_cookie(a, why, sizeof why))
+        return 0;
+    ph_log(PH_LOG_ERROR, NULL, "--cookie-file: %s", why);
+    return -1;
+}
+
+static int override_listeners(const struct ph_options *o, struct ph_config *c)
+{
+    int result = 0;
     ph_config_drop_listeners(c);
     for (size_t i = 0; i < o->unix_paths.n; i++) {
         struct ph_access *a = ph_config_add_listener(c);
         a->unix_path = ph_strdup(o->unix_paths.v[i]);
         a->administer = true; /* it admits nobody but the daemon's own user and root */
     }
-    for (size_t i = 0; i < o->tcp_addresses.n; i++)
-        ph_config_add_listener(c)->tcp = ph_strdup(o->tcp_addresses.v[i]);
+    for (size_t i = 0; i < o->tcp_addresses.n && !result; i++)
+        result = add_tcp(o, c, o->tcp_addresses.v[i]);
+    return result;
 }
 
 int ph_options_config(const struct ph_options *o, struct ph_config *c)
@@ -214,7 +237,10 @@ int ph_options_config(const struct ph_options *o, struct ph_config *c)
     else if (ph_config_read(c, file))
         return -1;
     if (has_listener(o)) {
-        override_listeners(o, c);
+        if (override_listeners(o, c)) {
+            ph_config_clear(c);
+            return -1;
+        }
     } else if (!c->listener_count) {
         ph_log(PH_LOG_ERROR, NULL, "%s: listeners: expected at least one", file);
         ph_config_clear(c);

@@ -11,6 +11,7 @@
 struct ph_options {
     int stdio_in, stdio_out; /* -1: no stdio connection */
     const char *config_file; /* borrowed from argv; NULL: not given */
+    const char *cookie_file; /* of tcp_addresses; borrowed from argv; NULL: not given */
     bool check;              /* only check the configuration */
     struct ph_strings unix_paths, tcp_addresses, driver_path;
     int64_t async_threads, busy_poll_us; /* -1: not given */

@@ -16,10 +16,14 @@
     X(BAD_TERM, "bad_term", 1, "a frame that is not one well-formed term")                 \
     X(BAD_HELLO, "bad_hello", 1, "the first frame is not a valid hello")                   \
     X(BAD_VERSION, "bad_version", 1, "a protocol version that is not spoken here")         \
+    X(AUTH_REQUIRED, "auth_required", 1, "the client must prove that it knows the cookie")  \
+    X(BAD_AUTH, "bad_auth", 1, "the client does not know the cookie")                      \
+    X(HELLO_TIMEOUT, "hello_timeout", 1, "no hello in time")                               \
     X(TOO_SLOW, "too_slow", 1, "the client does not read what it is sent")                 \
     X(SHUTDOWN, "shutdown", 1, "the host ends")                                            \
     X(NOT_A_REQUEST, "not_a_request", 0, "a frame that is not a tuple led by an atom")     \
     X(UNEXPECTED_HELLO, "unexpected_hello", 0, "a second hello")                           \
+    X(UNEXPECTED_AUTH, "unexpected_auth", 0, "an auth that was not asked for")             \
     X(UNKNOWN_REQUEST, "unknown_request", 0, "a request that is not known")                \
     X(BAD_REQUEST, "bad_request", 0, "a request with a wrong number or type of elements")  \
     X(BAD_TAG, "bad_tag", 0, "a tag that is too large")
@@ -35,6 +39,7 @@ enum ph_fault {
 /* X(NAME, atom, arity, tagged). `command` has a second form with one element more. */
 #define PH_REQUESTS(X)                                      \
     X(HELLO, "hello", 3, 0)                                 \
+    X(AUTH, "auth", 2, 0)                                   \
     X(OPEN, "open", 7, 1)                                   \
     X(COMMAND, "command", 4, 0)                             \
     X(CONTROL, "control", 6, 1)                             \

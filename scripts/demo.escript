@@ -5,7 +5,7 @@
 %% The nodes of scripts/demo, which starts them in the top directory:
 %%   demo.escript BUILD DIR alone               the jobs in the VM, then hosted, then with a crash
 %%   demo.escript BUILD DIR shared unix PATH    the job in a daemon that another node uses too
-%%   demo.escript BUILD DIR shared tcp PORT
+%%   demo.escript BUILD DIR shared tcp PORT COOKIE-FILE
 %% DIR is for databases and the daemon's log. Whatever is found wrong ends the node with status 1.
 -module(demo).
 -mode(compile).
@@ -45,9 +45,9 @@ demo(["alone"], Build, Dir) ->
     crash(Sup, Dir),
     again(Dir);
 demo(["shared", "unix", Path], _, Dir) ->
-    shared("unix", {unix, Path}, Dir);
-demo(["shared", "tcp", Port], _, Dir) ->
-    shared("tcp", {tcp, {127, 0, 0, 1}, list_to_integer(Port)}, Dir).
+    shared("unix", #{transport => {unix, Path}}, Dir);
+demo(["shared", "tcp", Port, Cookie], _, Dir) ->
+    shared("tcp", #{transport => {tcp, {127, 0, 0, 1}, list_to_integer(Port)}, cookie => {file, Cookie}}, Dir).
 
 database(Dir, Name) -> filename:join(Dir, Name ++ ".db").
 
@@ -374,9 +374,9 @@ again(Dir) ->
 
 %% Two nodes. Both wait until both are ready.
 
-shared(Name, Transport, Dir) ->
+shared(Name, Options, Dir) ->
     Who = "node " ++ os:getpid() ++ " (" ++ Name ++ "): ",
-    Started = porthost:start_link(#{name => porthost, transport => Transport}),
+    Started = porthost:start_link(Options#{name => porthost}),
     check(element(1, Started) =:= ok, "~tsthe host is not reached: ~0p", [Who, Started]),
     ok = porthost:adopt(sqlite3),
     sqlite_job(Who, database(Dir, Name), fun() -> get_ready(Name, Dir) end).

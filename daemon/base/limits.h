@@ -11,12 +11,16 @@
  *   FRAME_BYTES, TERM_DEPTH    the connection ends: goodbye frame_too_large, bad_term
  *   PORTS, LOADED_DRIVERS, KEPT_BYTES  open, load, set_data: error system_limit
  *   NEW_NAMES                  a request with a pid of a new node: bad_request
- *   CONNECTIONS                the new connection is closed
+ *   CONNECTIONS, HELLO_CONNECTIONS  the new connection is closed
+ *   HELLO_BYTES, HELLO_S       the connection ends: goodbye frame_too_large, hello_timeout (over TCP, before its hello is answered)
  *   PORT_QUEUE_BYTES           driver_enq and its kin fail and the port ends with reason system_limit
  *   REQUEST_BYTES, UNSENT_PAUSE_BYTES  the connection is not read until it is down to a quarter
  *   UNSENT_BYTES               the connection ends */
 #define PH_LIMITS(L, X)                                                                        \
     L(X, CONNECTIONS, connections, 20000, 1, 1000000)                                          \
+    L(X, HELLO_CONNECTIONS, hello_connections, 100, 1, 100000)                                 \
+    L(X, HELLO_BYTES, hello_bytes, 4096, 1024, 1048576)                                        \
+    L(X, HELLO_S, hello_s, 10, 1, 3600)                                                        \
     L(X, PORTS, ports_per_connection, 1000000, 1, 10000000)                                    \
     L(X, LOADED_DRIVERS, loaded_drivers, 1000, 1, 1000)                                        \
     L(X, FRAME_BYTES, frame_bytes, 134217728, 1024, 2147483647)                                \

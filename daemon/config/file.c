@@ -145,6 +145,15 @@ static bool same(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
+static void check_cookie(struct reading *r, const struct at *at, struct ph_access *a)
+{
+    char why[512];
+    if (a->cookie_file && !a->tcp)
+        complain(r, at, "expected no key \"cookie_file\": it is for tcp");
+    else if (!ph_access_read_cookie(a, why, sizeof why))
+        complain(r, at, "cookie_file: %s", why);
+}
+
 static void check_listener(struct reading *r, const struct at *at, const struct ph_config *c, const struct ph_access *a, const json_t *object)
 {
     static const char *const of_unix[] = {"mode", "owner", "group", "uids", "gids"};
@@ -167,8 +176,10 @@ static void read_listeners(struct reading *r, const struct at *up, struct ph_con
         struct ph_access *a = new_listener();
         unsigned before = r->errors;
         read_section(r, &at, PH_IN_LISTENER, a, element);
-        if (r->errors == before)
+        if (r->errors == before) {
             check_listener(r, &at, c, a, element);
+            check_cookie(r, &at, a);
+        }
         append_listener(c, a);
     }
 }

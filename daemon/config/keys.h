@@ -34,6 +34,7 @@ enum ph_type {
     X(ROOT, listeners, LISTENERS, ph_config, listeners, ANY, "[]", RELOAD)                                                                    \
     X(LISTENER, unix, PATH, ph_access, unix_path, UP_TO(107), "null", RELOAD)                                                                 \
     X(LISTENER, tcp, ADDRESS, ph_access, tcp, ANY, "null", RELOAD)                                                                            \
+    X(LISTENER, cookie_file, PATH, ph_access, cookie_file, UP_TO(4095), "null", RELOAD)                                                       \
     X(LISTENER, mode, MODE, ph_access, mode, ANY, "\"0600\"", RELOAD)                                                                         \
     X(LISTENER, owner, USER, ph_access, owner, ANY, "null", RELOAD)                                                                           \
     X(LISTENER, group, GROUP, ph_access, group, ANY, "null", RELOAD)                                                                          \

@@ -2,9 +2,11 @@
 /* Who may connect over a listener, and what for. Any thread: what is here does not change. */
 #include "conn/access.h"
 
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth.h"
 #include "base/mem.h"
 
 #define MAX_GROUPS 1024 /* supplementary groups of a client that are looked at */
@@ -28,10 +30,22 @@ void ph_access_unref(struct ph_access *a)
         return;
     ph_free(a->unix_path);
     ph_free(a->tcp);
+    ph_free(a->cookie_file);
+    if (a->cookie)
+        explicit_bzero(a->cookie, strlen(a->cookie));
+    ph_free(a->cookie);
     ph_ids_clear(&a->uids);
     ph_ids_clear(&a->gids);
     ph_strings_clear(&a->open);
     ph_free(a);
+}
+
+bool ph_access_read_cookie(struct ph_access *a, char *why, size_t cap)
+{
+    if (!a->cookie_file)
+        return true;
+    a->cookie = ph_cookie_read(a->cookie_file, why, cap);
+    return a->cookie != NULL;
 }
 
 static bool in_group(const struct ph_access *a, int fd)

@@ -17,6 +17,8 @@ struct ph_access {
     atomic_uint refs;
     char *unix_path;        /* one of these two; NULL both: stdio */
     char *tcp;              /* "HOST:PORT" */
+    char *cookie_file;      /* of a TCP listener, or NULL: no proof is asked for */
+    char *cookie;           /* what was in it, or NULL */
     uint64_t mode;          /* these three: of the unix socket's file */
     uint32_t owner, group;
     struct ph_ids uids, gids; /* may connect, besides the daemon's own user and root */
@@ -29,6 +31,8 @@ struct ph_access {
 struct ph_access *ph_access_new(void); /* one reference, all fields 0 */
 struct ph_access *ph_access_ref(struct ph_access *a);
 void ph_access_unref(struct ph_access *a);
+/* Reads the cookie from its file, if one is named. False, and in why what is wrong with the file. May block; before the struct is complete. */
+bool ph_access_read_cookie(struct ph_access *a, char *why, size_t cap);
 /* May the process at the other end of the unix socket connect? */
 bool ph_access_admits(const struct ph_access *a, int fd);
 /* May ports of the driver be opened? name: len bytes. */

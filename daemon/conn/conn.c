@@ -43,6 +43,7 @@ struct ph_conn {
     struct ph_task shutdown;
     bool shutdown_posted, finished; /* guarded by list_mu: the later of shutdown_task and finish frees */
     struct ph_access *access; /* reference; NULL: stdio */
+    struct ph_newcomer *newcomer; /* NULL: not, or not any more; then end_timer is the time it has */
     enum state state;
     bool hello;
     bool no_input; /* regular file or closed: nothing to wait for */
@@ -82,6 +83,11 @@ const struct ph_access *ph_conn_access(const struct ph_conn *c)
     return c->access;
 }
 
+struct ph_newcomer *ph_conn_newcomer(struct ph_conn *c)
+{
+    return c->newcomer;
+}
+
 bool ph_conn_said_hello(const struct ph_conn *c)
 {
     return c->hello;
@@ -97,7 +103,11 @@ void ph_conn_set_hello(struct ph_conn *c, const char *name)
     c->hello = true;
     if (name)
         snprintf(c->where, sizeof c->where, "conn %llu %s", (unsigned long long)ph_peer_id(c->peer), name);
-    ph_log(PH_LOG_INFO, c->where, "hello");
+    ph_log(PH_LOG_INFO, c->where, "hello%s%s", c->newcomer ? " from " : "", c->newcomer ? ph_newcomer_address(c->newcomer) : "");
+    if (c->newcomer)
+        event_del(c->end_timer);
+    ph_newcomer_free(c->newcomer);
+    c->newcomer = NULL;
 }
 
 void ph_conn_on_stdio_end(void (*fn)(void))
@@ -135,13 +145,14 @@ static enum ph_fault handle_frame(struct ph_conn *c, const uint8_t *p, size_t le
     return ph_request(c, cur.p, (size_t)(cur.end - cur.p), frame);
 }
 
-static enum ph_fault check_length(size_t need)
+static enum ph_fault check_length(const struct ph_conn *c, size_t need)
 {
+    enum ph_limit limit = c->newcomer ? PH_LIMIT_HELLO_BYTES : PH_LIMIT_FRAME_BYTES;
     if (need == 0)
         return PH_FAULT_FRAME_EMPTY;
-    if (need <= ph_limit(PH_LIMIT_FRAME_BYTES))
+    if (need <= ph_limit(limit))
         return PH_FAULT_NONE;
-    ph_limit_met(PH_LIMIT_FRAME_BYTES);
+    ph_limit_met(limit);
     return PH_FAULT_FRAME_TOO_LARGE;
 }
 
@@ -202,7 +213,7 @@ static enum ph_fault take_header(struct ph_conn *c, const uint8_t **p, size_t *l
     memcpy(&be, c->header, sizeof be);
     size_t need = ntohl(be);
     c->header_got = 0;
-    enum ph_fault fault = check_length(need);
+    enum ph_fault fault = check_length(c, need);
     if (fault)
         return fault;
     if (*len >= need) {
@@ -342,6 +353,7 @@ static void finish(struct ph_conn *c)
         close(c->fd_out);
     ph_bin_unref(c->frame);
     ph_free(c->stash);
+    ph_newcomer_free(c->newcomer);
     ph_ddll_forget_peer(c->peer);
     ph_peer_unref(c->peer);
     pthread_mutex_lock(&list_mu);
@@ -364,6 +376,11 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
     struct ph_conn *c = arg;
     (void)fd;
     (void)what;
+    if (c->state == OPEN && c->newcomer) {
+        ph_limit_met(PH_LIMIT_HELLO_S);
+        begin_end(c, PH_FAULT_HELLO_TIMEOUT, NULL);
+        return;
+    }
     if (c->state == OPEN && !client_is_gone(c)) {
         hold_back(c);
         return;
@@ -398,6 +415,7 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
     c->state = ENDING;
     c->goodbye = goodbye;
     c->goodbye_detail = detail;
+    unsigned late_ms = c->newcomer && goodbye && goodbye != PH_FAULT_SHUTDOWN ? ph_newcomer_failed(c->newcomer) : 0;
     if (goodbye) {
         ph_log(goodbye == PH_FAULT_SHUTDOWN ? PH_LOG_INFO : PH_LOG_WARNING, c->where, "ending the connection: %s", detail ? detail : texts[goodbye]);
         ph_count(PH_COUNT_FAULTS, 1);
@@ -405,7 +423,11 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
     event_del(c->readable);
     ph_peer_bar_ports(c->peer);
     ph_peer_each_port(c->peer, end_port, c);
-    event_active(c->end_timer, EV_TIMEOUT, 0);
+    struct timeval late = {.tv_sec = late_ms / 1000, .tv_usec = late_ms % 1000 * 1000};
+    if (late_ms)
+        event_add(c->end_timer, &late);
+    else
+        event_active(c->end_timer, EV_TIMEOUT, 0);
 }
 
 /* Nothing more can be written: what is unsent is lost. */
@@ -426,8 +448,10 @@ static void shutdown_task(struct ph_task *task)
     pthread_mutex_unlock(&list_mu);
     if (finished)
         ph_free(c);
-    else
+    else if (c->state == OPEN)
         begin_end(c, PH_FAULT_SHUTDOWN, NULL);
+    else
+        event_active(c->end_timer, EV_TIMEOUT, 0); /* who failed to prove itself is not made to wait any more */
 }
 
 void ph_conns_shutdown(void)
@@ -458,7 +482,8 @@ static void start_task(struct ph_task *task)
     c->end_timer = event_new(base, -1, 0, on_end_timer, c);
     if (!c->readable || !c->end_timer)
         ph_fatal("out of memory for a connection");
-    snprintf(c->where, sizeof c->where, "conn %llu", (unsigned long long)id);
+    snprintf(c->where, sizeof c->where, "conn %llu%s%s", (unsigned long long)id, c->newcomer ? " " : "",
+             c->newcomer ? ph_newcomer_address(c->newcomer) : "");
     ph_count(PH_COUNT_CONNECTIONS, 1);
     pthread_mutex_lock(&list_mu);
     LIST_INSERT_HEAD(&conns, c, link);
@@ -467,14 +492,18 @@ static void start_task(struct ph_task *task)
     ph_select_reused(c->fd_in);
     ph_select_reused(c->fd_out);
     rearm(c);
+    struct timeval patience = {.tv_sec = (time_t)ph_limit(PH_LIMIT_HELLO_S)};
+    if (c->newcomer)
+        event_add(c->end_timer, &patience);
     if (too_late)
         begin_end(c, PH_FAULT_SHUTDOWN, NULL);
 }
 
-void ph_conn_start(struct ph_access *access, int fd_in, int fd_out)
+void ph_conn_start(struct ph_access *access, struct ph_newcomer *newcomer, int fd_in, int fd_out)
 {
     struct ph_conn *c = ph_calloc(1, sizeof *c);
     c->access = access ? ph_access_ref(access) : NULL;
+    c->newcomer = newcomer;
     c->fd_in = fd_in;
     c->fd_out = fd_out;
     c->reactor = ph_reactor_next();

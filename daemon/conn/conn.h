@@ -7,13 +7,14 @@
 #include <stdint.h>
 
 #include "conn/access.h"
+#include "conn/newcomer.h"
 #include "peer/peer.h"
 
 struct ph_conn;
 
-/* Takes the descriptors (non-blocking; the same one twice for a socket). access: of its listener, a reference is taken; NULL: stdio. Any thread: the
- * connection starts on its reactor. */
-void ph_conn_start(struct ph_access *access, int fd_in, int fd_out);
+/* Takes the descriptors (non-blocking; the same one twice for a socket). access: of its listener, a reference is taken; NULL: stdio. newcomer: taken,
+ * or NULL if it is known who the client is. Any thread: the connection starts on its reactor. */
+void ph_conn_start(struct ph_access *access, struct ph_newcomer *newcomer, int fd_in, int fd_out);
 /* Ends every connection: ports exit, then goodbye. Any thread; ph_conns_count tells when they are gone. */
 void ph_conns_shutdown(void);
 unsigned ph_conns_count(void);
@@ -22,8 +23,9 @@ void ph_conn_on_stdio_end(void (*fn)(void)); /* called once when the stdio conne
 /* --- for request.c, on the connection's reactor --- */
 struct ph_peer *ph_conn_peer(struct ph_conn *c);
 const struct ph_access *ph_conn_access(const struct ph_conn *c); /* what it may ask for; NULL: everything, it is the parent */
+struct ph_newcomer *ph_conn_newcomer(struct ph_conn *c);         /* until ph_conn_set_hello, or NULL */
 bool ph_conn_said_hello(const struct ph_conn *c);
-void ph_conn_set_hello(struct ph_conn *c, const char *name); /* name: for logs, or NULL */
+void ph_conn_set_hello(struct ph_conn *c, const char *name); /* the client is known now; name: for logs, or NULL */
 const char *ph_conn_where(const struct ph_conn *c);          /* "conn 3 name" */
 
 /* Commands, controls and calls in the form that everybody writes them, with nothing wrong: decoded in one pass, submitted, true. False: nothing is done, and the

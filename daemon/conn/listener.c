@@ -50,9 +50,9 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
 {
     struct listener *l = arg;
     const char *why = refused(l, fd);
+    struct ph_newcomer *newcomer = !why && l->access->tcp ? ph_newcomer_new(l->access, addr, &why) : NULL;
     int on = 1;
     (void)evl;
-    (void)addr;
     (void)len;
     if (why) {
         ph_log(PH_LOG_WARNING, NULL, "a connection is refused: %s", why);
@@ -62,7 +62,7 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
     }
     if (l->access->tcp)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ph_conn_start(l->access, fd, fd);
+    ph_conn_start(l->access, newcomer, fd, fd);
 }
 
 static const char *place(const struct listener *l)
@@ -217,14 +217,16 @@ static int listen_addresses(struct ph_access *access, const char *host, const ch
     }
     int listening = 0;
     for (a = found; a; a = a->ai_next) {
-        if (!is_loopback(a->ai_addr))
-            ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address", host_port);
+        if (!access->cookie && !is_loopback(a->ai_addr))
+            ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", host_port);
         else if (add_listener(access, a->ai_addr, a->ai_addrlen))
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, strerror(errno));
         else if (++listening)
             log_tcp(host);
     }
     freeaddrinfo(found);
+    if (listening && !access->cookie)
+        ph_log(PH_LOG_WARNING, NULL, "tcp %s: without a cookie_file every user of this machine can connect", host_port);
     return listening ? 0 : -1;
 }
 
@@ -272,10 +274,27 @@ static bool is_open(const struct ph_access *a)
     return false;
 }
 
+/* What is open already, by the rules of the new configuration. */
+static int keep_open(const struct ph_access *a)
+{
+    const struct listener *l;
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+    if (a->unix_path)
+        return set_file(a);
+    SLIST_FOREACH(l, &listeners, link)
+        if (!a->cookie && same_place(l->access, a) && getsockname(evconnlistener_get_fd(l->evl), (struct sockaddr *)&addr, &len) == 0 &&
+            !is_loopback((struct sockaddr *)&addr)) {
+            ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", a->tcp);
+            return -1;
+        }
+    return 0;
+}
+
 static int open_one(struct ph_access *a)
 {
     if (is_open(a))
-        return a->unix_path ? set_file(a) : 0;
+        return keep_open(a);
     return a->unix_path ? listen_unix(a) : listen_tcp(a);
 }
 
@@ -366,7 +385,7 @@ int ph_claim_stdio(int in, int out)
 
 void ph_serve_stdio(void)
 {
-    ph_conn_start(NULL, stdio_fds[0], stdio_fds[1]);
+    ph_conn_start(NULL, NULL, stdio_fds[0], stdio_fds[1]);
 }
 
 void ph_restore_stdio(void)

@@ -29,7 +29,7 @@ static const struct known {
 
 /* --- answers to what is wrong --- */
 
-static enum ph_fault fault(struct ph_req *r, const char *reason, const char *text)
+enum ph_fault ph_req_fault(struct ph_req *r, const char *reason, const char *text)
 {
     struct ph_wbuf *w = ph_peer_begin();
     ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "%s: %s", reason, text);
@@ -47,7 +47,7 @@ static enum ph_fault bad_request(struct ph_req *r)
     char text[128];
     snprintf(text, sizeof text, "request %s: element %u is wrong", r->name, r->element);
     if (!r->tag.len)
-        return fault(r, "bad_request", text);
+        return ph_req_fault(r, "bad_request", text);
     ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "bad_request: %s", text);
     ph_count(PH_COUNT_FAULTS, 1);
     struct ph_wbuf *w = ph_reply_error(r->tag);
@@ -62,9 +62,9 @@ static enum ph_fault bad_request(struct ph_req *r)
 static enum ph_fault unknown_request(struct ph_req *r)
 {
     if (r->arity < 2 || ph_etf_raw(&r->cur, &r->tag))
-        return fault(r, "unknown_request", r->name);
+        return ph_req_fault(r, "unknown_request", r->name);
     if (r->tag.len > PH_MAX_TAG)
-        return fault(r, "bad_tag", r->name);
+        return ph_req_fault(r, "bad_tag", r->name);
     ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "unknown_request: %.64s", r->name);
     ph_reply_error_atom(r->peer, r->tag, "unknown_request");
     return PH_FAULT_NONE;
@@ -319,84 +319,15 @@ static enum ph_fault grant(struct ph_req *r)
     return any && ph_etf_nil(&r->cur) ? bad_request(r) : PH_FAULT_NONE;
 }
 
-/* --- hello --- */
-
-static bool hello_options(struct ph_req *r, char *name, size_t cap, struct ph_slice *self)
-{
-    struct ph_slice key, value;
-    uint32_t pairs;
-    if (ph_etf_map(&r->cur, &pairs))
-        return false;
-    for (; pairs > 0; pairs--) {
-        if (ph_etf_is_atom(&r->cur, "self") == 0) {
-            if (ph_etf_pid(&r->cur, self))
-                return false;
-        } else if (ph_etf_is_atom(&r->cur, "name") == 0) {
-            if (ph_etf_binary(&r->cur, &value) || value.len >= cap)
-                return false;
-            for (size_t i = 0; i < value.len; i++)
-                name[i] = (char)(value.p[i] < ' ' || value.p[i] == 127 ? '?' : value.p[i]);
-            name[value.len] = '\0';
-        } else if (ph_etf_raw(&r->cur, &key) || ph_etf_raw(&r->cur, &value)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void answer_hello(struct ph_req *r)
-{
-    struct ph_wbuf *w = ph_peer_begin();
-    ph_w_tuple(w, 3);
-    ph_w_atom(w, "hello");
-    ph_w_uint(w, PH_PROTO_VERSION);
-    ph_w_map(w, 6);
-    ph_w_atom(w, "version");
-    ph_w_binary(w, PH_VERSION, strlen(PH_VERSION));
-    ph_w_atom(w, "max_frame");
-    ph_w_uint(w, ph_limit(PH_LIMIT_FRAME_BYTES));
-    ph_w_atom(w, "max_depth");
-    ph_w_uint(w, ph_limit(PH_LIMIT_TERM_DEPTH));
-    ph_w_atom(w, "max_ports");
-    ph_w_uint(w, ph_limit(PH_LIMIT_PORTS));
-    ph_w_atom(w, "driver_api");
-    ph_w_tuple(w, 2);
-    ph_w_uint(w, ERL_DRV_EXTENDED_MAJOR_VERSION);
-    ph_w_uint(w, ERL_DRV_EXTENDED_MINOR_VERSION);
-    ph_w_atom(w, "connection");
-    ph_w_uint(w, ph_peer_id(r->peer));
-    ph_peer_commit(r->peer, w);
-}
-
-static enum ph_fault hello(struct ph_req *r)
-{
-    static const char nobody[] = "nonode@nohost";
-    char name[65] = "";
-    struct ph_slice self = {0};
-    ErlDrvTermData pid;
-    int64_t version;
-    if (ph_conn_said_hello(r->conn))
-        return fault(r, "unexpected_hello", "a second hello");
-    if (ph_etf_int64(&r->cur, &version))
-        return PH_FAULT_BAD_HELLO;
-    if (version != PH_PROTO_VERSION)
-        return PH_FAULT_BAD_VERSION;
-    if (!hello_options(r, name, sizeof name, &self) || (self.len && ph_pid_word(self, ph_peer_names(r->peer), &pid)))
-        return PH_FAULT_BAD_HELLO;
-    if (self.len)
-        ph_peer_set_origin(r->peer, pid, !memmem(self.p, self.len, nobody, sizeof nobody - 1));
-    ph_conn_set_hello(r->conn, name[0] ? name : NULL);
-    answer_hello(r);
-    return PH_FAULT_NONE;
-}
-
 /* --- dispatch --- */
 
 static enum ph_fault dispatch(struct ph_req *r)
 {
     switch (r->what) {
     case PH_REQ_HELLO:
-        return hello(r);
+        return ph_hello(r);
+    case PH_REQ_AUTH:
+        return ph_hello_auth(r);
     case PH_REQ_OPEN:
         return open_port(r);
     case PH_REQ_DOWN:
@@ -450,10 +381,11 @@ enum ph_fault ph_request(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrv
     struct ph_req r = {.conn = c, .peer = ph_conn_peer(c), .cur = {p, p + len}, .name = name, .frame = frame, .element = 1};
     bool request = ph_etf_tuple(&r.cur, &r.arity) == 0 && r.arity > 0 && ph_etf_atom(&r.cur, name, sizeof name, &name_len) == 0;
     const struct known *k = request ? find_known(name, name_len) : NULL;
-    if (!ph_conn_said_hello(c) && (!k || k->what != PH_REQ_HELLO || !arity_fits(k, r.arity)))
-        return PH_FAULT_BAD_HELLO;
+    enum ph_fault early = ph_conn_said_hello(c) ? PH_FAULT_NONE : ph_hello_due(&r, k && arity_fits(k, r.arity) ? k->what : PH_REQ_UNKNOWN);
+    if (early)
+        return early;
     if (!request)
-        return fault(&r, "not_a_request", "a frame that is not a tuple led by an atom");
+        return ph_req_fault(&r, "not_a_request", "a frame that is not a tuple led by an atom");
     if (!k)
         return unknown_request(&r);
     r.what = k->what;
@@ -461,7 +393,7 @@ enum ph_fault ph_request(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrv
         struct ph_slice tag;
         ph_req_raw(&r, &tag);
         if (tag.len > PH_MAX_TAG)
-            return fault(&r, "bad_tag", name);
+            return ph_req_fault(&r, "bad_tag", name);
         r.tag = tag;
     }
     if (!arity_fits(k, r.arity)) {

@@ -34,6 +34,15 @@ bool ph_req_pid(struct ph_req *r, ErlDrvTermData *pid);
 /* Hands permitted on; if it is false, that is logged ("may not WHAT") and counted. */
 bool ph_req_permitted(struct ph_req *r, bool permitted, const char *what);
 
+/* Tells the client that its request is ignored, and why. The connection goes on: PH_FAULT_NONE. */
+enum ph_fault ph_req_fault(struct ph_req *r, const char *reason, const char *text);
+
+/* hello.c: PH_FAULT_NONE if answered, or why the connection must end. */
+enum ph_fault ph_hello(struct ph_req *r);
+enum ph_fault ph_hello_auth(struct ph_req *r);
+/* The host has not said hello: may this request come now? */
+enum ph_fault ph_hello_due(const struct ph_req *r, enum ph_request what);
+
 /* False: an element is wrong (r->element). Otherwise answered, now or later. */
 bool ph_driver_request(struct ph_req *r); /* driver_request.c */
 bool ph_answer_ports(struct ph_req *r);   /* status.c */

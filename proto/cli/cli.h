@@ -13,6 +13,7 @@ enum ph_transport { PH_OWN_DAEMON, PH_UNIX, PH_TCP };
 struct ph_cli {
     enum ph_transport transport;
     const char *address;     /* path, or HOST:PORT; of an own daemon the command that starts it, NULL: the porthostd beside us */
+    const char *cookie;      /* what the host and we must prove to know, or NULL */
     const char *driver_path; /* for an own daemon, or NULL */
     char *const *argv;       /* an own daemon: started as this and nothing added, NULL: by the address */
     int log_fd;              /* where the log of an own daemon goes, 0: to our stderr */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth.h"
 #include "check/check.h"
 #include "commands.h"
 #include "interrupt.h"
@@ -40,6 +41,7 @@ static void usage(FILE *f)
           "\nTalks to porthostd: to one that it starts for itself, or with\n"
           "  --unix PATH           to the one that listens at this unix socket\n"
           "  --tcp HOST:PORT       to the one that listens at this address\n"
+          "  --cookie-file FILE    which knows what is in this file; with --tcp\n"
           "Options\n"
           "  --daemon COMMAND      what to start instead of the porthostd beside porthostctl\n"
           "  --driver-path DIR     where the daemon that is started looks for drivers\n"
@@ -177,6 +179,10 @@ static enum ph_exit dispatch(const struct ph_cli *cli, char **argv)
     if (job.command)
         return ph_command_check(job.command, &job.args) ? run_session(cli, &job) : PH_EXIT_USAGE;
     const struct tool *tool = find_tool(word);
+    if (tool && cli->cookie) {
+        ph_complain("--cookie-file is not for %s", tool->name);
+        return PH_EXIT_USAGE;
+    }
     if (tool)
         return tool->run(cli, &job.args);
     if (ph_text_is(word, "open"))
@@ -194,11 +200,12 @@ static enum ph_exit dispatch(const struct ph_cli *cli, char **argv)
 
 /* ---- options ---- */
 
-enum option_id { OPT_UNIX = 256, OPT_TCP, OPT_DAEMON, OPT_DRIVER_PATH, OPT_TIMEOUT, OPT_JSON, OPT_HELP, OPT_VERSION };
+enum option_id { OPT_UNIX = 256, OPT_TCP, OPT_COOKIE_FILE, OPT_DAEMON, OPT_DRIVER_PATH, OPT_TIMEOUT, OPT_JSON, OPT_HELP, OPT_VERSION };
 
 static const struct option options[] = {
     {"unix", required_argument, NULL, OPT_UNIX},
     {"tcp", required_argument, NULL, OPT_TCP},
+    {"cookie-file", required_argument, NULL, OPT_COOKIE_FILE},
     {"daemon", required_argument, NULL, OPT_DAEMON},
     {"driver-path", required_argument, NULL, OPT_DRIVER_PATH},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
@@ -217,6 +224,16 @@ static bool set_address(struct ph_cli *cli, enum ph_transport transport, const c
     cli->transport = transport;
     cli->address = address;
     return true;
+}
+
+static bool set_cookie(struct ph_cli *cli, const char *file)
+{
+    char why[512];
+    free((char *)cli->cookie);
+    cli->cookie = ph_cookie_read(file, why, sizeof why);
+    if (!cli->cookie)
+        ph_complain("--cookie-file: %s", why);
+    return cli->cookie != NULL;
 }
 
 static bool set_timeout(struct ph_cli *cli, const char *text)
@@ -248,6 +265,8 @@ static bool take_option(struct ph_cli *cli, int id)
         return set_address(cli, PH_UNIX, optarg);
     case OPT_TCP:
         return set_address(cli, PH_TCP, optarg);
+    case OPT_COOKIE_FILE:
+        return set_cookie(cli, optarg);
     case OPT_DAEMON:
         return set_address(cli, PH_OWN_DAEMON, optarg);
     case OPT_DRIVER_PATH:
@@ -278,5 +297,11 @@ int main(int argc, char **argv)
         ph_complain("--driver-path is for a daemon that is started, not for one that is running");
         return PH_EXIT_USAGE;
     }
-    return (int)dispatch(&cli, argv + optind);
+    if (cli.cookie && cli.transport != PH_TCP) {
+        ph_complain("--cookie-file is for --tcp");
+        return PH_EXIT_USAGE;
+    }
+    enum ph_exit e = dispatch(&cli, argv + optind);
+    free((char *)cli.cookie);
+    return (int)e;
 }

@@ -113,6 +113,21 @@ ok $? "if one listener cannot be opened it does not start, and no other stays"
 config '{"listeners": [{"tcp": "192.0.2.1:1"}]}'
 refuses 1 "tcp 192.0.2.1:1: not a loopback address" --config "$dir/c.json"
 ok $? "nor with a TCP address that is no loopback address"
+status=0
+for wrong in missing empty open other; do
+  rm -f "$dir/cookie"
+  case $wrong in
+    missing) text="No such file" ;;
+    empty) text="16 to 1024 bytes"; (umask 077; : >"$dir/cookie") ;;
+    open) text="mode must be 0600"; echo "a cookie of the test" >"$dir/cookie"; chmod 644 "$dir/cookie" ;;
+    other) text="another user"; echo "a cookie of the test" >"$dir/cookie"; chmod 600 "$dir/cookie"; chown nobody "$dir/cookie" 2>/dev/null || continue ;;
+  esac
+  config '{"listeners": [
+    {"tcp": "127.0.0.1:0", "cookie_file": "'"$dir"'/cookie"}]}'
+  refuses 1 "$dir/c.json:2: listeners[0]: cookie_file: $dir/cookie: " --check-config "$dir/c.json" && grep -qF "$text" "$dir/err" &&
+    refuses 1 "$text" --config "$dir/c.json" && refuses 1 "--cookie-file: $dir/cookie: " --tcp 127.0.0.1:0 --cookie-file "$dir/cookie" || status=1
+done
+ok $status "nor with a cookie file that is missing, empty, open to others or another user's"
 config '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$drivers"'"], "drivers": {"none_drv": {"preload": true}}}'
 refuses 1 "driver none_drv cannot be preloaded" --config "$dir/c.json" && [ ! -e "$dir/s" ]
 ok $? "nor if a driver cannot be preloaded"
@@ -252,6 +267,24 @@ stop && [ ! -e "$dir/s" ]
 ok $? "and it ends in order"
 config "$base"', "shutdown_s": 3600}'
 start --config "$dir/c.json"
+rm -f "$dir/cookie"
+(umask 077; echo "a cookie of the test" >"$dir/cookie"; echo "the next cookie of the test" >"$dir/cookie2")
+port=$((20000 + $$ % 20000))
+tcp() { # COOKIE COMMAND...: porthostctl over TCP, output in $dir/o
+  local cookie=$1
+  shift
+  timeout 20 "$ctl" --tcp "127.0.0.1:$port" --cookie-file "$cookie" "$@" >"$dir/o" 2>&1
+}
+open='{"tcp": "0.0.0.0:'$port'", "cookie_file": "'"$dir/cookie"'"}'
+reload '{"listeners": [{"unix": "'"$dir"'/s"}, '"$open"']}' && tcp "$dir/cookie" ping && says pong
+ok $? "a TCP address that others can reach is listened on with a cookie"
+mv "$dir/cookie2" "$dir/cookie"
+echo "a cookie of the test" >"$dir/old" && chmod 600 "$dir/old" && tcp "$dir/old" ping &&
+  reload '{"listeners": [{"unix": "'"$dir"'/s"}, '"$open"']}' && tcp "$dir/cookie" ping && ! tcp "$dir/old" ping && says bad_auth
+ok $? "a new cookie is in force after it has been read again"
+reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "0.0.0.0:'$port'"}]}' "stays as it was" &&
+  grep -qF "not a loopback address" "$dir/err" && tcp "$dir/cookie" ping && ! timeout 20 "$ctl" --tcp "127.0.0.1:$port" ping >"$dir/o" 2>&1
+ok $? "such an address does not lose its cookie"
 reload '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$(dirname "$drivers")"'/tests/drivers"], "shutdown_s": 0}'
 timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1 < <(echo "a = open place_probe_drv"; echo "a control 3 abc"; sleep 10) &
 await grep -q '"0"' "$dir/o"

@@ -64,6 +64,8 @@ refuses 1 "expected HOST:PORT" --tcp 4711
 ok $? "a TCP address without host is refused"
 refuses 1 "not a loopback address" --tcp 0.0.0.0:0
 ok $? "a TCP address that others can reach is refused"
+refuses 2 "--cookie-file is for --tcp" --unix "$dir/s" --cookie-file /dev/null
+ok $? "a cookie file without a TCP address is refused"
 refuses 1 "the path must have" --unix "$dir/$(printf 'x%.0s' $(seq 200))"
 ok $? "a unix path that is too long is refused"
 echo text >"$dir/file"

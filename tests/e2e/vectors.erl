@@ -5,7 +5,7 @@
 %% A file is a sequence of entries with an empty line between two; a line that begins with # is a comment. An entry is
 %% lines "key: value"; a line that begins with a space continues the value before it. The keys:
 %%   name    what the frame is; unique in all files
-%%   needs   what must have been sent before: nothing | hello (default) | driver | port
+%%   needs   what must have been sent before: nothing | challenge | hello (default) | driver | port
 %%   term    the term in Erlang syntax, with the variables of bindings/0
 %%   hex     the bytes: length, then the term; "N * bytes" means these bytes N times
 %%   end     yes: the stream ends after these bytes

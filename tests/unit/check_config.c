@@ -125,8 +125,10 @@ START_TEST(each_error_has_file_line_key_and_what_was_expected)
     refused("{\"listeners\": [{\"unix\": \"/a\", \"uids\": [\"no such user\"]}]}", "listeners[0].uids: expected an array of names or numbers of users");
     refused("{\"drivers\": {\"a\": {},\n\"b\": {\n\"max_ports\": -1}}}", "f:3: drivers.b.max_ports: expected an integer from 1");
     refused("{\"colour\": 1}", "f:1: colour: unknown key; expected one of listeners, driver_path,");
-    refused("{\"listeners\": [{\"tcp\": \"a:1\",\n\"port\": 1}]}", "f:2: listeners[0].port: unknown key; expected one of unix, tcp, mode");
+    refused("{\"listeners\": [{\"tcp\": \"a:1\",\n\"port\": 1}]}", "f:2: listeners[0].port: unknown key; expected one of unix, tcp, cookie_file, mode");
     refused("[]", "f:1: expected an object, found []");
+    refused("{\"listeners\": [\n{\"tcp\": \"a:1\", \"cookie_file\": \"/no/such/file\"}]}", "f:2: listeners[0]: cookie_file: /no/such/file: No such file");
+    refused("{\"listeners\": [\n{\"unix\": \"/a\", \"cookie_file\": \"/dev/null\"}]}", "f:2: listeners[0]: expected no key \"cookie_file\": it is for tcp");
 }
 END_TEST
 

@@ -274,21 +274,26 @@ void ph_session_pass_on(const struct ph_session_tap *tap, const struct ph_event 
 
 /* ---- hello ---- */
 
+/* The cursor gets before the value of that key in the host's hello. */
+static bool hello_item(const struct ph_session *s, const char *key, struct ph_cur *c)
+{
+    uint32_t pairs = 0;
+    *c = (struct ph_cur){s->hello.buf, s->hello.buf + s->hello.len};
+    ph_etf_map(c, &pairs);
+    for (; pairs > 0; pairs--) {
+        if (ph_etf_is_atom(c, key) == 0)
+            return true;
+        ph_etf_skip(c, PH_MAX_DEPTH);
+        ph_etf_skip(c, PH_MAX_DEPTH);
+    }
+    return false;
+}
+
 uint64_t ph_session_connection(const struct ph_session *s)
 {
-    struct ph_cur c = {s->hello.buf, s->hello.buf + s->hello.len};
-    uint32_t pairs = 0;
+    struct ph_cur c;
     uint64_t number = 0;
-    ph_etf_map(&c, &pairs);
-    for (; pairs > 0; pairs--) {
-        bool wanted = ph_etf_is_atom(&c, "connection") == 0;
-        if (!wanted)
-            ph_etf_skip(&c, PH_MAX_DEPTH);
-        if (wanted && ph_etf_uint64(&c, &number) == 0)
-            return number;
-        ph_etf_skip(&c, PH_MAX_DEPTH);
-    }
-    return 0;
+    return hello_item(s, "connection", &c) && ph_etf_uint64(&c, &number) == 0 ? number : 0;
 }
 
 static void make_self(struct ph_session *s)
@@ -304,7 +309,11 @@ static enum ph_result say_hello(struct ph_session *s)
 {
     ph_session_begin(s, "hello", 3);
     ph_w_int(&s->out, PH_PROTO_VERSION);
-    ph_w_map(&s->out, 2);
+    ph_w_map(&s->out, s->cli->cookie ? 3 : 2);
+    if (s->cli->cookie) {
+        ph_w_atom(&s->out, "auth");
+        ph_w_binary(&s->out, s->client_nonce, PH_NONCE);
+    }
     ph_w_atom(&s->out, "self");
     ph_session_put_self(s);
     ph_w_atom(&s->out, "name");
@@ -323,17 +332,52 @@ static bool take_hello(struct ph_session *s, const struct ph_event *e)
     return true;
 }
 
+/* Without a cookie there is nothing that the host would have to prove. */
+static bool host_proves(const struct ph_session *s)
+{
+    struct ph_cur c;
+    struct ph_slice shown;
+    return !s->cli->cookie || (hello_item(s, "auth", &c) && ph_etf_binary(&c, &shown) == 0 && shown.len == PH_PROOF &&
+                               ph_auth_is_proof(s->cli->cookie, PH_AUTH_HOST, s->client_nonce, s->host_nonce, shown.p));
+}
+
+static bool take_challenge(struct ph_session *s, const struct ph_event *e)
+{
+    struct ph_cur c = e->args;
+    struct ph_slice nonce;
+    uint8_t proof[PH_PROOF];
+    if (!s->cli->cookie || e->arity != 2 || ph_etf_binary(&c, &nonce) < 0 || nonce.len != PH_NONCE)
+        return false;
+    memcpy(s->host_nonce, nonce.p, PH_NONCE);
+    ph_auth_proof(s->cli->cookie, PH_AUTH_CLIENT, s->client_nonce, s->host_nonce, proof);
+    ph_session_begin(s, "auth", 2);
+    ph_w_binary(&s->out, proof, sizeof proof);
+    return queue(s) == PH_RESULT_OK;
+}
+
+static enum ph_result await_frame(struct ph_session *s, int64_t deadline, struct ph_event *e)
+{
+    struct ph_wait_for w = {.deadline = deadline, .other_fd = -1};
+    enum ph_result r = next_frame(s, &w, e);
+    if (r == PH_RESULT_TIMEOUT)
+        ph_complain("the host does not answer within %g seconds", s->cli->timeout_ms / 1000.0);
+    return r;
+}
+
 static enum ph_result await_hello(struct ph_session *s, int64_t deadline)
 {
     struct ph_event e;
-    struct ph_wait_for w = {.deadline = deadline, .other_fd = -1};
-    enum ph_result r = next_frame(s, &w, &e);
-    if (r == PH_RESULT_TIMEOUT)
-        ph_complain("the host does not answer within %g seconds", s->cli->timeout_ms / 1000.0);
+    enum ph_result r = await_frame(s, deadline, &e);
+    if (r == PH_RESULT_OK && strcmp(e.name, "challenge") == 0 && take_challenge(s, &e))
+        r = await_frame(s, deadline, &e);
     if (r != PH_RESULT_OK)
         return r;
-    if (strcmp(e.name, "hello") == 0 && take_hello(s, &e))
-        return PH_RESULT_OK;
+    if (strcmp(e.name, "hello") == 0 && take_hello(s, &e)) {
+        if (host_proves(s))
+            return PH_RESULT_OK;
+        ph_complain("the host does not prove that it knows the cookie");
+        return PH_RESULT_LOST;
+    }
     if (strcmp(e.name, "goodbye") == 0)
         complain_about("the host says goodbye", &e);
     else
@@ -346,6 +390,10 @@ enum ph_exit ph_session_open(struct ph_session *s, const struct ph_cli *cli)
     char why[512] = "";
     int64_t deadline = ph_now_ms() + cli->timeout_ms;
     *s = (struct ph_session){.cli = cli};
+    if (cli->cookie && ph_auth_nonce(s->client_nonce)) {
+        ph_complain("the system gives no random bytes");
+        return PH_EXIT_NO_CONNECTION;
+    }
     s->link = ph_link_open(cli, deadline, why, sizeof why);
     if (!s->link) {
         ph_complain("%s", why);

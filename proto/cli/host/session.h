@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "auth.h"
 #include "cli.h"
 #include "host/conn.h"
 #include "etf.h"
@@ -34,6 +35,7 @@ struct ph_session {
     struct ph_wbuf out;    /* the request being built */
     struct ph_wbuf self;   /* our pid, encoded: the caller, owner and user of every request */
     struct ph_wbuf hello;  /* the map of the host's hello */
+    uint8_t client_nonce[PH_NONCE], host_nonce[PH_NONCE]; /* with a cookie */
     uint64_t tag;          /* of the last tagged request */
     bool faulted;          /* the host did not understand a request */
     void (*on_event)(void *arg, const struct ph_event *e);
@@ -42,7 +44,7 @@ struct ph_session {
     struct ph_ports *ports; /* of this session, or NULL: set by ph_ports_init */
 };
 
-/* Connects and exchanges hellos. PH_EXIT_OK or PH_EXIT_NO_CONNECTION, then why was written to stderr. */
+/* Connects and exchanges hellos, with a cookie also proofs. PH_EXIT_OK or PH_EXIT_NO_CONNECTION, then why was written to stderr. */
 enum ph_exit ph_session_open(struct ph_session *s, const struct ph_cli *cli);
 void ph_session_close(struct ph_session *s);
 

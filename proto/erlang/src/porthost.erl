@@ -37,7 +37,7 @@
 
 -include("porthost.hrl").
 
--export_type([options/0, transport/0, host/0, hosted_port/0, any_port/0]).
+-export_type([options/0, transport/0, cookie/0, host/0, hosted_port/0, any_port/0]).
 
 -type transport() :: {spawn, Command :: string() | binary()}
                    | {unix, Path :: file:name_all()}
@@ -45,9 +45,16 @@
 %% How to reach a host. With `spawn' the host is a child of this node, and ends with the
 %% connection; Command is for example `"porthostd --stdio"'.
 
--type options() :: #{transport := transport(), name => atom(), timeout => timeout()}.
+-type options() :: #{transport := transport(), cookie => cookie(), name => atom(),
+                     timeout => timeout()}.
 %% `name' is registered for the connection process; `timeout' (milliseconds, 10000) is for the
-%% connection and the host's greeting.
+%% connection and each of the host's answers to the greeting.
+
+-type cookie() :: binary() | {file, file:name_all()}.
+%% With transport `tcp': what both ends must prove to know before anything is asked. The file is as
+%% porthostd wants it: 16 to 1024 bytes, ends of lines behind them not counted, a regular file of
+%% this user's or root's to which nobody else has access. It is read for each connection. Needs
+%% the application crypto.
 
 -type host() :: atom() | pid().
 -type hosted_port() :: pid().
@@ -62,7 +69,9 @@
 %%
 %% The errors are `{already_started, Pid}' and `{porthost, Why}', where Why is one of
 %% `{bad_option, Key}', `{connect, Reason}', `{exit_status, N}' or `{signal, N}' (the spawned
-%% command ended), `{goodbye, Reason, Text}', `closed', `timeout', `not_a_host'.
+%% command ended), `{goodbye, Reason, Text}', `closed', `timeout', `not_a_host'; with a cookie also
+%% `not_proven' (the host does not know it) and `{cookie, Reason}': an error of the file, or
+%% `not_regular', `not_private', `not_owner', `bad_cookie', `no_crypto'.
 %%
 %% When the host ends, all its ports exit, and then this process with `{host_down, Why}', where Why
 %% is `{goodbye, Reason, Text}' (the host has said so), `{signal, N}', `{exit_status, N}', `closed',

@@ -56,9 +56,10 @@ start(How, Options, Parent) ->
 
 check(#{transport := Transport} = Options) ->
     Checks = [{transport, is_transport(Transport)},
+              {cookie, is_cookie(Transport, Options)},
               {name, is_atom(maps:get(name, Options, porthost))},
               {timeout, is_timeout(maps:get(timeout, Options, ?DEFAULT_TIMEOUT))}
-              | [{Key, false} || Key <- maps:keys(Options) -- [transport, name, timeout]]],
+              | [{Key, false} || Key <- maps:keys(Options) -- [transport, cookie, name, timeout]]],
     case [Key || {Key, false} <- Checks] of
         [] -> ok;
         [Key | _] -> {error, {bad_option, Key}}
@@ -72,6 +73,9 @@ is_transport({tcp, Host, Port}) ->
     (is_list(Host) orelse is_atom(Host) orelse is_tuple(Host)) andalso
         is_integer(Port) andalso Port > 0 andalso Port < 65536;
 is_transport(_) -> false.
+
+is_cookie({tcp, _, _}, #{cookie := Cookie}) -> porthost_auth:is_option(Cookie);
+is_cookie(_, Options) -> not is_map_key(cookie, Options).
 
 is_text(Text) -> is_binary(Text) orelse io_lib:char_list(Text).
 
@@ -118,14 +122,21 @@ register_name(#{name := Name}) ->
 register_name(#{}) ->
     ok.
 
-connect(Parent, #{transport := Transport} = Options) ->
+connect(Parent, Options) ->
+    case porthost_auth:start(maps:get(cookie, Options, none)) of
+        {ok, Auth} -> connect(Parent, Options, Auth);
+        {error, Why} -> {error, {cookie, Why}}
+    end.
+
+connect(Parent, #{transport := Transport} = Options, Auth) ->
     Timeout = maps:get(timeout, Options, ?DEFAULT_TIMEOUT),
     case open(Transport, Timeout) of
         {ok, Port, Socket} ->
             Via = #via{conn = self(), port = Port, max_frame = 1 bsl 27, max_depth = 1000},
             Name = atom_to_binary(maps:get(name, Options, node())),
-            _ = porthost_wire:write(Via, porthost_wire:hello(self(), short(Name))),
-            case hello(Parent, Via, Timeout) of
+            Hello = porthost_wire:hello(self(), short(Name), porthost_auth:hello(Auth)),
+            _ = porthost_wire:write(Via, Hello),
+            case hello(Parent, Via, Timeout, Auth) of
                 {ok, Greeted} ->
                     hold_pipe(Port),
                     {ok, started(Parent, Greeted, Socket)};
@@ -162,9 +173,13 @@ socket(Address, Number, Options, Timeout) ->
         exit:Why -> {error, Why}
     end.
 
-hello(Parent, #via{port = Port} = Via, Timeout) ->
+hello(Parent, #via{port = Port} = Via, Timeout, Auth) ->
     receive
-        {Port, {data, Frame}} -> greeted(Via, porthost_wire:decode(Frame));
+        {Port, {data, Frame}} ->
+            case porthost_wire:decode(Frame) of
+                {ok, {challenge, Nonce}} -> challenged(Parent, Via, Timeout, Auth, Nonce);
+                Answer -> greeted(Via, Auth, Answer)
+            end;
         {Port, {exit_status, Status}} -> {error, status(Status)};
         {'EXIT', Port, Why} -> {error, closed(Why)};
         {'EXIT', Parent, Why} -> exit(Why)
@@ -172,11 +187,23 @@ hello(Parent, #via{port = Port} = Via, Timeout) ->
         {error, timeout}
     end.
 
-greeted(Via, {ok, {hello, 1, #{max_frame := MaxFrame, max_depth := MaxDepth}}}) ->
-    {ok, Via#via{max_frame = MaxFrame, max_depth = MaxDepth}};
-greeted(_, {ok, {goodbye, Reason, Text}}) ->
+challenged(Parent, Via, Timeout, Auth, Nonce) ->
+    case porthost_auth:answer(Auth, Nonce) of
+        {ok, Answer, Auth1} ->
+            _ = porthost_wire:write(Via, porthost_wire:encode(Answer)),
+            hello(Parent, Via, Timeout, Auth1);
+        error ->
+            {error, not_a_host}
+    end.
+
+greeted(Via, Auth, {ok, {hello, 1, #{max_frame := MaxFrame, max_depth := MaxDepth} = Hello}}) ->
+    case porthost_auth:is_proven(Auth, Hello) of
+        true -> {ok, Via#via{max_frame = MaxFrame, max_depth = MaxDepth}};
+        false -> {error, not_proven}
+    end;
+greeted(_, _, {ok, {goodbye, Reason, Text}}) ->
     {error, {goodbye, Reason, Text}};
-greeted(_, _) ->
+greeted(_, _, _) ->
     {error, not_a_host}.
 
 %% When a spawned host dies while somebody writes, the VM's port fails with epipe and forgets the

@@ -9,7 +9,7 @@
 %% make too large or too deep is stopped here: `{error, system_limit}'.
 -module(porthost_wire).
 
--export([hello/2, encode/1, decode/1, write/2, post/2, request/2]).
+-export([hello/3, encode/1, decode/1, write/2, post/2, request/2]).
 -export([data/1, flat/1, message/1, reason/2, fits/2]).
 
 -include("porthost.hrl").
@@ -26,9 +26,9 @@
 -define(MAX_NESTING, 100).
 
 %% @doc The first frame.
--spec hello(pid(), binary()) -> iodata().
-hello(Self, Name) ->
-    encode({hello, 1, #{self => Self, name => Name}}).
+-spec hello(pid(), binary(), map()) -> iodata().
+hello(Self, Name, More) ->
+    encode({hello, 1, More#{self => Self, name => Name}}).
 
 -spec encode(tuple()) -> [binary()].
 encode(Term) ->

@@ -27,7 +27,7 @@ completed 'porthostctl ' >"$work/out"
 check_that 'every command of the help is there' test "$(tr ' ' '\n' <"$work/out" | sort)" = "$(
     "$ctl" --help | sed -n '/^Commands/,/^[A-Z][A-Z]/p' | grep -oE '^  [a-z-]+' | tr -d ' ' | sort)"
 completes 'an option' 'porthostctl --dr' --driver-path
-completes 'every option' 'porthostctl --' '--unix --tcp --daemon --driver-path --timeout --json --help --version'
+completes 'every option' 'porthostctl --' '--unix --tcp --cookie-file --daemon --driver-path --timeout --json --help --version'
 completes 'a command behind options' 'porthostctl --json --timeout 3 pin' ping
 completes 'a directory' 'porthostctl --driver-path conf/comp' conf/completion
 completes 'drivers of a driver path' "porthostctl --driver-path $drivers open ech" echo_drv

@@ -12,6 +12,27 @@ check 'a port is opened over a unix socket' 0 "$opened"$'\n{port,{data,"hello"}}
 run timeout 30 "$ctl" --tcp "$tcp" open echo_drv control 0 hello
 check 'a port is opened over TCP' 0 "$opened"$'\n{ok,control,"hello"}\n'"$closed"
 
+(umask 077; echo 'a cookie of the test' >"$work/cookie"; echo 'another cookie of the test' >"$work/wrong")
+secret=127.0.0.1:$((40001 + $$ % 20000))
+start_host three --tcp "$secret" --cookie-file "$work/cookie"
+run timeout 30 "$ctl" --cookie-file "$work/cookie" --tcp "$secret" open echo_drv control 0 hello
+check 'a port is opened over TCP at a host that demands a cookie' 0 "$opened"$'\n{ok,control,"hello"}\n'"$closed"
+run timeout 30 "$ctl" --tcp "$secret" --cookie-file "$work/wrong" ping
+check_err 'with another cookie there is no connection' 3 'the host says goodbye: bad_auth'
+run timeout 30 "$ctl" --tcp "$secret" ping
+check_err 'nor without one' 3 'the host says goodbye: auth_required'
+run timeout 30 "$ctl" --tcp "$tcp" --cookie-file "$work/cookie" ping
+check_err 'nor to a host that does not prove that it knows the cookie' 3 'does not prove'
+run "$ctl" --tcp "$tcp" --cookie-file "$work/none" ping
+check_err 'a cookie file that is not there is wrong usage' 2 'none: No such file'
+chmod 644 "$work/wrong"
+run "$ctl" --tcp "$tcp" --cookie-file "$work/wrong" ping
+check_err 'so is one that others can read' 2 'its mode must be 0600'
+run "$ctl" --unix "$work/one" --cookie-file "$work/cookie" ping
+check_err 'a cookie is for TCP' 2 'is for --tcp'
+run "$ctl" --tcp "$secret" --cookie-file "$work/cookie" record "$work/rec"
+check_err 'and not for recordings' 2 'not for record'
+
 "$ctl" --unix "$work/one" open 'echo_drv of one' wait 20000 >"$work/other" 2>/dev/null &
 other=$!
 within grep -q open "$work/other"
