@@ -348,12 +348,12 @@ static void finish(struct ph_conn *c)
     ph_trace_forget(c->peer);
     event_free(c->readable);
     event_free(c->end_timer);
+    ph_newcomer_free(c->newcomer); /* its place is free when the client sees the end */
     close(c->fd_in);
     if (c->fd_out != c->fd_in)
         close(c->fd_out);
     ph_bin_unref(c->frame);
     ph_free(c->stash);
-    ph_newcomer_free(c->newcomer);
     ph_ddll_forget_peer(c->peer);
     ph_peer_unref(c->peer);
     pthread_mutex_lock(&list_mu);
