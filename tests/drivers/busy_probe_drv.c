@@ -10,6 +10,7 @@
 struct self {
     ErlDrvPort port;
     int busy_on_output; /* the next command makes the port busy */
+    unsigned nap;       /* the next command takes so many milliseconds */
 };
 
 static void set_busy(struct self *s, int on)
@@ -37,6 +38,8 @@ static void output(ErlDrvData d, char *buf, ErlDrvSizeT len)
 {
     struct self *s = (struct self *)d;
     trace("output %.*s", (int)(len < 40 ? len : 40), buf);
+    usleep(s->nap * 1000);
+    s->nap = 0;
     if (s->busy_on_output) {
         s->busy_on_output = 0;
         set_busy(s, 1);
@@ -70,6 +73,13 @@ ACTION(do_busy_on_output)
 {
     struct self *s = self;
     s->busy_on_output = 1;
+    say(a, "ok");
+}
+
+ACTION(do_nap)
+{
+    struct self *s = self;
+    s->nap = (unsigned)atoi(arg);
     say(a, "ok");
 }
 
@@ -121,7 +131,8 @@ ACTION(do_limits_null)
 
 static const struct action actions[] = {
     {"busy", do_busy},     {"busy_on_output", do_busy_on_output}, {"free_after", do_free_after},
-    {"limits", do_limits}, {"limits_null", do_limits_null},       {NULL, NULL},
+    {"limits", do_limits}, {"limits_null", do_limits_null},       {"nap", do_nap},
+    {NULL, NULL},
 };
 
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
