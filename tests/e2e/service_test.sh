@@ -46,9 +46,39 @@ for u in porthostd.service porthostd@.service; do
   ok $? "the exposure of $u is 2.0 or less"
 done
 
-settings() { grep -E '^[A-Z][A-Za-z]*=' "conf/$1" | grep -vE '^(Description|After|Wants|Also|ExecStart|StateDirectory|ListenStream)='; }
+settings() { grep -E '^[A-Z][A-Za-z]*=' "conf/$1" | grep -vE '^(Description|After|Wants|Also|ExecStart|RuntimeDirectory|StateDirectory|ListenStream)='; }
 diff <(settings porthostd.service) <(settings porthostd@.service) >"$dir/err" && diff <(settings porthostd.socket) <(settings porthostd@.socket) >>"$dir/err"
 ok $? "an instance of the template is set up as the single host is"
+
+# The names behind the filter's groups; lines with - for those that are taken away again.
+filtered() {
+  local line word sign
+  sed -n 's/^SystemCallFilter=//p' conf/porthostd.service | while read -r line; do
+    sign=+
+    case $line in "~"*) sign=- line=${line#"~"} ;; esac
+    for word in $line; do
+      expand "$word" | sed "s/^/$sign/"
+    done
+  done
+}
+
+expand() { # GROUP-OR-NAME
+  local word
+  case $1 in
+    @*) for word in $(systemd-analyze syscall-filter "$1" 2>/dev/null | sed -n 's/^    \([^# ]\)/\1/p'); do expand "$word"; done ;;
+    *) echo "$1" ;;
+  esac
+}
+
+strace -f -o "$dir/calls" "$daemon" --unix "$dir/f" --driver-path "$drivers" >"$dir/err" 2>&1 &
+pids+=($!)
+await test -S "$dir/f" && timeout 10 "$ctl" --unix "$dir/f" open echo_drv control 0 x >"$dir/o" 2>&1 && timeout 10 "$ctl" --unix "$dir/f" open delay_drv command x wait 50 >"$dir/o" 2>&1
+kill -TERM "$(head -n 1 "$dir/calls" | cut -d' ' -f1)" && wait "${pids[-1]}"
+sed -nE 's/^[0-9]+ +([a-z][a-z_0-9]*)\(.*/\1/p' "$dir/calls" | sort -u >"$dir/used"
+filtered | awk '/^[+]/ { ok[substr($0, 2)] = 1 } /^-/ { delete ok[substr($0, 2)] } END { for (c in ok) print c }' | sort >"$dir/allowed"
+comm -23 "$dir/used" "$dir/allowed" >"$dir/err"
+[ ! -s "$dir/err" ] && [ "$(wc -l <"$dir/used")" -gt 30 ]
+ok $? "the daemon needs no system call that the unit does not allow"
 
 # --- sockets that are passed ---
 
