@@ -48,6 +48,9 @@ dpkg -i /package/porthost_*.deb >"$log" 2>&1
 ok $? "it installs where systemd does not run"
 getent passwd porthost >"$log" && getent group porthost >>"$log"
 ok $? "it makes the user that the daemon runs as"
+grep -E 'deb-systemd-invoke .*(action|stop)' /var/lib/dpkg/info/porthost.{postinst,prerm} >"$log"
+grep -qE "_dh_action 'porthostd.service'" "$log" && ! grep -qE '_dh_action.*socket' "$log"
+ok $? "an upgrade restarts the daemon, but not its socket"
 porthostd --check-config >"$log" 2>&1 && grep -qx "/etc/porthost/porthostd.json: no errors" "$log"
 ok $? "its configuration has no errors"
 systemd-analyze verify --man=no /lib/systemd/system/porthostd.{service,socket} >"$log" 2>&1 && [ ! -s "$log" ]

@@ -46,7 +46,7 @@ for u in porthostd.service porthostd@.service; do
   ok $? "the exposure of $u is 2.0 or less"
 done
 
-settings() { grep -E '^[A-Z][A-Za-z]*=' "conf/$1" | grep -vE '^(Description|After|Wants|Also|ExecStart|RuntimeDirectory|StateDirectory|ListenStream)='; }
+settings() { grep -E '^[A-Z][A-Za-z]*=' "conf/$1" | grep -vE '^(Description|After|Wants|ExecStart|RuntimeDirectory|StateDirectory|ListenStream)='; }
 diff <(settings porthostd.service) <(settings porthostd@.service) >"$dir/err" && diff <(settings porthostd.socket) <(settings porthostd@.socket) >>"$dir/err"
 ok $? "an instance of the template is set up as the single host is"
 
