@@ -47,12 +47,19 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)) $(PROTO_SRC))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 
-DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_pthreads -ljansson -lnettle -lz -ldl
+DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_pthreads -ljansson -lnettle -lsystemd -lz -ldl
 CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lnettle -ledit -lelf -lm
 # What check shares with the daemon: the rules of which drivers are loaded.
 CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/log.c))
 
-.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind bench soak clean
+# Where make install puts things: /usr for packages. The Erlang application is found by code:lib_dir(porthost) there.
+PREFIX ?= /usr/local
+DESTDIR ?=
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+ERLANG_LIBDIR ?= $(ERL_ROOT)/lib
+
+.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind bench soak install uninstall deb clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -85,6 +92,27 @@ soak:
 	@scripts/install-deps
 	@$(MAKE) --no-print-directory all test-programs
 	@scripts/soak $(BUILD)
+
+# --- installation ---
+
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export DESTDIR := $(DESTDIR)
+install uninstall: export VERSION := $(VERSION)
+install uninstall: export SYSCONFDIR := $(SYSCONFDIR)
+install uninstall: export UNITDIR := $(UNITDIR)
+install uninstall: export ERLANG_LIBDIR := $(ERLANG_LIBDIR)
+
+install: all
+	@scripts/install $(BUILD) install
+
+uninstall:
+	@scripts/install $(BUILD) uninstall
+
+# build/deb/*.deb, and a test of it that installs and purges it: as root
+deb:
+	@scripts/install-deps deb
+	@scripts/build-deb
+	@tests/e2e/deb_test.sh
 
 # --- C ---
 

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "conn/activated.h"
 #include "conn/conn.h"
 #include "conn/listener.h"
 #include "crash.h"
@@ -20,6 +21,7 @@
 #include "port/select.h"
 #include "reload.h"
 #include "sched/sched.h"
+#include "service.h"
 
 #define END_POLL_US 5000
 
@@ -68,6 +70,7 @@ static void begin_end(void)
         ph_log(PH_LOG_INFO, NULL, "ending");
         end.begun_ns = ph_now_ns();
         end.limit_s = ph_reload_bar();
+        ph_service_stopping(end.limit_s);
         alarm(end.limit_s + 3); /* for an end that a stuck callback or job prevents: see watch_signals */
         ph_listeners_close();
         ph_conns_shutdown();
@@ -158,8 +161,9 @@ static int serve(const struct ph_options *o, const struct ph_config *c)
 {
     if (ph_config_preload(c) || ph_listeners_set(c->listeners, c->listener_count))
         return -1;
-    if (o->stdio_in >= 0)
-        ph_serve_stdio();
+    if (o->stdio_in < 0)
+        return ph_service_start();
+    ph_serve_stdio(); /* part of the parent's service, if anything */
     return 0;
 }
 
@@ -188,6 +192,7 @@ static int run(const struct ph_options *o, struct ph_config *c)
 
 static void stop_threads(void)
 {
+    ph_service_end();
     ph_async_stop();
     ph_workers_stop();
     event_free(end.timer);
@@ -209,6 +214,8 @@ int main(int argc, char **argv)
     struct ph_options o;
     struct ph_config c;
     int status;
+    if (ph_activated_claim())
+        return 1;
     if (ph_options_parse(argc, argv, &o, &status))
         return status;
     if (o.check)

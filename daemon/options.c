@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "conn/activated.h"
 
 #define USAGE_STATUS 2
 #define MAX_ASYNC_THREADS 1024 /* as the VM's +A */
@@ -183,7 +184,9 @@ int ph_options_parse(int argc, char **argv, struct ph_options *o, int *status)
         return usage(status, "unexpected argument '%s'", argv[optind]);
     if (o->cookie_file && !o->tcp_addresses.n)
         return usage(status, "%s", "--cookie-file is for --tcp");
-    if (!has_listener(o) && !ph_options_file(o))
+    if (o->stdio_in > 0 && ph_activated_count())
+        return usage(status, "%s", "--nouse-stdio: descriptor 3 is a socket of the service manager");
+    if (!has_listener(o) && !ph_activated_count() && !ph_options_file(o))
         return usage(status, "%s", "nothing to serve: give --stdio, --unix, --tcp or --config");
     return 0;
 }
@@ -229,6 +232,21 @@ static int override_listeners(const struct ph_options *o, struct ph_config *c)
     return result;
 }
 
+static bool has_listener_for(const struct ph_config *c, size_t socket)
+{
+    for (size_t i = 0; i < c->listener_count; i++)
+        if (ph_activated_is(socket, c->listeners[i]))
+            return true;
+    return false;
+}
+
+static void add_activated(struct ph_config *c)
+{
+    for (size_t i = 0; i < ph_activated_count(); i++)
+        if (!has_listener_for(c, i))
+            ph_activated_place(i, ph_config_add_listener(c));
+}
+
 int ph_options_config(const struct ph_options *o, struct ph_config *c)
 {
     const char *file = ph_options_file(o);
@@ -241,11 +259,12 @@ int ph_options_config(const struct ph_options *o, struct ph_config *c)
             ph_config_clear(c);
             return -1;
         }
-    } else if (!c->listener_count) {
+    } else if (!c->listener_count && !ph_activated_count()) {
         ph_log(PH_LOG_ERROR, NULL, "%s: listeners: expected at least one", file);
         ph_config_clear(c);
         return -1;
     }
+    add_activated(c);
     if (o->driver_path.n) {
         ph_strings_clear(&c->driver_path);
         for (size_t i = 0; i < o->driver_path.n; i++)

@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "conn/listener.h"
 #include "sched/sched.h"
+#include "service.h"
 
 static const struct ph_options *options;
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards what follows; a leaf */
@@ -91,9 +92,11 @@ static bool once_more(void)
 
 static void *run(void *arg)
 {
+    ph_service_reloading();
     do
         reload();
     while (once_more());
+    ph_service_ready();
     return arg;
 }
 

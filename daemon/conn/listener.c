@@ -5,7 +5,6 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -19,6 +18,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "conn/activated.h"
+#include "conn/address.h"
 #include "conn/conn.h"
 
 #define PIPE_SIZE (1 << 20)
@@ -103,7 +104,8 @@ static int add_listener(struct ph_access *access, const struct sockaddr *addr, s
     struct event_base *base = ph_reactor_base(ph_reactor_first());
     struct listener *l = ph_calloc(1, sizeof *l);
     unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
-    l->evl = evconnlistener_new_bind(base, on_accept, l, flags, 1024, addr, (int)len);
+    int fd = ph_activated_take(addr);
+    l->evl = fd >= 0 ? evconnlistener_new(base, on_accept, l, flags, 0, fd) : evconnlistener_new_bind(base, on_accept, l, flags, 1024, addr, (int)len);
     if (!l->evl) {
         ph_free(l);
         return -1;
@@ -139,6 +141,8 @@ static int make_way(const char *path, const struct sockaddr_un *addr)
 
 static int set_file(const struct ph_access *a)
 {
+    if (ph_activated_unix(a->unix_path))
+        return 0;
     uid_t owner = a->owner == PH_NOBODY ? geteuid() : a->owner;
     gid_t group = a->group == PH_NOBODY ? getegid() : a->group;
     if (lchown(a->unix_path, owner, group) || chmod(a->unix_path, (mode_t)a->mode)) {
@@ -157,7 +161,7 @@ static int listen_unix(struct ph_access *a)
         return -1;
     }
     strcpy(addr.sun_path, path);
-    if (make_way(path, &addr))
+    if (!ph_activated_unix(path) && make_way(path, &addr))
         return -1;
     mode_t old = umask(0177); /* the socket is the user's own from the first moment */
     int result = add_listener(a, (struct sockaddr *)&addr, sizeof addr);
@@ -177,42 +181,25 @@ static bool is_loopback(const struct sockaddr *addr)
     return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
 }
 
-/* Splits a copy of "HOST:PORT"; NULL if it is not that. */
-static char *split(const char *host_port, char **host, char **port)
-{
-    char *copy = ph_strdup(host_port), *colon = strrchr(copy, ':');
-    *host = copy;
-    if (colon && colon != copy && colon[1]) {
-        *colon = '\0';
-        *port = colon + 1;
-        if (copy[0] == '[' && colon[-1] == ']') {
-            colon[-1] = '\0';
-            (*host)++;
-        }
-        return copy;
-    }
-    ph_free(copy);
-    return NULL;
-}
-
 /* Says the port that was really bound: the address may have asked for any. */
-static void log_tcp(const char *host)
+static void log_tcp(const char *host_port)
 {
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
-    char port[NI_MAXSERV] = "?";
+    const char *asked;
+    char port[NI_MAXSERV] = "?", *host = ph_address_host(host_port, &asked);
     if (getsockname(evconnlistener_get_fd(SLIST_FIRST(&listeners)->evl), (struct sockaddr *)&addr, &len) == 0)
         getnameinfo((struct sockaddr *)&addr, len, NULL, 0, port, sizeof port, NI_NUMERICSERV);
     ph_log(PH_LOG_NOTICE, NULL, "listening on tcp %s:%s", host, port);
+    ph_free(host);
 }
 
-static int listen_addresses(struct ph_access *access, const char *host, const char *port)
+static int listen_tcp(struct ph_access *access)
 {
-    const char *host_port = access->tcp;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found, *a;
-    int err = getaddrinfo(host, port, &hints, &found);
-    if (err) {
-        ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, gai_strerror(err));
+    const char *host_port = access->tcp, *why;
+    struct addrinfo *found = ph_address_find(host_port, &why), *a;
+    if (!found) {
+        ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, why);
         return -1;
     }
     int listening = 0;
@@ -222,24 +209,12 @@ static int listen_addresses(struct ph_access *access, const char *host, const ch
         else if (add_listener(access, a->ai_addr, a->ai_addrlen))
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, strerror(errno));
         else if (++listening)
-            log_tcp(host);
+            log_tcp(host_port);
     }
     freeaddrinfo(found);
     if (listening && !access->cookie)
         ph_log(PH_LOG_WARNING, NULL, "tcp %s: without a cookie_file every user of this machine can connect", host_port);
     return listening ? 0 : -1;
-}
-
-static int listen_tcp(struct ph_access *a)
-{
-    char *host, *port, *copy = split(a->tcp, &host, &port);
-    if (!copy) {
-        ph_log(PH_LOG_ERROR, NULL, "tcp %s: expected HOST:PORT", a->tcp);
-        return -1;
-    }
-    int result = listen_addresses(a, host, port);
-    ph_free(copy);
-    return result;
 }
 
 /* --- all of them --- */
@@ -249,7 +224,7 @@ static void close_listener(struct listener *l)
     SLIST_REMOVE(&listeners, l, listener, link);
     evconnlistener_free(l->evl);
     event_free(l->retry);
-    if (l->access->unix_path)
+    if (l->access->unix_path && !ph_activated_unix(l->access->unix_path))
         unlink(l->access->unix_path);
     ph_access_unref(l->access);
     ph_free(l);

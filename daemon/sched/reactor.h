@@ -15,7 +15,6 @@ bool ph_reactor_take(struct ph_reactor *r, uint64_t seen);
 
 int ph_reactor_create(unsigned count); /* 0 or errno */
 void ph_reactor_destroy_all(void);
-struct ph_reactor *ph_reactor_at(unsigned index); /* NULL behind the last */
 
 /* --- crew.c --- */
 

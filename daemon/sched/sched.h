@@ -72,6 +72,7 @@ void ph_reactors_stop(void);                      /* any thread: makes ph_reacto
 void ph_reactors_join(void);                      /* whoever stops, submits or posts from a thread of its own must be through with it */
 struct ph_reactor *ph_reactor_next(void);         /* round robin, for a new connection */
 struct ph_reactor *ph_reactor_first(void);
+struct ph_reactor *ph_reactor_at(unsigned index); /* NULL behind the last */
 struct event_base *ph_reactor_base(struct ph_reactor *r);
 uint8_t *ph_reactor_buffer(struct ph_reactor *r, size_t *size); /* scratch for reading; only on its own thread, within one event callback */
 void ph_reactor_post(struct ph_reactor *r, struct ph_task *task); /* any thread; the task (taken) runs in the next turn, in order */

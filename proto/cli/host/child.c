@@ -19,16 +19,17 @@
 
 bool ph_child_beside(char *path, size_t cap)
 {
+    static const char *const places[] = {"porthostd", "../sbin/porthostd"}; /* as they are built, as they are installed */
     ssize_t n = readlink("/proc/self/exe", path, cap - 1);
     if (n < 0)
         return false;
     path[n] = 0;
     char *slash = strrchr(path, '/');
     size_t dir = slash ? (size_t)(slash - path) + 1 : 0;
-    if (dir + sizeof "porthostd" > cap)
-        return false;
-    memcpy(path + dir, "porthostd", sizeof "porthostd");
-    return access(path, X_OK) == 0;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if ((size_t)snprintf(path + dir, cap - dir, "%s", places[i]) < cap - dir && access(path, X_OK) == 0)
+            return true;
+    return false;
 }
 
 static void exec_daemon(const struct ph_cli *cli)

@@ -16,10 +16,10 @@ struct ph_child {
 };
 
 /* Starts what the options say: argv; or the address (a shell command, to which --stdio and the driver path are added); or without both the
- * porthostd in the directory of this executable, else in PATH. 0, or -1 with the reason in why. */
+ * porthostd beside this executable, else in PATH. 0, or -1 with the reason in why. */
 int ph_child_start(struct ph_child *c, const struct ph_cli *cli, char *why, size_t cap);
 
-/* The porthostd in the directory of this executable. False if there is none. */
+/* The porthostd in the directory of this executable, or in the sbin beside it. False if there is none. */
 bool ph_child_beside(char *path, size_t cap);
 
 #define PH_CHILD_GRACE_MS 2000

@@ -1,0 +1,219 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# porthostd as a service: the units, sockets that the service manager passes, what it is told. Prints TAP lines and "N passed, N failed".
+set -u
+daemon=$(realpath "${PORTHOSTD:-build/porthostd}")
+ctl=$(realpath "${PORTHOSTCTL:-build/porthostctl}")
+drivers=$(realpath "${DRIVERS:-build/drivers}")
+dir=$(mktemp -d)
+chmod 755 "$dir"
+n=0 failed=0
+pids=()
+trap 'kill -KILL "${pids[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
+
+ok() { # STATUS NAME
+  n=$((n + 1))
+  if [ "$1" -eq 0 ]; then
+    echo "ok $n - $2"
+  else
+    failed=$((failed + 1))
+    echo "not ok $n - $2"
+    sed 's/^/# /' "$dir/err" "$dir/told" 2>/dev/null
+  fi
+}
+
+await() { # COMMAND...: until it succeeds, at most some seconds
+  for _ in $(seq 200); do
+    "$@" && return 0
+    sleep 0.05
+  done
+  return 1
+}
+
+# --- the units ---
+
+units=(porthostd.service porthostd.socket porthostd@.service porthostd@.socket)
+mkdir "$dir/units"
+for u in "${units[@]}"; do
+  sed "s|/usr/sbin/porthostd|$daemon|" "conf/$u" >"$dir/units/$u"
+done
+systemd-analyze verify --man=no "$dir"/units/porthostd.{service,socket} "$dir"/units/porthostd@one.{service,socket} >"$dir/err" 2>&1 &&
+  [ ! -s "$dir/err" ]
+ok $? "systemd finds nothing wrong with the units"
+
+for u in porthostd.service porthostd@.service; do
+  systemd-analyze security --offline=true --threshold=20 "$dir/units/$u" >"$dir/err" 2>&1
+  ok $? "the exposure of $u is 2.0 or less"
+done
+
+settings() { grep -E '^[A-Z][A-Za-z]*=' "conf/$1" | grep -vE '^(Description|After|Wants|ExecStart|RuntimeDirectory|StateDirectory|ListenStream)='; }
+diff <(settings porthostd.service) <(settings porthostd@.service) >"$dir/err" && diff <(settings porthostd.socket) <(settings porthostd@.socket) >>"$dir/err"
+ok $? "an instance of the template is set up as the single host is"
+
+# The names behind the filter's groups; lines with - for those that are taken away again.
+filtered() {
+  local line word sign
+  sed -n 's/^SystemCallFilter=//p' conf/porthostd.service | while read -r line; do
+    sign=+
+    case $line in "~"*) sign=- line=${line#"~"} ;; esac
+    for word in $line; do
+      expand "$word" | sed "s/^/$sign/"
+    done
+  done
+}
+
+expand() { # GROUP-OR-NAME
+  local word
+  case $1 in
+    @*) for word in $(systemd-analyze syscall-filter "$1" 2>/dev/null | sed -n 's/^    \([^# ]\)/\1/p'); do expand "$word"; done ;;
+    *) echo "$1" ;;
+  esac
+}
+
+strace -f -o "$dir/calls" "$daemon" --unix "$dir/f" --driver-path "$drivers" >"$dir/err" 2>&1 &
+pids+=($!)
+await test -S "$dir/f" && timeout 10 "$ctl" --unix "$dir/f" open echo_drv control 0 x >"$dir/o" 2>&1 && timeout 10 "$ctl" --unix "$dir/f" open delay_drv command x wait 50 >"$dir/o" 2>&1
+kill -TERM "$(head -n 1 "$dir/calls" | cut -d' ' -f1)" && wait "${pids[-1]}"
+sed -nE 's/^[0-9]+ +([a-z][a-z_0-9]*)\(.*/\1/p' "$dir/calls" | sort -u >"$dir/used"
+filtered | awk '/^[+]/ { ok[substr($0, 2)] = 1 } /^-/ { delete ok[substr($0, 2)] } END { for (c in ok) print c }' | sort >"$dir/allowed"
+comm -23 "$dir/used" "$dir/allowed" >"$dir/err"
+[ ! -s "$dir/err" ] && [ "$(wc -l <"$dir/used")" -gt 30 ]
+ok $? "the daemon needs no system call that the unit does not allow"
+
+# --- sockets that are passed ---
+
+# Becomes COMMAND... with the sockets at descriptor 3 and up as the service manager passes them; their number in $passed
+as_service() {
+  # shellcheck disable=SC2016 # the inner shell's process is the daemon
+  LISTEN_FDS=$passed exec bash -c 'LISTEN_PID=$$ exec "$@"' - "$@"
+}
+
+# Opens a listening socket at descriptor 3 and becomes the command: the service manager, which keeps the socket.
+listening='use IO::Socket; use POSIX; my $at = shift;
+  my $s = $at =~ m{^/} ? IO::Socket::UNIX->new(Local => $at, Listen => 64) : IO::Socket::IP->new(LocalAddr => $at, Listen => 64, ReuseAddr => 1);
+  defined $s or die "$at: $!"; fileno($s) == 3 or POSIX::dup2(fileno($s), 3); $^F = 3;
+  fcntl(IO::Handle->new_from_fd(3, "r"), 2, 0); exec @ARGV'
+
+ping() { timeout 10 "$ctl" "$@" ping >"$dir/o" 2>>"$dir/err"; } # PLACE...
+
+systemd-socket-activate -l "$dir/a" "$daemon" --driver-path "$drivers" >"$dir/err" 2>&1 &
+pids+=($!)
+await test -S "$dir/a" && ping --unix "$dir/a" && timeout 10 "$ctl" --unix "$dir/a" open echo_drv control 0 x >"$dir/o" 2>&1 && grep -q '{ok,control,"x"}' "$dir/o"
+ok $? "a client of a socket that systemd listens on is served"
+kill -TERM "${pids[-1]}" && wait "${pids[-1]}" && [ -S "$dir/a" ]
+ok $? "the file of that socket is not removed at the end"
+
+port=$((20000 + $$ % 20000))
+printf '{"listeners": [{"unix": "%s", "mode": "0600", "administer": true}, {"tcp": "localhost:%s"}, {"unix": "%s"}]}\n' "$dir/b" $port "$dir/own" >"$dir/c.json"
+systemd-socket-activate -l "$dir/b" -l 127.0.0.1:$port -l "$dir/b2" "$daemon" --config "$dir/c.json" >"$dir/err" 2>&1 &
+pids+=($!)
+await test -S "$dir/b2" && ping --unix "$dir/b2" && ping --tcp 127.0.0.1:$port && ping --unix "$dir/b" && ping --unix "$dir/own"
+ok $? "unix and TCP sockets that are passed, and one of the daemon's own, are served side by side"
+"$ctl" --unix "$dir/b" log-level info >"$dir/o" 2>&1 && ! "$ctl" --unix "$dir/b2" log-level info >"$dir/o" 2>&1 && grep -q not_permitted "$dir/o"
+ok $? "a passed socket has the rights of the listener with its address, or else the defaults"
+kill -HUP "${pids[-1]}" && await grep -q "has been read again" "$dir/err" && ping --unix "$dir/b2" && ping --unix "$dir/b"
+ok $? "a reload leaves them open"
+kill -TERM "${pids[-1]}" && wait "${pids[-1]}" && [ ! -e "$dir/own" ] && [ -S "$dir/b" ]
+ok $? "only the daemon's own socket is removed"
+
+mode_before=$(stat -c %a "$dir/b")
+[ "$mode_before" != 600 ]
+ok $? "mode and owner of a passed socket stay as they are"
+
+export passed=1
+export -f as_service
+timeout 10 bash -c 'as_service "$@"' - "$daemon" 3</dev/null >"$dir/err" 2>&1
+[ $? -eq 1 ] && grep -q "descriptor 3 .* is no listening stream socket" "$dir/err"
+ok $? "a passed descriptor that is no listening socket is refused"
+timeout 10 perl -e "$listening" "$dir/d" bash -c 'as_service "$@"' - "$daemon" --nouse-stdio >"$dir/err" 2>&1
+[ $? -eq 2 ] && grep -q "descriptor 3 is a socket of the service manager" "$dir/err"
+ok $? "--nouse-stdio, which wants the same descriptor, is refused"
+
+# --- a new daemon takes over ---
+
+cat >"$dir/takeover" <<'END'
+ctl=$1 dir=$2 daemon=$3 drivers=$4
+as_service "$daemon" --driver-path "$drivers" 2>"$dir/old.err" &
+old=$!
+mkfifo "$dir/steps"
+"$ctl" --unix "$dir/e" shell <"$dir/steps" >"$dir/steps.out" 2>&1 &
+exec 9>"$dir/steps"
+echo 'p = open delay_drv 1500' >&9
+for i in $(seq 100); do grep -q ok,open "$dir/steps.out" && break; sleep 0.05; done
+echo 'p command kept' >&9
+(for i in $(seq 60); do timeout 10 "$ctl" --unix "$dir/e" ping >>"$dir/pings" 2>&1; done) &
+pings=$!
+sleep 0.2
+kill -TERM $old # drains: the port has something to write yet
+as_service "$daemon" --driver-path "$drivers" 2>"$dir/new.err" &
+new=$!
+wait $pings
+wait $old && echo "old $?" >"$dir/ended"
+timeout 10 "$ctl" --unix "$dir/e" ping >>"$dir/ended"
+exec 9>&-
+kill -TERM $new
+wait $new
+END
+timeout 60 perl -e "$listening" "$dir/e" bash "$dir/takeover" "$ctl" "$dir" "$daemon" "$drivers" >"$dir/err" 2>&1
+[ "$(tr '\n' ' ' <"$dir/ended")" = "old 0 pong " ]
+ok $? "a daemon that starts with the same socket goes on when the other has ended"
+# One that the old daemon had accepted already may be told goodbye.
+[ "$(grep -c pong "$dir/pings")" -ge 55 ] && ! grep -vE '^(pong|porthostctl: the host (says goodbye: shutdown|has ended the connection).*)$' "$dir/pings" >"$dir/err"
+ok $? "while one drains and the other starts no connection is refused"
+
+# --- what the service manager is told ---
+
+# Receives what is told at $dir/notify and writes it to a file, a line for each message, newlines as spaces.
+perl -MIO::Socket::UNIX -MSocket -e '$| = 1; my $s = IO::Socket::UNIX->new(Local => shift, Type => SOCK_DGRAM) or die $!;
+  while (defined $s->recv(my $m, 4096)) { $m =~ tr/\n/ /; print "$m\n" }' "$dir/notify" >"$dir/told" 2>>"$dir/err" &
+pids+=($!)
+await test -S "$dir/notify"
+
+told() { grep -qE "$1" "$dir/told"; } # PATTERN
+count() { grep -c "$1" "$dir/told"; }
+
+start() { # OPTION...: a daemon that tells; its pid in $pid
+  : >"$dir/told"
+  # shellcheck disable=SC2016 # the inner shell's process is the daemon
+  NOTIFY_SOCKET=$dir/notify WATCHDOG_USEC=600000 bash -c 'WATCHDOG_PID=$$ exec "$@"' - "$daemon" --unix "$dir/s" "$@" 2>"$dir/err" &
+  pid=$!
+  pids+=("$pid")
+}
+
+echo '{"reactors": 2, "shutdown_s": 7}' >"$dir/r.json"
+start --config "$dir/r.json"
+await told '^READY=1' && ping --unix "$dir/s"
+ok $? "it tells when it is ready"
+mkfifo "$dir/hold"
+"$ctl" --unix "$dir/s" shell <"$dir/hold" >/dev/null 2>&1 &
+exec 8>"$dir/hold"
+await told 'STATUS=1 connection, 0 ports'
+ok $? "it tells how many connections and ports there are"
+exec 8>&-
+kill -HUP "$pid"
+await told '^RELOADING=1 MONOTONIC_USEC=[0-9]+' && await grep -qzP 'RELOADING=1[^\n]*\n(.*\n)*READY=1' "$dir/told"
+ok $? "it tells that it reloads, and when it has"
+await eval '[ "$(count WATCHDOG=1)" -ge 2 ]'
+ok $? "it tells that it lives, again and again"
+tid=$(grep -l '^reactor-1$' /proc/"$pid"/task/*/comm | cut -d/ -f5) # the thread of the second
+strace -q -o "$dir/strace" -e trace=epoll_wait,epoll_pwait2 -e inject=epoll_wait,epoll_pwait2:delay_enter=4000000 -p "$tid" 2>>"$dir/err" &
+pids+=($!)
+sleep 1
+before=$(count WATCHDOG=1)
+sleep 1.5
+[ "$(count WATCHDOG=1)" -eq "$before" ] && [ "$before" -gt 0 ] && ping --unix "$dir/s"
+ok $? "it does not when one of its reactors hangs"
+kill -TERM "${pids[-1]}" 2>/dev/null
+await eval '[ "$(count WATCHDOG=1)" -gt "$before" ]'
+ok $? "and does again when it goes on"
+kill -TERM "$pid"
+wait "$pid" && told '^STOPPING=1 .*EXTEND_TIMEOUT_USEC=12000000'
+ok $? "it tells that it ends, and how long that may take"
+
+: >"$dir/told"
+NOTIFY_SOCKET=$dir/notify timeout 10 "$daemon" --stdio </dev/null >/dev/null 2>"$dir/err" && [ ! -s "$dir/told" ]
+ok $? "a daemon of its parent's says nothing to the parent's service manager"
+
+echo "1..$n"
+echo "$((n - failed)) passed, $failed failed"
+[ "$failed" -eq 0 ]
