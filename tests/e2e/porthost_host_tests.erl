@@ -297,7 +297,7 @@ a_host_that_does_not_read_can_still_be_heard_test_() ->
                  ?assertEqual(heard, next()),
                  porthost:stop(Host),
                  ?assertMatch({'EXIT', Port, _}, next()),
-                 ?assertNot(is_process_alive(Blocked))
+                 porthost_fake:until(fun() -> not is_process_alive(Blocked) end)
              end)
      end}.
 
@@ -312,7 +312,7 @@ stop_unread(Fake) ->
     {ok, Host} = start({unix, porthost_fake:path(Fake)}),
     #host{via = Via} = porthost_registry:lookup(Host),
     porthost_fake:pause(Fake),
-    Write = fun() -> porthost_wire:write(Via, binary:copy(<<0>>, 1000000)) end,
+    Write = fun() -> porthost_wire:write(Via, [binary:copy(<<0>>, 1000000)]) end,
     Writers = [spawn_monitor(Write) || _ <- lists:seq(1, 5)],
     timer:sleep(20),
     ok = porthost:stop(Host),

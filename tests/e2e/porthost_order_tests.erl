@@ -20,7 +20,7 @@ id(Port) ->
 row(Port) -> porthost_registry:lookup(Port).
 
 writer() ->
-    [#host{writer = Writer}] = porthost_registry:hosts(),
+    [#host{via = #via{writer = Writer}}] = porthost_registry:hosts(),
     Writer.
 
 %% The names of the requests to ports since the port was opened, the information about it left out.

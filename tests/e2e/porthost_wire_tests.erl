@@ -6,7 +6,7 @@
 -include("../../proto/erlang/src/porthost.hrl").
 
 via() ->
-    #via{conn = self(), port = hd(erlang:ports()), max_frame = 1000,
+    #via{conn = self(), writer = self(), out = hd(erlang:ports()), max_frame = 1000,
          max_depth = 50}.
 
 nested(0) -> [];

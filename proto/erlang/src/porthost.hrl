@@ -13,7 +13,9 @@
 
 %% A connection as whoever writes to it sees it.
 -record(via, {conn :: pid(),                       % the connection process: whose death ends a call
-              port :: port(),                       % the VM's port that carries the frames
+              writer :: pid(),                      % writes what the sender cannot
+              out :: port() | socket:socket(),      % what carries the frames there
+              whole = 0 :: non_neg_integer(),       % see porthost_wire:whole/2
               max_frame :: pos_integer(),
               max_depth :: pos_integer()}).
 

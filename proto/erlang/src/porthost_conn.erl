@@ -9,18 +9,21 @@
 %% sends exit signals to its links first, then 'DOWN' to its monitors, the oldest first; the
 %% monitor made here is the youngest.
 %%
-%% The process does not write, except to say hello: the host may have stopped reading until it is
-%% read from. Its writer process does, and the callers do.
+%% The process does not write: the host may have stopped reading until it is read from. Its writer
+%% process does, and the callers do, both by porthost_wire.
 %%
-%% Whatever the transport, frames are read and written by one of the VM's own ports, which any
-%% process can write to with port_command/2: a socket is handed over to one. gen_tcp:send/2 would
-%% wait for a message from the socket, and look for it in all that the caller has in its mailbox.
+%% Frames are read, whatever the transport, by one of the VM's own ports, which finds where they
+%% end. That of a spawned host is written to as well, by port_command/2: any process can. One made
+%% of a socket's descriptor would have another thread write each frame; so a socket is written to
+%% by the module socket, on a descriptor of its own. gen_tcp:send/2 would wait for a message from
+%% the socket, and look for it in all that the caller has in its mailbox. The socket belongs to
+%% this process, and is closed when it ends.
 %%
 %% It is a special process as sys(3erl) has it, written by hand, for every frame passes it.
 -module(porthost_conn).
 
 -export([start_link/1, start/1]).
--export([init/3, writer_init/1]).
+-export([init/3, writer_init/2]).
 -export([system_continue/3, system_terminate/4, system_code_change/4, system_get_state/1]).
 
 -include("porthost.hrl").
@@ -31,9 +34,12 @@
 -define(DEFAULT_TIMEOUT, 10000).
 -define(POLL_MS, 10).
 -define(POLLS, 50).
+-define(LAST_WORDS_MS, 500).
+-define(UNWRITABLE_MS, 1000).
 
 -record(st, {parent :: pid() | undefined,
              host :: #host{},
+             port :: port(),                        % reads from the host
              socket :: gen_tcp:socket() | none,     % whose descriptor the port uses
              debug = [] :: [sys:dbg_opt()],
              monitors = #{} :: #{integer() => reference()},     % the host's id => ours
@@ -131,21 +137,27 @@ connect(Parent, Options) ->
 connect(Parent, #{transport := Transport} = Options, Auth) ->
     Timeout = maps:get(timeout, Options, ?DEFAULT_TIMEOUT),
     case open(Transport, Timeout) of
-        {ok, Port, Socket} ->
-            Via = #via{conn = self(), port = Port, max_frame = 1 bsl 27, max_depth = 1000},
-            Name = atom_to_binary(maps:get(name, Options, node())),
-            Hello = porthost_wire:hello(self(), short(Name), porthost_auth:hello(Auth)),
-            _ = porthost_wire:write(Via, Hello),
-            case hello(Parent, Via, Timeout, Auth) of
-                {ok, Greeted} ->
-                    hold_pipe(Port),
-                    {ok, started(Parent, Greeted, Socket)};
-                {error, Why} ->
-                    close(Port, Socket),
-                    {error, Why}
-            end;
+        {ok, Port, Socket, Out, Whole} ->
+            Writer = proc_lib:spawn_link(?MODULE, writer_init, [self(), Out]),
+            Via = #via{conn = self(), writer = Writer, out = Out, whole = Whole,
+                       max_frame = 1 bsl 27, max_depth = 1000},
+            St = #st{parent = Parent, port = Port, socket = Socket, host = #host{via = Via}},
+            greet(St, maps:get(name, Options, node()), Timeout, Auth);
         {error, Why} ->
             {error, {connect, Why}}
+    end.
+
+greet(#st{port = Port} = St, Name, Timeout, Auth) ->
+    Short = short(atom_to_binary(Name)),
+    writer(St) ! {frame, porthost_wire:hello(self(), Short, porthost_auth:hello(Auth))},
+    case hello(St, Timeout, Auth) of
+        {ok, Via} ->
+            hold_pipe(Port),
+            {ok, started(St, Via)};
+        {error, Why} ->
+            close(St),
+            stop_writer(St),
+            {error, Why}
     end.
 
 short(<<Name:64/binary, _/binary>>) -> Name;
@@ -153,45 +165,47 @@ short(Name) -> Name.
 
 open({spawn, Command}, _) ->
     try open_port({spawn, Command}, [exit_status, hide | ?PORT_OPTIONS]) of
-        Port -> {ok, Port, none}
+        Port -> {ok, Port, none, Port, 0}
     catch
         error:Why -> {error, Why}
     end;
 open({unix, Path}, Timeout) ->
-    socket({local, Path}, 0, [], Timeout);
+    socket(unix, {local, Path}, 0, [], Timeout);
 open({tcp, Host, Number}, Timeout) ->
-    socket(Host, Number, [{nodelay, true}, {keepalive, true}], Timeout).
+    socket(tcp, Host, Number, [{nodelay, true}, {keepalive, true}], Timeout).
 
-socket(Address, Number, Options, Timeout) ->
+socket(Kind, Address, Number, Options, Timeout) ->
     try gen_tcp:connect(Address, Number, ?SOCKET_OPTIONS ++ Options, Timeout) of
         {ok, Socket} ->
             {ok, Fd} = inet:getfd(Socket),
-            {ok, open_port({fd, Fd, Fd}, ?PORT_OPTIONS), Socket};
+            {ok, Out} = socket:open(Fd, #{dup => true}),
+            Port = open_port({fd, Fd, Fd}, [in | ?PORT_OPTIONS]),
+            {ok, Port, Socket, Out, porthost_wire:whole(Kind, Out)};
         {error, Why} ->
             {error, Why}
     catch
         exit:Why -> {error, Why}
     end.
 
-hello(Parent, #via{port = Port} = Via, Timeout, Auth) ->
+hello(#st{parent = Parent, port = Port, host = #host{via = Via}} = St, Timeout, Auth) ->
     receive
         {Port, {data, Frame}} ->
             case porthost_wire:decode(Frame) of
-                {ok, {challenge, Nonce}} -> challenged(Parent, Via, Timeout, Auth, Nonce);
+                {ok, {challenge, Nonce}} -> challenged(St, Timeout, Auth, Nonce);
                 Answer -> greeted(Via, Auth, Answer)
             end;
         {Port, {exit_status, Status}} -> {error, status(Status)};
         {'EXIT', Port, Why} -> {error, closed(Why)};
-        {'EXIT', Parent, Why} -> exit(Why)
+        {'EXIT', Parent, Why} -> stop_writer(St), exit(Why)
     after Timeout ->
         {error, timeout}
     end.
 
-challenged(Parent, Via, Timeout, Auth, Nonce) ->
+challenged(St, Timeout, Auth, Nonce) ->
     case porthost_auth:answer(Auth, Nonce) of
         {ok, Answer, Auth1} ->
-            _ = porthost_wire:write(Via, porthost_wire:encode(Answer)),
-            hello(Parent, Via, Timeout, Auth1);
+            writer(St) ! {frame, porthost_wire:encode(Answer)},
+            hello(St, Timeout, Auth1);
         error ->
             {error, not_a_host}
     end.
@@ -242,32 +256,42 @@ is_read_from(File) ->
             false
     end.
 
-started(Parent, Via, Socket) ->
+started(#st{host = Host} = St, Via) ->
     Slots = ets:new(porthost_slots, [public, set, {keypos, #slot.id},
                                      {read_concurrency, true}, {write_concurrency, true}]),
-    Host = #host{conn = self(), via = Via, counters = atomics:new(2, []), slots = Slots,
-                 writer = proc_lib:spawn_link(?MODULE, writer_init, [Via])},
+    Started = Host#host{conn = self(), via = Via, counters = atomics:new(2, []), slots = Slots},
     ok = porthost_registry:watch(self()),
-    ets:insert(?TABLE, Host),
-    #st{parent = Parent, host = Host, socket = Socket}.
+    ets:insert(?TABLE, Started),
+    St#st{host = Started}.
 
-%% The writer: it writes what must not make its sender wait.
+%% The writer: it writes what must not make its sender wait, and what its sender cannot write (see
+%% porthost_wire:write/2). Of those who wait for it the ones that have died do so in vain.
 
--spec writer_init(#via{}) -> no_return().
-writer_init(Via) ->
+-spec writer_init(pid(), port() | socket:socket()) -> no_return().
+writer_init(Conn, Out) ->
     receive
-        {frame, Frame} -> porthost_wire:write(Via, Frame);
+        {frame, Frame} ->
+            write(Conn, Out, Frame);
         {frame, Frame, Unwritten} ->
-            porthost_wire:write(Via, Frame),
+            write(Conn, Out, Frame),
             atomics:sub(Unwritten, 1, 1);
-        {flush, Tag} -> Tag ! {Tag, done}
+        {frame, Frame, Sender, Tag} ->
+            is_process_alive(Sender) andalso write(Conn, Out, Frame) andalso (Tag ! {Tag, done});
+        {flush, Tag} ->
+            Tag ! {Tag, done}
     end,
-    writer_init(Via).
+    writer_init(Conn, Out).
+
+write(Conn, Out, Frame) ->
+    case porthost_wire:write_out(Out, Frame) of
+        ok -> true;
+        {error, Why} -> Conn ! {unwritable, Why}, false
+    end.
 
 %% The loop.
 
 -spec loop(#st{}) -> no_return().
-loop(#st{parent = Parent, host = #host{via = #via{port = Port}}} = St) ->
+loop(#st{parent = Parent, port = Port} = St) ->
     receive
         {Port, {data, Frame}} ->
             loop(frame(St, Frame));
@@ -282,8 +306,14 @@ loop(#st{parent = Parent, host = #host{via = #via{port = Port}}} = St) ->
         {'EXIT', Pid, Reason} ->
             loop(exited(St, Pid, Reason));
         {frame, _, _} = Item ->
-            St#st.host#host.writer ! Item,
+            writer(St) ! Item,
             loop(St);
+        {unwritable, Why} ->
+            %% There may be something left to read; if all is well, the end comes after it.
+            _ = erlang:send_after(?UNWRITABLE_MS, self(), {unwritten, Why}),
+            loop(St);
+        {unwritten, Why} ->
+            host_down(St, write_error(Why));
         {system, From, Request} ->
             sys:handle_system_msg(Request, From, Parent, ?MODULE, St#st.debug, St);
         _ ->
@@ -371,12 +401,12 @@ exit_reason(kill) -> killed;
 exit_reason(Reason) -> Reason.
 
 %% A driver has made a port, of the same driver as its parent.
-created(#st{host = #host{via = Via, slots = Slots, writer = Writer} = Host}, Slot, ParentId) ->
+created(#st{host = #host{via = Via, slots = Slots} = Host} = St, Slot, ParentId) ->
     #slot{pid = Pid, id = Id, unwritten = Unwritten} = Slot,
     ets:insert(Slots, Slot#slot{state = open}),
     ets:insert(?TABLE, #port{pid = Pid, via = Via, id = Id,
                              soft_busy = soft_busy(Slots, ParentId), unwritten = Unwritten}),
-    Writer ! {frame, porthost_port:grant(Host, 1)}.
+    writer(St) ! {frame, porthost_port:grant(Host, 1)}.
 
 soft_busy(Slots, Id) ->
     case ets:lookup(Slots, Id) of
@@ -390,24 +420,24 @@ soft_busy(Slots, Id) ->
     end.
 
 %% A process that the host wanted watched has ended. Why is nothing that drivers can see.
-down(#st{host = Host, monitors = Monitors, watched = Watched} = St, Ref, Reason) ->
+down(#st{monitors = Monitors, watched = Watched} = St, Ref, Reason) ->
     case maps:take(Ref, Watched) of
         {Id, Watched1} ->
             Word = if is_atom(Reason) -> Reason; true -> exit end,
-            Host#host.writer ! {frame, porthost_wire:encode({down, Id, Word})},
+            writer(St) ! {frame, porthost_wire:encode({down, Id, Word})},
             St#st{monitors = maps:remove(Id, Monitors), watched = Watched1};
         error ->
             St
     end.
 
 %% A port process whose port is open has not been told to end: it was killed.
-exited(#st{host = #host{writer = Writer}} = St, Writer, Reason) ->
+exited(#st{host = #host{via = #via{writer = Writer}}} = St, Writer, Reason) ->
     terminate(St, {writer, Reason});
-exited(#st{host = #host{writer = Writer}} = St, Pid, _) ->
+exited(St, Pid, _) ->
     case porthost_registry:lookup(Pid) of
         #port{id = Id, state = open} ->
             ets:delete(?TABLE, Pid),
-            Writer ! {frame, porthost_wire:encode({exit, Id, Pid, kill})},
+            writer(St) ! {frame, porthost_wire:encode({exit, Id, Pid, kill})},
             St;
         _ ->
             St
@@ -419,15 +449,20 @@ status(Status) -> {exit_status, Status}.
 closed(normal) -> closed;
 closed(Why) -> Why.
 
+write_error({Why, _Rest}) -> Why;
+write_error(Why) -> Why.
+
+writer(#st{host = #host{via = #via{writer = Writer}}}) -> Writer.
+
 -spec host_down(#st{}, term()) -> no_return().
 host_down(St, Why) ->
     terminate(St, {host_down, Why}).
 
 %% Every port ends before this process does: those who are in a call learn of it last.
 -spec terminate(#st{}, term()) -> no_return().
-terminate(#st{host = #host{via = Via, slots = Slots, writer = Writer}} = St, Reason) ->
+terminate(#st{host = #host{slots = Slots}} = St, Reason) ->
     ets:delete(?TABLE, self()),
-    close(Via#via.port, St#st.socket),  % first, for it sets those free who wait to write
+    close(St),  % first, for it sets those free who wait to write to a port
     PortReason = case Reason of
                      {host_down, _} -> {porthost, Reason};
                      _ -> {porthost, {host_down, Reason}}
@@ -435,25 +470,37 @@ terminate(#st{host = #host{via = Via, slots = Slots, writer = Writer}} = St, Rea
     Pids = [Pid || #slot{pid = Pid} <- ets:tab2list(Slots)],
     [ets:delete(?TABLE, Pid) || Pid <- Pids],
     lists:foreach(fun await_end/1, [ask_end(Pid, PortReason) || Pid <- Pids]),
-    unlink(Writer),
-    exit(Writer, kill),
+    stop_writer(St),
     exit(Reason).
 
-%% The VM may close a socket only when the port that uses its descriptor is gone. A port with
-%% output in its queue stays until the host has read that; if that takes long, the socket is shut
-%% down, which makes writing fail. The port must not be killed: while one of the VM's threads is
-%% writing for it, that crashes the VM.
-close(Port, none) ->
+%% This sets those free who wait for the writer.
+stop_writer(St) ->
+    Writer = writer(St),
+    unlink(Writer),
+    exit(Writer, kill).
+
+%% What has been given to the writer is written first, if the host reads; then the socket is shut
+%% down, which makes writing fail. The VM may close a socket only when the port that uses its
+%% descriptor is gone.
+close(#st{port = Port, socket = none}) ->
     catch port_close(Port);
-close(Port, Socket) ->
-    poll(fun() -> is_written(erlang:port_info(Port, queue_size)) end),
-    _ = gen_tcp:shutdown(Socket, read_write),
+close(#st{port = Port, socket = Socket, host = #host{via = #via{out = Out}}} = St) ->
+    flush(writer(St)),
+    _ = socket:shutdown(Out, read_write),
     catch port_close(Port),
     poll(fun() -> not lists:member(Port, erlang:ports()) end),
+    _ = socket:close(Out),
     gen_tcp:close(Socket).
 
-is_written({queue_size, Size}) -> Size =:= 0;
-is_written(undefined) -> true.
+flush(Writer) ->
+    Tag = erlang:monitor(process, Writer, [{alias, reply_demonitor}]),
+    Writer ! {flush, Tag},
+    receive
+        {Tag, done} -> ok;
+        {'DOWN', Tag, process, _, _} -> ok
+    after ?LAST_WORDS_MS ->
+        demonitor(Tag, [flush])
+    end.
 
 poll(Condition) -> poll(Condition, ?POLLS).
 

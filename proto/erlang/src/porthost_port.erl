@@ -30,7 +30,7 @@
              opening = none :: none | {Request :: reference(), Opener :: reference()},
              ending = false :: boolean(),       % the host has been told to end the port
              %% Messages that came while the port was busy, newest first, and whose they are.
-             held = [] :: [iodata()],
+             held = [] :: [erlang:iovec()],
              holding = #{} :: #{pid() => []},
              %% Processes waiting for the port not to be busy: their monitors and tags.
              waiters = #{} :: #{reference() => reference()},
@@ -52,7 +52,7 @@ open(#host{counters = Counters} = Host, Command, Options) ->
     end.
 
 %% @doc Make port processes for ports that drivers create, and the frame that tells the host.
--spec grant(#host{}, pos_integer()) -> iodata().
+-spec grant(#host{}, pos_integer()) -> erlang:iovec().
 grant(#host{counters = Counters, slots = Slots} = Host, N) ->
     Grant = fun(_) ->
         Id = atomics:add_get(Counters, ?LAST_ID, 1),
@@ -305,5 +305,5 @@ to_host(#st{unwritten = Unwritten}, To, Frame) ->
     To ! {frame, Frame, Unwritten},
     ok.
 
-writer(#st{host = #host{writer = Writer}}) -> Writer.
+writer(#st{host = #host{via = #via{writer = Writer}}}) -> Writer.
 via(#st{host = #host{via = Via}}) -> Via.

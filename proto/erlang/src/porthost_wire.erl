@@ -9,7 +9,8 @@
 %% make too large or too deep is stopped here: `{error, system_limit}'.
 -module(porthost_wire).
 
--export([hello/3, encode/1, decode/1, write/2, post/2, request/2]).
+-export([hello/3, encode/1, decode/1, post/2, request/2]).
+-export([write/2, write_out/2, whole/2]).
 -export([data/1, flat/1, message/1, reason/2, fits/2]).
 
 -include("porthost.hrl").
@@ -19,6 +20,10 @@
 -type failure() :: {error, term()}      % what the host answered, or system_limit
                  | down.                % the connection is gone
 
+%% A packet of a unix socket's buffer has room for so much, and a little more.
+-define(UNIX_PACKET, 32768).
+-define(HEADER_SIZE, 4).
+
 %% Room for what a frame puts around a term of the user's.
 -define(WRAPPING, 8).
 
@@ -26,11 +31,11 @@
 -define(MAX_NESTING, 100).
 
 %% @doc The first frame.
--spec hello(pid(), binary(), map()) -> iodata().
+-spec hello(pid(), binary(), map()) -> erlang:iovec().
 hello(Self, Name, More) ->
     encode({hello, 1, More#{self => Self, name => Name}}).
 
--spec encode(tuple()) -> [binary()].
+-spec encode(tuple()) -> erlang:iovec().
 encode(Term) ->
     erlang:term_to_iovec(Term).
 
@@ -41,10 +46,64 @@ decode(Frame) ->
     end.
 
 %% @doc Write a frame; the caller waits while the connection takes no more.
--spec write(#via{}, iodata()) -> boolean().
-write(#via{port = Port}, Frame) ->
-    try port_command(Port, Frame)
-    catch error:badarg -> false
+%%
+%% What the socket takes whole or not at all is written from here. All else goes to the writer: a
+%% sender may be killed when a part of its frame is out, and nobody could tell where the next one
+%% begins. The writer also has what the socket had no room for, and takes turns with those who
+%% write themselves, for nobody gets in while a part of a frame of its own is out. It answers when
+%% the frame is written. If that fails it does not, and goes when the connection does.
+-spec write(#via{}, erlang:iovec()) -> boolean().
+write(#via{out = Port}, Frame) when is_port(Port) ->
+    write_out(Port, Frame) =:= ok;
+write(#via{out = Socket, whole = Whole} = Via, Frame) ->
+    Size = iolist_size(Frame),
+    case Size =< Whole andalso socket:send(Socket, [<<Size:32>> | Frame], nowait) of
+        ok -> true;
+        {select, {select_info, _, _} = Info} ->
+            _ = socket:cancel(Socket, Info),
+            have_written(Via, Frame);
+        {select, {_, _}} ->
+            _ = socket:shutdown(Socket, read_write),    % a part is out, against all expectation
+            have_written(Via, Frame);
+        _ ->
+            have_written(Via, Frame)
+    end.
+
+have_written(#via{writer = Writer}, Frame) ->
+    Tag = erlang:monitor(process, Writer, [{alias, reply_demonitor}]),
+    Writer ! {frame, Frame, self(), Tag},
+    receive
+        {Tag, done} -> true;
+        {'DOWN', Tag, process, _, _} -> false
+    end.
+
+%% @doc Write a frame of any size, bit by bit if need be. To a socket only the writer does so.
+-spec write_out(port() | socket:socket(), erlang:iovec()) -> ok | {error, term()}.
+write_out(Port, Frame) when is_port(Port) ->
+    try port_command(Port, Frame) of
+        true -> ok
+    catch
+        error:badarg -> {error, closed}
+    end;
+write_out(Socket, Frame) ->
+    write_all(Socket, [<<(iolist_size(Frame)):32>> | Frame]).
+
+write_all(Socket, Data) ->
+    case socket:sendmsg(Socket, #{iov => Data}) of
+        {ok, Rest} -> write_all(Socket, Rest);
+        Done -> Done
+    end.
+
+%% @doc The size up to which a socket takes a frame whole or not at all, or 0 if there is no such
+%% thing: TCP may take a part of anything. A unix socket makes one packet of what is at most half
+%% as large as its buffer, and which the kernel finds memory for in one go.
+-spec whole(unix | tcp, socket:socket()) -> non_neg_integer().
+whole(tcp, _) ->
+    0;
+whole(unix, Socket) ->
+    case socket:getopt(Socket, {socket, sndbuf}) of
+        {ok, Size} when Size > 4 * ?UNIX_PACKET -> ?UNIX_PACKET - ?HEADER_SIZE;
+        _ -> 0
     end.
 
 %% @doc Send a request that has no reply.
