@@ -176,15 +176,21 @@ open({tcp, Host, Number}, Timeout) ->
 
 socket(Kind, Address, Number, Options, Timeout) ->
     try gen_tcp:connect(Address, Number, ?SOCKET_OPTIONS ++ Options, Timeout) of
-        {ok, Socket} ->
-            {ok, Fd} = inet:getfd(Socket),
-            {ok, Out} = socket:open(Fd, #{dup => true}),
+        {ok, Socket} -> in_and_out(Kind, Socket);
+        {error, Why} -> {error, Why}
+    catch
+        exit:Why -> {error, Why}
+    end.
+
+in_and_out(Kind, Socket) ->
+    {ok, Fd} = inet:getfd(Socket),
+    case socket:open(Fd, #{dup => true}) of
+        {ok, Out} ->
             Port = open_port({fd, Fd, Fd}, [in | ?PORT_OPTIONS]),
             {ok, Port, Socket, Out, porthost_wire:whole(Kind, Out)};
         {error, Why} ->
+            gen_tcp:close(Socket),
             {error, Why}
-    catch
-        exit:Why -> {error, Why}
     end.
 
 hello(#st{parent = Parent, port = Port, host = #host{via = Via}} = St, Timeout, Auth) ->
