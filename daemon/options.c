@@ -25,6 +25,7 @@ enum {
     OPT_ASYNC_THREADS,
     OPT_BUSY_POLL_US,
     OPT_LOG_LEVEL,
+    OPT_METRICS,
     OPT_HELP,
     OPT_VERSION
 };
@@ -41,6 +42,7 @@ static const struct option long_options[] = {
     {"async-threads", required_argument, NULL, OPT_ASYNC_THREADS},
     {"busy-poll-us", required_argument, NULL, OPT_BUSY_POLL_US},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+    {"metrics", required_argument, NULL, OPT_METRICS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -63,6 +65,7 @@ static const char help[] =
     "  --async-threads N   threads for async jobs, 0 to 1024, 0: none, jobs run at once; default: one for each core\n"
     "  --busy-poll-us N    microseconds, 0 to 1000, to look for more before sleeping, while that pays; 0: never; default: 20\n"
     "  --log-level LEVEL   error, warning, notice (default), info or debug; the log goes to stderr\n"
+    "  --metrics HOST:PORT serve metrics for Prometheus on a loopback address\n"
     "  --help              this text\n"
     "  --version           the version\n"
     "\n"
@@ -153,6 +156,9 @@ static int one_option(int opt, struct ph_options *o, int *status)
         return parse_number(optarg, MAX_BUSY_POLL_US, &o->busy_poll_us) ? usage(status, "--busy-poll-us: '%s' is no number from 0 to 1000", optarg) : 0;
     case OPT_LOG_LEVEL:
         return parse_level(optarg, &o->log_level) ? usage(status, "--log-level: unknown level '%s'", optarg) : 0;
+    case OPT_METRICS:
+        o->metrics = optarg;
+        return 0;
     case OPT_HELP:
         fputs(help, stdout);
         return stop(status, 0);
@@ -255,6 +261,10 @@ int ph_options_config(const struct ph_options *o, struct ph_config *c)
         c->async_threads = o->async_threads;
     if (o->busy_poll_us >= 0)
         c->busy_poll_us = (uint64_t)o->busy_poll_us;
+    if (o->metrics) {
+        ph_free(c->metrics);
+        c->metrics = ph_strdup(o->metrics);
+    }
     if (o->log_level >= 0)
         c->log_level = (unsigned)o->log_level;
     return 0;

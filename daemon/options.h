@@ -15,6 +15,7 @@ struct ph_options {
     bool check;              /* only check the configuration */
     struct ph_strings unix_paths, tcp_addresses, driver_path;
     int64_t async_threads, busy_poll_us; /* -1: not given */
+    const char *metrics;     /* borrowed from argv; NULL: not given */
     int log_level;           /* enum ph_log_level, -1: not given */
 };
 

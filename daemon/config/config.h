@@ -27,6 +27,8 @@ struct ph_config {
     uint64_t shutdown_s;
     int64_t reactor_stack_kib, worker_stack_kib, async_stack_kib; /* 0: the system's default */
     uint64_t limits[PH_LIMIT_COUNT];
+    char *metrics;       /* "HOST:PORT", or NULL: none */
+    bool metrics_remote; /* it may be another than a loopback address */
     unsigned log_level; /* enum ph_log_level */
 };
 

@@ -63,6 +63,8 @@ enum ph_type {
     X(ROOT, limits, SECTION, ph_config, limits, IN(LIMITS), "{}", RELOAD)                                                                     \
     PH_LIMITS(PH_LIMIT_KEY, X)                                                                                                                \
     X(ROOT, shutdown_s, NUMBER, ph_config, shutdown_s, RANGE(0, 3600), "10", RELOAD)                                                          \
+    X(ROOT, metrics, ADDRESS, ph_config, metrics, ANY, "null", RELOAD)                                                                         \
+    X(ROOT, metrics_remote, BOOL, ph_config, metrics_remote, ANY, "false", RELOAD)                                                            \
     X(ROOT, log, SECTION, ph_config, limits, IN(LOG), "{}", RELOAD)                                                                           \
     X(LOG, level, CHOICE, ph_config, log_level, ONE_OF("error|warning|notice|info|debug"), "\"notice\"", RELOAD)
 

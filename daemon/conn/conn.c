@@ -418,7 +418,7 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
     unsigned late_ms = c->newcomer && goodbye && goodbye != PH_FAULT_SHUTDOWN ? ph_newcomer_failed(c->newcomer) : 0;
     if (goodbye) {
         ph_log(goodbye == PH_FAULT_SHUTDOWN ? PH_LOG_INFO : PH_LOG_WARNING, c->where, "ending the connection: %s", detail ? detail : texts[goodbye]);
-        ph_count(PH_COUNT_FAULTS, 1);
+        ph_count_fault(goodbye);
     }
     event_del(c->readable);
     ph_peer_bar_ports(c->peer);

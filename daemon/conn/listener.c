@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/counters.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -170,31 +171,6 @@ static int listen_unix(struct ph_access *a)
     return result;
 }
 
-static bool is_loopback(const struct sockaddr *addr)
-{
-    if (addr->sa_family == AF_INET)
-        return (ntohl(((const struct sockaddr_in *)(const void *)addr)->sin_addr.s_addr) >> 24) == 127;
-    return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
-}
-
-/* Splits a copy of "HOST:PORT"; NULL if it is not that. */
-static char *split(const char *host_port, char **host, char **port)
-{
-    char *copy = ph_strdup(host_port), *colon = strrchr(copy, ':');
-    *host = copy;
-    if (colon && colon != copy && colon[1]) {
-        *colon = '\0';
-        *port = colon + 1;
-        if (copy[0] == '[' && colon[-1] == ']') {
-            colon[-1] = '\0';
-            (*host)++;
-        }
-        return copy;
-    }
-    ph_free(copy);
-    return NULL;
-}
-
 /* Says the port that was really bound: the address may have asked for any. */
 static void log_tcp(const char *host)
 {
@@ -217,7 +193,7 @@ static int listen_addresses(struct ph_access *access, const char *host, const ch
     }
     int listening = 0;
     for (a = found; a; a = a->ai_next) {
-        if (!access->cookie && !is_loopback(a->ai_addr))
+        if (!access->cookie && !ph_address_is_loopback(a->ai_addr))
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", host_port);
         else if (add_listener(access, a->ai_addr, a->ai_addrlen))
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, strerror(errno));
@@ -232,7 +208,7 @@ static int listen_addresses(struct ph_access *access, const char *host, const ch
 
 static int listen_tcp(struct ph_access *a)
 {
-    char *host, *port, *copy = split(a->tcp, &host, &port);
+    char *host, *port, *copy = ph_address_split(a->tcp, &host, &port);
     if (!copy) {
         ph_log(PH_LOG_ERROR, NULL, "tcp %s: expected HOST:PORT", a->tcp);
         return -1;
@@ -284,7 +260,7 @@ static int keep_open(const struct ph_access *a)
         return set_file(a);
     SLIST_FOREACH(l, &listeners, link)
         if (!a->cookie && same_place(l->access, a) && getsockname(evconnlistener_get_fd(l->evl), (struct sockaddr *)&addr, &len) == 0 &&
-            !is_loopback((struct sockaddr *)&addr)) {
+            !ph_address_is_loopback((struct sockaddr *)&addr)) {
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", a->tcp);
             return -1;
         }

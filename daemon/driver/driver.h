@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/list.h"
+#include "driver/counts.h"
 #include "driver/settings.h"
 #include "sched/sched.h"
 
@@ -30,6 +31,7 @@ struct ph_driver {
     struct ph_lock *lock;        /* reference; also the pace of its ports' locks */
     atomic_int holds;            /* ports + async jobs + deferred stop_select + look-ups; drops to 0 only under the list's mutex */
     atomic_int ports;
+    unsigned slot;               /* where it counts; set when it is listed */
     enum ph_driver_status status; /* guarded by the list's mutex */
     bool one_lock;          /* these three from its settings: no port locking whatever its flags say */
     unsigned async_offset;  /* its async keys count from here */

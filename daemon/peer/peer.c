@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bin.h"
+#include "base/counters.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -220,6 +221,8 @@ void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
         due = !p->flush_due;
         p->flush_due = true;
         pthread_mutex_unlock(&p->out_mu);
+        ph_count(PH_COUNT_FRAMES_OUT, 1);
+        ph_count(PH_COUNT_BYTES_OUT, total);
     }
     ph_wbuf_reset(w);
     if (due)

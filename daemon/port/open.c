@@ -232,6 +232,7 @@ static void run_start(struct ph_job *job)
     if (error) {
         char where[96];
         ph_log(PH_LOG_NOTICE, ph_port_where(p, where, sizeof where), "start failed: %s", error);
+        ph_driver_count(p->driver->slot, PH_DRIVER_OPEN_FAILURES, 1);
         abandon(p, error);
     } else {
         started(p, data);

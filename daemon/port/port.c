@@ -88,6 +88,10 @@ void ph_port_set_state(struct ph_port *p, enum ph_port_state state)
     if (state != old + 1 && !(old == PH_PORT_EXITING && state == PH_PORT_DEAD) && !(old == PH_PORT_OPENING && state == PH_PORT_DEAD))
         ph_fatal("port %llu: state %d cannot follow %d", (unsigned long long)p->id, (int)state, (int)old);
     atomic_store_explicit(&p->state, (unsigned char)state, memory_order_release);
+    if (state == PH_PORT_LIVE)
+        ph_driver_count(p->driver->slot, PH_DRIVER_OPENS, 1);
+    if (state == PH_PORT_DEAD && old != PH_PORT_OPENING)
+        ph_driver_count(p->driver->slot, PH_DRIVER_CLOSES, 1);
 }
 
 void ph_port_set_owner(struct ph_port *p, ErlDrvTermData owner)
@@ -147,7 +151,7 @@ static void drop_queue(struct ph_port *p)
 {
     struct ph_pdl *pdl = ph_port_pdl_enter(p);
     ph_ioq_clear(&p->ioq);
-    ph_stat_set(&p->stats.queue_size, 0);
+    ph_stat_queue(p, 0);
     ph_port_pdl_leave(pdl);
 }
 
