@@ -15,6 +15,7 @@ void ph_config_apply(const struct ph_config *c)
     for (int i = 0; i < PH_LIMIT_COUNT; i++)
         ph_limit_set((enum ph_limit)i, c->limits[i]);
     ph_log_set_level((enum ph_log_level)c->log_level);
+    ph_log_set_format((enum ph_log_format)c->log_format, (enum ph_log_prefix)c->log_prefix);
     ph_driver_path_set(&c->driver_path);
     ph_driver_settings_set(c->drivers, c->driver_count);
     ph_drivers_apply_settings();

@@ -29,7 +29,9 @@ struct ph_config {
     uint64_t limits[PH_LIMIT_COUNT];
     char *metrics;       /* "HOST:PORT", or NULL: none */
     bool metrics_remote; /* it may be another than a loopback address */
-    unsigned log_level; /* enum ph_log_level */
+    unsigned log_level;  /* these three: enums of base/log.h */
+    unsigned log_format;
+    unsigned log_prefix;
 };
 
 /* --- file.c --- */

@@ -66,7 +66,9 @@ enum ph_type {
     X(ROOT, metrics, ADDRESS, ph_config, metrics, ANY, "null", RELOAD)                                                                         \
     X(ROOT, metrics_remote, BOOL, ph_config, metrics_remote, ANY, "false", RELOAD)                                                            \
     X(ROOT, log, SECTION, ph_config, limits, IN(LOG), "{}", RELOAD)                                                                           \
-    X(LOG, level, CHOICE, ph_config, log_level, ONE_OF("error|warning|notice|info|debug"), "\"notice\"", RELOAD)
+    X(LOG, level, CHOICE, ph_config, log_level, ONE_OF("error|warning|notice|info|debug"), "\"notice\"", RELOAD)                       \
+    X(LOG, format, CHOICE, ph_config, log_format, ONE_OF("text|json"), "\"text\"", RELOAD)                                                    \
+    X(LOG, priority_prefix, CHOICE, ph_config, log_prefix, ONE_OF("auto|always|never"), "\"auto\"", RELOAD)
 
 #define PH_LIMIT_KEY(X, NAME, key, value, least, most) X(LIMITS, key, NUMBER, ph_config, limits[PH_LIMIT_##NAME], RANGE(least, most), #value, RELOAD)
 

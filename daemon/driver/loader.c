@@ -119,7 +119,7 @@ int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *
         goto fail;
     }
     d->dl = dl;
-    ph_log(PH_LOG_INFO, NULL, "driver %s loaded from %s", d->name, file);
+    ph_log(PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "loaded from %s", file);
     return 0;
 fail:
     dlclose(dl);
@@ -135,5 +135,5 @@ void ph_loader_unload(struct ph_driver *d)
     if (d->dl)
         dlclose(d->dl);
     d->dl = NULL;
-    ph_log(PH_LOG_INFO, NULL, "driver %s unloaded", d->name);
+    ph_log(PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "unloaded");
 }

@@ -152,9 +152,9 @@ void ph_port_command(struct ph_port *p, ErlDrvTermData caller, struct ph_slice d
     }
     struct ph_flat flat;
     size_t size;
-    char where[96];
+    struct ph_where where;
     if (ph_iodata_size((struct ph_cur){data.p, data.p + data.len}, &size)) {
-        ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "a command that is not iodata is dropped");
+        ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "a command that is not iodata is dropped");
         return;
     }
     count_bytes(p, size);

@@ -4,7 +4,6 @@
 #include "port/port.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -51,11 +50,11 @@ void ph_port_unref(struct ph_port *p)
     ph_free(p);
 }
 
-const char *ph_port_where(const struct ph_port *p, char *buf, size_t size)
+const struct ph_where *ph_port_where(const struct ph_port *p, struct ph_where *where)
 {
-    snprintf(buf, size, "conn %llu port %llu %.40s", (unsigned long long)ph_peer_id(p->peer), (unsigned long long)p->id,
-             p->driver ? p->driver->name : p->name);
-    return buf;
+    *where = (struct ph_where){.connection = ph_peer_id(p->peer), .has_port = true, .port = p->id};
+    where->driver = p->driver ? p->driver->name : p->name;
+    return where;
 }
 
 void ph_port_submit(struct ph_port *p, struct ph_job *job)

@@ -273,10 +273,10 @@ static struct ph_fd *entry_locked(struct ph_port *p, int fd, bool create)
 
 static void steal_locked(struct ph_port *p, struct direction *d)
 {
-    char where[96];
+    struct ph_where where;
     struct ph_port *from = ph_port_by_handle(d->owner);
     if (from) {
-        ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "select takes fd %d over from another port", d->fd->fd);
+        ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "select takes fd %d over from another port", d->fd->fd);
         ph_port_unref(from);
     }
     deselect_locked(d);
@@ -293,7 +293,7 @@ static void select_on(struct ph_port *p, int fd, int mode)
     pthread_mutex_lock(&table_mu);
     struct ph_fd *f = entry_locked(p, fd, true);
     if (f->stopping) {
-        ph_log(PH_LOG_WARNING, p->driver->name, "fd %d is selected again before stop_select was called: it will not be", fd);
+        ph_log(PH_LOG_WARNING, &(struct ph_where){.driver = p->driver->name}, "fd %d is selected again before stop_select was called: it will not be", fd);
         cancelled = f->stopping;
         f->stopping = NULL;
     }
