@@ -158,7 +158,7 @@ static int start_events(void)
 /* Preloading comes before listening: who can connect finds all as it is configured. */
 static int serve(const struct ph_options *o, const struct ph_config *c)
 {
-    if (ph_config_preload(c) || ph_metrics_serve(c->metrics, c->metrics_remote) || ph_listeners_set(c->listeners, c->listener_count))
+    if (ph_config_apply_state(c) || ph_config_preload(c) || ph_metrics_serve(c->metrics, c->metrics_remote) || ph_listeners_set(c->listeners, c->listener_count))
         return -1;
     if (o->stdio_in >= 0)
         ph_serve_stdio();

@@ -246,6 +246,17 @@ static int override_listeners(const struct ph_options *o, struct ph_config *c)
     return result;
 }
 
+/* What systemd has made for this service: the first of $STATE_DIRECTORY, or NULL. Not to be asked on stdio: then it is the parent's. */
+static char *service_state_dir(void)
+{
+    const char *dirs = getenv("STATE_DIRECTORY");
+    if (!dirs || dirs[0] != '/')
+        return NULL;
+    char *dir = ph_strdup(dirs);
+    dir[strcspn(dir, ":")] = '\0';
+    return dir;
+}
+
 int ph_options_config(const struct ph_options *o, struct ph_config *c)
 {
     const char *file = ph_options_file(o);
@@ -272,6 +283,8 @@ int ph_options_config(const struct ph_options *o, struct ph_config *c)
         c->async_threads = o->async_threads;
     if (o->busy_poll_us >= 0)
         c->busy_poll_us = (uint64_t)o->busy_poll_us;
+    if (!c->state_dir && o->stdio_in < 0)
+        c->state_dir = service_state_dir();
     if (o->log_format >= 0)
         c->log_format = (unsigned)o->log_format;
     if (o->metrics) {

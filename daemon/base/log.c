@@ -15,7 +15,8 @@
 
 #define LINE_MAX_BYTES 2048
 #define LINE_END_BYTES 8
-#define SYSLOG_ERROR 3
+#define SYSLOG_CRITICAL 2u
+#define SYSLOG_ERROR 3u
 
 static const char *const level_names[] = {
     [PH_LOG_ERROR] = "error", [PH_LOG_WARNING] = "warning", [PH_LOG_NOTICE] = "notice",
@@ -181,7 +182,7 @@ static void put_member(struct line *l, const char *name, const char *value, char
     put(l, "\"");
 }
 
-static void put_json_head(struct line *l, enum ph_log_level level, const struct ph_where *w)
+static void put_json_head(struct line *l, const char *level, const struct ph_where *w)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -189,7 +190,7 @@ static void put_json_head(struct line *l, enum ph_log_level level, const struct 
     put_number(l, (uint64_t)now.tv_sec, 1);
     put(l, ".");
     put_number(l, (uint64_t)now.tv_nsec / 1000, 6);
-    put_member(l, ",\"level\":\"", level_names[level], '\0');
+    put_member(l, ",\"level\":\"", level, '\0');
     if (w && w->connection) {
         put(l, ",\"connection\":");
         put_number(l, w->connection, 1);
@@ -204,13 +205,13 @@ static void put_json_head(struct line *l, enum ph_log_level level, const struct 
     }
 }
 
-static void write_line(enum ph_log_level level, const struct ph_where *where, const char *text)
+static void write_line(const char *level, unsigned priority, const struct ph_where *where, const char *text)
 {
     struct line l;
     l.n = 0;
     if (atomic_load_explicit(&with_prefix, memory_order_relaxed)) {
         put(&l, "<");
-        put_number(&l, (uint64_t)level + SYSLOG_ERROR, 1);
+        put_number(&l, priority, 1);
         put(&l, ">");
     }
     if (atomic_load_explicit(&as_json, memory_order_relaxed)) {
@@ -220,7 +221,7 @@ static void write_line(enum ph_log_level level, const struct ph_where *where, co
         memcpy(l.text + l.n, "\"}", 2);
         l.n += 2;
     } else {
-        put(&l, level_names[level]);
+        put(&l, level);
         put(&l, " ");
         put_where_text(&l, where);
         put_foreign(&l, text, '\0', false);
@@ -231,7 +232,17 @@ static void write_line(enum ph_log_level level, const struct ph_where *where, co
 
 void ph_log_in_handler(const struct ph_where *where, const char *text)
 {
-    write_line(PH_LOG_ERROR, where, text);
+    write_line("critical", SYSLOG_CRITICAL, where, text);
+}
+
+bool ph_log_is_json(void)
+{
+    return atomic_load_explicit(&as_json, memory_order_relaxed);
+}
+
+bool ph_log_has_prefix(void)
+{
+    return atomic_load_explicit(&with_prefix, memory_order_relaxed);
 }
 
 /* --- formatting --- */
@@ -243,7 +254,7 @@ static void log_line(enum ph_log_level level, const struct ph_where *where, cons
 {
     char text[LINE_MAX_BYTES];
     if (vsnprintf(text, sizeof text, fmt, ap) >= 0)
-        write_line(level, where, text);
+        write_line(level_names[level], SYSLOG_ERROR + (unsigned)level, where, text);
 }
 
 void ph_log(enum ph_log_level level, const struct ph_where *where, const char *fmt, ...)
@@ -266,7 +277,7 @@ _Noreturn void ph_fatal(const char *fmt, ...)
     char text[LINE_MAX_BYTES] = "fatal: ";
     size_t n = strlen(text);
     vsnprintf(text + n, sizeof text - n, fmt, ap);
-    write_line(PH_LOG_ERROR, NULL, text);
+    write_line("error", SYSLOG_ERROR, NULL, text);
     va_end(ap);
     abort();
 }

@@ -29,8 +29,11 @@ int ph_log_parse_level(const char *name, enum ph_log_level *level); /* 0 or -1 *
 bool ph_log_wants(enum ph_log_level level);
 /* where: who the line is about, or NULL: the daemon. */
 void ph_log(enum ph_log_level level, const struct ph_where *where, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* An error with a text that needs no formatting: also for signal handlers. */
+/* For signal handlers: a line of level "critical", with a text that needs no formatting. */
 void ph_log_in_handler(const struct ph_where *where, const char *text);
+/* These two are for who writes lines of its own. Any thread, signal handlers too. */
+bool ph_log_is_json(void);
+bool ph_log_has_prefix(void);
 /* For broken invariants of our own: logs and aborts. */
 _Noreturn void ph_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

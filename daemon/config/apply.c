@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "config/keys.h"
+#include "driver/crashes.h"
 #include "driver/ddll.h"
 #include "driver/path.h"
 #include "sched/sched.h"
@@ -19,6 +20,11 @@ void ph_config_apply(const struct ph_config *c)
     ph_driver_path_set(&c->driver_path);
     ph_driver_settings_set(c->drivers, c->driver_count);
     ph_drivers_apply_settings();
+}
+
+int ph_config_apply_state(const struct ph_config *c)
+{
+    return ph_crashes_set(c->state_dir, c->crash_limit, c->crash_window_s);
 }
 
 static unsigned threads(int64_t wanted, unsigned fitting)

@@ -364,6 +364,7 @@ static enum ph_fault dispatch(struct ph_req *r)
     case PH_REQ_DEMONITOR_DRIVER:
     case PH_REQ_DRIVER_INFO:
     case PH_REQ_DRIVERS:
+    case PH_REQ_ALLOW_DRIVER:
     case PH_REQ_FORMAT_ERROR:
         return ph_driver_request(r) ? PH_FAULT_NONE : bad_request(r);
     default:

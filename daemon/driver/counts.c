@@ -29,6 +29,11 @@ unsigned ph_driver_slot(const char *name)
     return slot;
 }
 
+const char *ph_driver_lasting_name(const char *name)
+{
+    return names[ph_driver_slot(name)]; /* never changes once it is there */
+}
+
 static struct ph_driver_counts *counts_in(struct ph_driver_blocks *b, unsigned slot)
 {
     struct ph_driver_counts *c = atomic_load_explicit(&b->of[slot], memory_order_acquire);

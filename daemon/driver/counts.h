@@ -58,6 +58,7 @@ extern _Thread_local struct ph_driver_blocks *ph_driver_blocks_mine; /* for ph_d
 
 /* The slot in which the driver with that name counts. Any thread. */
 unsigned ph_driver_slot(const char *name);
+const char *ph_driver_lasting_name(const char *name); /* equal, but immortal: that of its slot */
 void ph_driver_count_slow(unsigned slot, unsigned count, uint64_t n);
 
 /* Any thread. Those of the host write to their own block: a load and a store, no locked instruction. count: enum ph_driver_count, plus a kind or bucket. */

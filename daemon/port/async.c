@@ -49,9 +49,11 @@ static void run_invoke(struct ph_async_job *job)
     uint64_t begin = ph_now_ns();
     ph_driver_count(slot, PH_DRIVER_ASYNC_STARTED, 1);
     ph_driver_count(slot, PH_DRIVER_ASYNC_WAIT_NS, begin - a->since_ns);
+    ph_self.driver = a->port->driver->name;
     ph_self.callback = "async_invoke";
     a->invoke(a->data);
     ph_self.callback = NULL;
+    ph_self.driver = NULL;
     ph_driver_count(slot, PH_DRIVER_ASYNC_RUN_NS, ph_now_ns() - begin);
     ph_driver_count(slot, PH_DRIVER_ASYNC_DONE, 1);
     ph_port_submit(a->port, &a->job);

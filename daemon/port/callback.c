@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "base/recent.h"
 #include "base/thread.h"
 #include "port/trace.h"
 #include "sched/overlap.h"
@@ -33,6 +34,7 @@ static struct frame enter(struct ph_port *p, enum ph_callback_kind kind, ErlDrvT
     struct frame outer = {ph_self.port, ph_self.callback, kind, p->caller, ph_self.timeslice, ph_self.now_ns ? ph_self.now_ns : ph_now_ns(),
                           ph_stat_get(&p->stats.input), ph_stat_get(&p->stats.outputs)};
     ph_overlap_enter(p->lock, callback);
+    ph_recent_add(p->handle, callback, outer.since_ns);
     ph_self.now_ns = 0;
     ph_self.port = p;
     ph_self.callback = callback;
@@ -243,6 +245,7 @@ void ph_callback_stop_select(struct ph_driver *d, int fd)
     }
     struct ph_thread outer = ph_self;
     ph_self.port = NULL;
+    ph_self.driver = d->name;
     ph_self.callback = "stop_select";
     d->entry.stop_select((ErlDrvEvent)(intptr_t)fd, NULL);
     ph_self = outer;

@@ -169,7 +169,7 @@ START_TEST(as_json_a_line_is_an_object_that_names_connection_port_and_driver)
     ck_assert_str_eq(strchr(line, ','), ",\"level\":\"warning\",\"connection\":2,\"port\":0,\"client\":\"n\xc3\xa5????\",\"driver\":\"echo_drv\",\"text\":\"a\\\"b\\\\c?d\"}");
     size_t n = strlen(second);
     ck_assert(n < 2048 && strcmp(second + n - 4, "\\\"\"}") == 0 && second[n - 5] == '"');
-    ck_assert_str_eq(strchr(third, ','), ",\"level\":\"error\",\"driver\":\"d\",\"text\":\"t\"}");
+    ck_assert_str_eq(strchr(third, ','), ",\"level\":\"critical\",\"driver\":\"d\",\"text\":\"t\"}");
 }
 END_TEST
 
