@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a driver crashes: says which one, in which callback of which port, with a backtrace, and lets the process die of the signal. */
+/* When a driver crashes: says in the log, and in a file in the state directory, which signal, address, driver, port, callback and thread, what the port did last, and
+ * a backtrace, and lets the process die of the signal. */
 #ifndef PH_CRASH_H
 #define PH_CRASH_H
 

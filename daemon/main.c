@@ -16,6 +16,7 @@
 #include "conn/listener.h"
 #include "crash.h"
 #include "driver/ddll.h"
+#include "metrics/metrics.h"
 #include "options.h"
 #include "port/port.h"
 #include "port/select.h"
@@ -72,6 +73,7 @@ static void begin_end(void)
         end.limit_s = ph_reload_bar();
         ph_service_stopping(end.limit_s);
         alarm(end.limit_s + 3); /* for an end that a stuck callback or job prevents: see watch_signals */
+        ph_metrics_ending();
         ph_listeners_close();
         ph_conns_shutdown();
     }
@@ -159,7 +161,7 @@ static int start_events(void)
 /* Preloading comes before listening: who can connect finds all as it is configured. */
 static int serve(const struct ph_options *o, const struct ph_config *c)
 {
-    if (ph_config_preload(c) || ph_listeners_set(c->listeners, c->listener_count))
+    if (ph_config_apply_state(c) || ph_config_preload(c) || ph_metrics_serve(c->metrics, c->metrics_remote) || ph_listeners_set(c->listeners, c->listener_count))
         return -1;
     if (o->stdio_in < 0)
         return ph_service_start();
@@ -193,6 +195,7 @@ static int run(const struct ph_options *o, struct ph_config *c)
 static void stop_threads(void)
 {
     ph_service_end();
+    ph_metrics_serve(NULL, false);
     ph_async_stop();
     ph_workers_stop();
     event_free(end.timer);

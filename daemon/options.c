@@ -26,6 +26,8 @@ enum {
     OPT_ASYNC_THREADS,
     OPT_BUSY_POLL_US,
     OPT_LOG_LEVEL,
+    OPT_LOG_FORMAT,
+    OPT_METRICS,
     OPT_HELP,
     OPT_VERSION
 };
@@ -42,6 +44,8 @@ static const struct option long_options[] = {
     {"async-threads", required_argument, NULL, OPT_ASYNC_THREADS},
     {"busy-poll-us", required_argument, NULL, OPT_BUSY_POLL_US},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+    {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
+    {"metrics", required_argument, NULL, OPT_METRICS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -64,6 +68,8 @@ static const char help[] =
     "  --async-threads N   threads for async jobs, 0 to 1024, 0: none, jobs run at once; default: one for each core\n"
     "  --busy-poll-us N    microseconds, 0 to 1000, to look for more before sleeping, while that pays; 0: never; default: 20\n"
     "  --log-level LEVEL   error, warning, notice (default), info or debug; the log goes to stderr\n"
+    "  --log-format FORMAT text (default), or json: an object a line\n"
+    "  --metrics HOST:PORT serve metrics for Prometheus on a loopback address\n"
     "  --help              this text\n"
     "  --version           the version\n"
     "\n"
@@ -120,6 +126,12 @@ static int parse_level(const char *text, int *to)
     return 0;
 }
 
+static int parse_format(const char *text, int *to)
+{
+    *to = strcmp(text, "json") == 0 ? PH_LOG_JSON : PH_LOG_TEXT;
+    return *to == PH_LOG_JSON || strcmp(text, "text") == 0 ? 0 : -1;
+}
+
 static int one_option(int opt, struct ph_options *o, int *status)
 {
     switch (opt) {
@@ -154,6 +166,11 @@ static int one_option(int opt, struct ph_options *o, int *status)
         return parse_number(optarg, MAX_BUSY_POLL_US, &o->busy_poll_us) ? usage(status, "--busy-poll-us: '%s' is no number from 0 to 1000", optarg) : 0;
     case OPT_LOG_LEVEL:
         return parse_level(optarg, &o->log_level) ? usage(status, "--log-level: unknown level '%s'", optarg) : 0;
+    case OPT_LOG_FORMAT:
+        return parse_format(optarg, &o->log_format) ? usage(status, "--log-format: expected text or json, not '%s'", optarg) : 0;
+    case OPT_METRICS:
+        o->metrics = optarg;
+        return 0;
     case OPT_HELP:
         fputs(help, stdout);
         return stop(status, 0);
@@ -174,7 +191,7 @@ static bool has_listener(const struct ph_options *o)
 int ph_options_parse(int argc, char **argv, struct ph_options *o, int *status)
 {
     int opt;
-    *o = (struct ph_options){.stdio_in = -1, .stdio_out = -1, .async_threads = -1, .busy_poll_us = -1, .log_level = -1};
+    *o = (struct ph_options){.stdio_in = -1, .stdio_out = -1, .async_threads = -1, .busy_poll_us = -1, .log_level = -1, .log_format = -1};
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         if (one_option(opt, o, status))
             return -1;
@@ -247,6 +264,17 @@ static void add_activated(struct ph_config *c)
             ph_activated_place(i, ph_config_add_listener(c));
 }
 
+/* What systemd has made for this service: the first of $STATE_DIRECTORY, or NULL. Not to be asked on stdio: then it is the parent's. */
+static char *service_state_dir(void)
+{
+    const char *dirs = getenv("STATE_DIRECTORY");
+    if (!dirs || dirs[0] != '/')
+        return NULL;
+    char *dir = ph_strdup(dirs);
+    dir[strcspn(dir, ":")] = '\0';
+    return dir;
+}
+
 int ph_options_config(const struct ph_options *o, struct ph_config *c)
 {
     const char *file = ph_options_file(o);
@@ -274,6 +302,14 @@ int ph_options_config(const struct ph_options *o, struct ph_config *c)
         c->async_threads = o->async_threads;
     if (o->busy_poll_us >= 0)
         c->busy_poll_us = (uint64_t)o->busy_poll_us;
+    if (!c->state_dir && o->stdio_in < 0)
+        c->state_dir = service_state_dir();
+    if (o->log_format >= 0)
+        c->log_format = (unsigned)o->log_format;
+    if (o->metrics) {
+        ph_free(c->metrics);
+        c->metrics = ph_strdup(o->metrics);
+    }
     if (o->log_level >= 0)
         c->log_level = (unsigned)o->log_level;
     return 0;

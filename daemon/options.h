@@ -15,7 +15,9 @@ struct ph_options {
     bool check;              /* only check the configuration */
     struct ph_strings unix_paths, tcp_addresses, driver_path;
     int64_t async_threads, busy_poll_us; /* -1: not given */
+    const char *metrics;     /* borrowed from argv; NULL: not given */
     int log_level;           /* enum ph_log_level, -1: not given */
+    int log_format;          /* enum ph_log_format, -1: not given */
 };
 
 /* Fills o. 0: go on; otherwise the process is to end with *status (after --help, --version, or a message about a usage error). */

@@ -10,6 +10,7 @@
 
 #include "base/thread.h"
 #include "conn/listener.h"
+#include "metrics/metrics.h"
 #include "sched/sched.h"
 #include "service.h"
 
@@ -68,7 +69,7 @@ static void reload(void)
     if (!result) {
         ph_config_keep_fixed(&c, &in_force);
         ph_config_apply(&c);
-        result = ph_config_preload(&c) || set_listeners(&c) ? -1 : 0;
+        result = ph_config_apply_state(&c) || ph_config_preload(&c) || ph_metrics_serve(c.metrics, c.metrics_remote) || set_listeners(&c) ? -1 : 0;
     }
     if (!result) {
         put_in_force(&c);
@@ -76,6 +77,8 @@ static void reload(void)
         return;
     }
     ph_config_apply(&in_force);
+    ph_config_apply_state(&in_force);
+    ph_metrics_serve(in_force.metrics, in_force.metrics_remote);
     ph_config_clear(&c);
     ph_log(PH_LOG_ERROR, NULL, "the configuration stays as it was");
 }

@@ -61,6 +61,7 @@ enum ph_fault {
     X(DRIVER_INFO, "driver_info", 4, 1)                     \
     X(DRIVERS, "drivers", 2, 1)                             \
     X(FORMAT_ERROR, "format_error", 3, 1)                   \
+    X(ALLOW_DRIVER, "allow_driver", 3, 1)                   \
     X(PING, "ping", 2, 1)                                   \
     X(STATS, "stats", 2, 1)                                 \
     X(PORT_STATS, "port_stats", 3, 1)                       \

@@ -12,12 +12,12 @@
 static void end_overfull(struct ph_port *p)
 {
     static const uint8_t reason[] = "\x77\x0c" "system_limit";
-    char where[96];
+    struct ph_where where;
     if (p->queue_overfull)
         return;
     p->queue_overfull = true;
     ph_limit_met(PH_LIMIT_PORT_QUEUE_BYTES);
-    ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "the driver queue is at its limit of %zu bytes: the port ends", p->ioq.size);
+    ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "the driver queue is at its limit of %zu bytes: the port ends", p->ioq.size);
     ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_FAILED);
 }
 

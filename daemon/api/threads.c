@@ -15,6 +15,7 @@
 #include "api/misuse.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "port/port.h"
 
 #define NO_NAME "unknown"
 #define STACK_WORDS_MIN 4    /* kilowords, as in the VM */
@@ -26,6 +27,7 @@ struct ErlDrvTid_ {
     pthread_t pthread;
     void *(*func)(void *);
     void *args;
+    const char *driver; /* whose thread it is, for the crash log; immortal, or NULL */
     SLIST_ENTRY(ErlDrvTid_) next;
     char name[];
 };
@@ -92,6 +94,7 @@ static void *thread_main(void *p)
 {
     ErlDrvTid tid = p;
     ph_self.kind = PH_THREAD_DRIVER;
+    ph_self.driver = tid->driver;
     watch_end();
     mine.tid = tid;
     return tid->func(tid->args);
@@ -129,6 +132,13 @@ static size_t stack_size(const ErlDrvThreadOpts *opts)
     return words * 1024 * sizeof(void *);
 }
 
+/* A copy that outlives the driver, as a thread may. */
+static const char *running_driver(void)
+{
+    const char *name = ph_self.port ? ph_self.port->driver->name : ph_self.driver;
+    return name ? ph_driver_lasting_name(name) : NULL;
+}
+
 /* erl_driver(3), erl_drv_thread_create. *tid is set before the thread runs; after a failure it is undefined. */
 int erl_drv_thread_create(char *name, ErlDrvTid *tid, void *(*func)(void *), void *args, ErlDrvThreadOpts *opts)
 {
@@ -142,6 +152,7 @@ int erl_drv_thread_create(char *name, ErlDrvTid *tid, void *(*func)(void *), voi
     t->joinable = true;
     t->func = func;
     t->args = args;
+    t->driver = running_driver();
     *tid = t;
     int err = ph_thread_start(&t->pthread, t->name, stack_size(opts), thread_main, t);
     if (err != 0) {

@@ -8,12 +8,15 @@
 #include <sys/queue.h>
 
 #include "base/limits.h"
+#include "proto.h"
 
 /* X(NAME, atom); those of the limits count how often each was met */
 #define PH_COUNTERS(X)                   \
     X(CONNECTIONS, "connections_total")  \
     X(FRAMES_IN, "frames_in")            \
     X(BYTES_IN, "bytes_in")              \
+    X(FRAMES_OUT, "frames_out")          \
+    X(BYTES_OUT, "bytes_out")            \
     X(OPENS, "opens")                    \
     X(COMMANDS, "commands")              \
     X(CONTROLS, "controls")              \
@@ -29,12 +32,14 @@ enum ph_counter {
 #define X(name, atom) PH_COUNT_##name,
     PH_COUNTERS(X)
 #undef X
-    PH_COUNTER_COUNT
+    PH_COUNTER_COUNT,
+    PH_COUNT_FAULT = PH_COUNTER_COUNT, /* and from here on each enum ph_fault by itself */
+    PH_COUNTERS_IN_ALL = PH_COUNT_FAULT + PH_FAULT_COUNT
 };
 
 struct ph_counters { /* one per thread that ever counted; kept when the thread ends, for its counts stay */
     SLIST_ENTRY(ph_counters) link;
-    atomic_uint_fast64_t n[PH_COUNTER_COUNT];
+    atomic_uint_fast64_t n[PH_COUNTERS_IN_ALL];
 };
 extern _Thread_local struct ph_counters *ph_counters_mine; /* for ph_count; NULL before the thread's first */
 struct ph_counters *ph_counters_new(void);
@@ -45,6 +50,12 @@ static inline void ph_count(enum ph_counter counter, uint64_t n)
     struct ph_counters *mine = ph_counters_mine ? ph_counters_mine : ph_counters_new();
     uint64_t old = atomic_load_explicit(&mine->n[counter], memory_order_relaxed);
     atomic_store_explicit(&mine->n[counter], old + n, memory_order_relaxed);
+}
+
+static inline void ph_count_fault(enum ph_fault fault)
+{
+    ph_count(PH_COUNT_FAULTS, 1);
+    ph_count((enum ph_counter)(PH_COUNT_FAULT + fault), 1);
 }
 
 uint64_t ph_counter_sum(enum ph_counter counter);   /* any thread; of this moment, roughly */

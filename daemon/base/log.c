@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log: owns the level, and what a line looks like. Called from any thread, also under locks: it takes none and does
- * not allocate. A line is one write(2), so lines of several threads do not mix. Not for signal handlers (it formats). */
+ * not allocate. A line is one write(2), so lines of several threads do not mix. ph_log is not for signal handlers: it formats. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -9,9 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
+#define LINE_END_BYTES 8
+#define SYSLOG_CRITICAL 2u
+#define SYSLOG_ERROR 3u
 
 static const char *const level_names[] = {
     [PH_LOG_ERROR] = "error", [PH_LOG_WARNING] = "warning", [PH_LOG_NOTICE] = "notice",
@@ -21,10 +26,27 @@ static const char *const level_names[] = {
 
 /* Relaxed: a thread may learn of a new level a few lines late. */
 static atomic_int log_level = PH_LOG_NOTICE;
+static atomic_bool as_json, with_prefix;
 
 void ph_log_set_level(enum ph_log_level level)
 {
     atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
+}
+
+/* systemd says in the environment which stream leads to the journal: stderr may be another by now. */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat st;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+void ph_log_set_format(enum ph_log_format format, enum ph_log_prefix prefix)
+{
+    bool is = prefix == PH_LOG_PREFIX_ALWAYS || (prefix == PH_LOG_PREFIX_AUTO && stderr_is_journal());
+    atomic_store_explicit(&as_json, format == PH_LOG_JSON, memory_order_relaxed);
+    atomic_store_explicit(&with_prefix, is, memory_order_relaxed);
 }
 
 enum ph_log_level ph_log_level(void)
@@ -68,41 +90,174 @@ static void write_all(const char *p, size_t len)
     }
 }
 
-/* Texts hold names that came from clients and drivers: those must not be able to forge a line or drive a terminal. */
-static void hide_control_bytes(char *p, size_t len)
+/* --- a line; nothing here is unfit for a signal handler --- */
+
+struct line {
+    size_t n;
+    char text[LINE_MAX_BYTES];
+};
+
+/* Leaves room for what ends a line. */
+static void put_byte(struct line *l, char c)
 {
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f) {
-            p[i] = '?';
-        }
+    if (l->n < sizeof l->text - LINE_END_BYTES)
+        l->text[l->n++] = c;
+}
+
+static void put(struct line *l, const char *s)
+{
+    for (; *s; s++)
+        put_byte(l, *s);
+}
+
+static void put_number(struct line *l, uint64_t v, int digits)
+{
+    char buf[21], *p = buf + sizeof buf - 1;
+    *p = '\0';
+    for (; v || digits > 0; v /= 10, digits--)
+        *--p = (char)('0' + v % 10);
+    put(l, p);
+}
+
+/* Bytes of the UTF-8 sequence at p, 0 if there is none. */
+static unsigned utf8_length(const unsigned char *p)
+{
+    unsigned n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+    for (unsigned i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+    bool no_character = (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf4 && p[1] >= 0x90);
+    return n > 1 && (overlong || no_character) ? 0 : n;
+}
+
+/* Texts hold names that came from clients and drivers: those must not be able to forge a line or drive a terminal. Ends before `end`, if that comes. */
+static void put_foreign(struct line *l, const char *s, char end, bool json)
+{
+    unsigned n;
+    for (const unsigned char *p = (const unsigned char *)s; *p && *p != (unsigned char)end; p += n) {
+        n = json ? utf8_length(p) : 1;
+        bool hidden = *p < 0x20 || *p == 0x7f || n == 0;
+        if (l->n + 5 + LINE_END_BYTES > sizeof l->text)
+            return; /* no half of a character */
+        if (json && (*p == '"' || *p == '\\'))
+            put_byte(l, '\\');
+        n = n ? n : 1;
+        for (unsigned i = 0; i < n; i++)
+            put_byte(l, hidden ? '?' : (char)p[i]);
     }
 }
 
-static size_t clip(int written, size_t room)
+static void put_where_text(struct line *l, const struct ph_where *w)
 {
-    if (written < 0) {
-        return 0;
+    if (!w)
+        return;
+    size_t begin = l->n;
+    put(l, "[");
+    if (w->connection) {
+        put(l, "conn ");
+        put_number(l, w->connection, 1);
     }
-    return (size_t)written < room ? (size_t)written : room - 1;
+    if (w->client) {
+        put(l, " ");
+        put_foreign(l, w->client, '\0', false);
+    }
+    if (w->has_port) {
+        put(l, " port ");
+        put_number(l, w->port, 1);
+    }
+    if (w->driver) {
+        put(l, l->n > begin + 1 ? " " : "");
+        put_foreign(l, w->driver, ' ', false);
+    }
+    put(l, "] ");
 }
 
-static void log_line(enum ph_log_level level, const char *where, const char *fmt, va_list ap)
+static void put_member(struct line *l, const char *name, const char *value, char end)
+{
+    if (!value)
+        return;
+    put(l, name);
+    put_foreign(l, value, end, true);
+    put(l, "\"");
+}
+
+static void put_json_head(struct line *l, const char *level, const struct ph_where *w)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    put(l, "{\"time\":");
+    put_number(l, (uint64_t)now.tv_sec, 1);
+    put(l, ".");
+    put_number(l, (uint64_t)now.tv_nsec / 1000, 6);
+    put_member(l, ",\"level\":\"", level, '\0');
+    if (w && w->connection) {
+        put(l, ",\"connection\":");
+        put_number(l, w->connection, 1);
+    }
+    if (w && w->has_port) {
+        put(l, ",\"port\":");
+        put_number(l, w->port, 1);
+    }
+    if (w) {
+        put_member(l, ",\"client\":\"", w->client, '\0');
+        put_member(l, ",\"driver\":\"", w->driver, ' ');
+    }
+}
+
+static void write_line(const char *level, unsigned priority, const struct ph_where *where, const char *text)
+{
+    struct line l;
+    l.n = 0;
+    if (atomic_load_explicit(&with_prefix, memory_order_relaxed)) {
+        put(&l, "<");
+        put_number(&l, priority, 1);
+        put(&l, ">");
+    }
+    if (atomic_load_explicit(&as_json, memory_order_relaxed)) {
+        put_json_head(&l, level, where);
+        put(&l, ",\"text\":\"");
+        put_foreign(&l, text, '\0', true);
+        memcpy(l.text + l.n, "\"}", 2);
+        l.n += 2;
+    } else {
+        put(&l, level);
+        put(&l, " ");
+        put_where_text(&l, where);
+        put_foreign(&l, text, '\0', false);
+    }
+    l.text[l.n++] = '\n';
+    write_all(l.text, l.n);
+}
+
+void ph_log_in_handler(const struct ph_where *where, const char *text)
+{
+    write_line("critical", SYSLOG_CRITICAL, where, text);
+}
+
+bool ph_log_is_json(void)
+{
+    return atomic_load_explicit(&as_json, memory_order_relaxed);
+}
+
+bool ph_log_has_prefix(void)
+{
+    return atomic_load_explicit(&with_prefix, memory_order_relaxed);
+}
+
+/* --- formatting --- */
+
+static void log_line(enum ph_log_level level, const struct ph_where *where, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
 
-static void log_line(enum ph_log_level level, const char *where, const char *fmt, va_list ap)
+static void log_line(enum ph_log_level level, const struct ph_where *where, const char *fmt, va_list ap)
 {
-    char line[LINE_MAX_BYTES];
-    size_t room = sizeof line - 1; /* for the newline */
-    const char *name = level_names[level];
-    int n = where == NULL ? snprintf(line, room, "%s ", name) : snprintf(line, room, "%s [%s] ", name, where);
-    size_t len = clip(n, room);
-    len += clip(vsnprintf(line + len, room - len, fmt, ap), room - len);
-    hide_control_bytes(line, len);
-    line[len++] = '\n';
-    write_all(line, len);
+    char text[LINE_MAX_BYTES];
+    if (vsnprintf(text, sizeof text, fmt, ap) >= 0)
+        write_line(level_names[level], SYSLOG_ERROR + (unsigned)level, where, text);
 }
 
-void ph_log(enum ph_log_level level, const char *where, const char *fmt, ...)
+void ph_log(enum ph_log_level level, const struct ph_where *where, const char *fmt, ...)
 {
     if (!ph_log_wants(level)) {
         return;
@@ -119,7 +274,10 @@ _Noreturn void ph_fatal(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    log_line(PH_LOG_ERROR, "fatal", fmt, ap);
+    char text[LINE_MAX_BYTES] = "fatal: ";
+    size_t n = strlen(text);
+    vsnprintf(text + n, sizeof text - n, fmt, ap);
+    write_line("error", SYSLOG_ERROR, NULL, text);
     va_end(ap);
     abort();
 }

@@ -27,6 +27,7 @@ struct ph_thread {
     struct ph_reactor *reactor; /* the reactor this thread runs now, or NULL */
     struct ph_lock *lock;       /* the port lock whose jobs this thread runs now, or NULL */
     struct ph_port *port;       /* the port whose callback runs now (innermost), or NULL */
+    const char *driver;         /* whose code runs without a port (init, finish, an async job, a thread of its own), or NULL */
     const char *callback;       /* its name, for the crash log */
     uint64_t now_ns;            /* the clock as this thread has read it last while it runs a lock, 0: too long ago to be used */
     int timeslice;              /* per cent of its time slice that it says it has used */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "config/keys.h"
+#include "driver/crashes.h"
 #include "driver/ddll.h"
 #include "driver/path.h"
 #include "sched/sched.h"
@@ -15,9 +16,15 @@ void ph_config_apply(const struct ph_config *c)
     for (int i = 0; i < PH_LIMIT_COUNT; i++)
         ph_limit_set((enum ph_limit)i, c->limits[i]);
     ph_log_set_level((enum ph_log_level)c->log_level);
+    ph_log_set_format((enum ph_log_format)c->log_format, (enum ph_log_prefix)c->log_prefix);
     ph_driver_path_set(&c->driver_path);
     ph_driver_settings_set(c->drivers, c->driver_count);
     ph_drivers_apply_settings();
+}
+
+int ph_config_apply_state(const struct ph_config *c)
+{
+    return ph_crashes_set(c->state_dir, c->crash_limit, c->crash_window_s);
 }
 
 static unsigned threads(int64_t wanted, unsigned fitting)

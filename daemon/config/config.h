@@ -27,7 +27,13 @@ struct ph_config {
     uint64_t shutdown_s;
     int64_t reactor_stack_kib, worker_stack_kib, async_stack_kib; /* 0: the system's default */
     uint64_t limits[PH_LIMIT_COUNT];
-    unsigned log_level; /* enum ph_log_level */
+    char *state_dir;     /* or NULL */
+    uint64_t crash_limit, crash_window_s;
+    char *metrics;       /* "HOST:PORT", or NULL: none */
+    bool metrics_remote; /* it may be another than a loopback address */
+    unsigned log_level;  /* these three: enums of base/log.h */
+    unsigned log_format;
+    unsigned log_prefix;
 };
 
 /* --- file.c --- */
@@ -44,6 +50,8 @@ void ph_config_drop_listeners(struct ph_config *c);
 
 /* What can change while the daemon runs, but for listeners, becomes so: limits, log, driver path, settings of drivers. Any thread but a reactor's. */
 void ph_config_apply(const struct ph_config *c);
+/* The same for what is kept of crashes: 0, or -1 with a line in the log. May block. */
+int ph_config_apply_state(const struct ph_config *c);
 int ph_config_start_threads(const struct ph_config *c); /* 0, or -1 with a line in the log */
 int ph_config_preload(const struct ph_config *c);       /* 0, or -1 with a line in the log; waits */
 /* Takes over what needs a restart from the one in force, with a line in the log for each key that would have changed. */

@@ -63,8 +63,15 @@ enum ph_type {
     X(ROOT, limits, SECTION, ph_config, limits, IN(LIMITS), "{}", RELOAD)                                                                     \
     PH_LIMITS(PH_LIMIT_KEY, X)                                                                                                                \
     X(ROOT, shutdown_s, NUMBER, ph_config, shutdown_s, RANGE(0, 3600), "10", RELOAD)                                                          \
+    X(ROOT, state_dir, PATH, ph_config, state_dir, UP_TO(4095), "null", RELOAD)                                                               \
+    X(ROOT, crash_limit, NUMBER, ph_config, crash_limit, RANGE(0, 1000), "3", RELOAD)                                                         \
+    X(ROOT, crash_window_s, NUMBER, ph_config, crash_window_s, RANGE(0, 31536000), "3600", RELOAD)                                            \
+    X(ROOT, metrics, ADDRESS, ph_config, metrics, ANY, "null", RELOAD)                                                                         \
+    X(ROOT, metrics_remote, BOOL, ph_config, metrics_remote, ANY, "false", RELOAD)                                                            \
     X(ROOT, log, SECTION, ph_config, limits, IN(LOG), "{}", RELOAD)                                                                           \
-    X(LOG, level, CHOICE, ph_config, log_level, ONE_OF("error|warning|notice|info|debug"), "\"notice\"", RELOAD)
+    X(LOG, level, CHOICE, ph_config, log_level, ONE_OF("error|warning|notice|info|debug"), "\"notice\"", RELOAD)                       \
+    X(LOG, format, CHOICE, ph_config, log_format, ONE_OF("text|json"), "\"text\"", RELOAD)                                                    \
+    X(LOG, priority_prefix, CHOICE, ph_config, log_prefix, ONE_OF("auto|always|never"), "\"auto\"", RELOAD)
 
 #define PH_LIMIT_KEY(X, NAME, key, value, least, most) X(LIMITS, key, NUMBER, ph_config, limits[PH_LIMIT_##NAME], RANGE(least, most), #value, RELOAD)
 

@@ -10,9 +10,9 @@
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "conn/address.h"
 
 union address {
     struct sockaddr any;

@@ -61,7 +61,8 @@ struct ph_conn {
     size_t frame_got, frame_need;
     uint8_t *stash; /* bytes that were read before reading was held back, or NULL */
     size_t stash_len;
-    char where[64];
+    struct ph_where where;
+    char client[48]; /* what where.client points to */
 };
 
 static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list and counts; taken before a reactor's inbox */
@@ -93,17 +94,24 @@ bool ph_conn_said_hello(const struct ph_conn *c)
     return c->hello;
 }
 
-const char *ph_conn_where(const struct ph_conn *c)
+const struct ph_where *ph_conn_where(const struct ph_conn *c)
 {
-    return c->where;
+    return &c->where;
+}
+
+/* For logs: where it comes from, later what it calls itself. */
+static void set_client(struct ph_conn *c, const char *text)
+{
+    snprintf(c->client, sizeof c->client, "%s", text);
+    c->where.client = c->client;
 }
 
 void ph_conn_set_hello(struct ph_conn *c, const char *name)
 {
     c->hello = true;
     if (name)
-        snprintf(c->where, sizeof c->where, "conn %llu %s", (unsigned long long)ph_peer_id(c->peer), name);
-    ph_log(PH_LOG_INFO, c->where, "hello%s%s", c->newcomer ? " from " : "", c->newcomer ? ph_newcomer_address(c->newcomer) : "");
+        set_client(c, name);
+    ph_log(PH_LOG_INFO, &c->where, "hello%s%s", c->newcomer ? " from " : "", c->newcomer ? ph_newcomer_address(c->newcomer) : "");
     if (c->newcomer)
         event_del(c->end_timer);
     ph_newcomer_free(c->newcomer);
@@ -261,9 +269,9 @@ static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
 static void end_of_stream(struct ph_conn *c)
 {
     if (c->frame || c->header_got)
-        ph_log(PH_LOG_WARNING, c->where, "the stream ends inside a frame");
+        ph_log(PH_LOG_WARNING, &c->where, "the stream ends inside a frame");
     else
-        ph_log(PH_LOG_INFO, c->where, "the client has closed the connection");
+        ph_log(PH_LOG_INFO, &c->where, "the client has closed the connection");
     begin_end(c, PH_FAULT_NONE, NULL);
 }
 
@@ -343,7 +351,7 @@ static void end_port(void *port, void *arg)
 
 static void finish(struct ph_conn *c)
 {
-    ph_log(PH_LOG_INFO, c->where, "the connection has ended");
+    ph_log(PH_LOG_INFO, &c->where, "the connection has ended");
     ph_peer_close(c->peer);
     ph_trace_forget(c->peer);
     event_free(c->readable);
@@ -417,8 +425,8 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
     c->goodbye_detail = detail;
     unsigned late_ms = c->newcomer && goodbye && goodbye != PH_FAULT_SHUTDOWN ? ph_newcomer_failed(c->newcomer) : 0;
     if (goodbye) {
-        ph_log(goodbye == PH_FAULT_SHUTDOWN ? PH_LOG_INFO : PH_LOG_WARNING, c->where, "ending the connection: %s", detail ? detail : texts[goodbye]);
-        ph_count(PH_COUNT_FAULTS, 1);
+        ph_log(goodbye == PH_FAULT_SHUTDOWN ? PH_LOG_INFO : PH_LOG_WARNING, &c->where, "ending the connection: %s", detail ? detail : texts[goodbye]);
+        ph_count_fault(goodbye);
     }
     event_del(c->readable);
     ph_peer_bar_ports(c->peer);
@@ -434,7 +442,7 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
 static void broken(void *arg, const char *why)
 {
     struct ph_conn *c = arg;
-    ph_log(c->state == OPEN ? PH_LOG_WARNING : PH_LOG_DEBUG, c->where, "cannot write: %s", why);
+    ph_log(c->state == OPEN ? PH_LOG_WARNING : PH_LOG_DEBUG, &c->where, "cannot write: %s", why);
     begin_end(c, PH_FAULT_NONE, NULL);
     ph_peer_drop_output(c->peer);
 }
@@ -482,8 +490,9 @@ static void start_task(struct ph_task *task)
     c->end_timer = event_new(base, -1, 0, on_end_timer, c);
     if (!c->readable || !c->end_timer)
         ph_fatal("out of memory for a connection");
-    snprintf(c->where, sizeof c->where, "conn %llu%s%s", (unsigned long long)id, c->newcomer ? " " : "",
-             c->newcomer ? ph_newcomer_address(c->newcomer) : "");
+    c->where.connection = id;
+    if (c->newcomer)
+        set_client(c, ph_newcomer_address(c->newcomer));
     ph_count(PH_COUNT_CONNECTIONS, 1);
     pthread_mutex_lock(&list_mu);
     LIST_INSERT_HEAD(&conns, c, link);

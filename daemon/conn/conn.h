@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "conn/access.h"
 #include "conn/newcomer.h"
 #include "peer/peer.h"
@@ -26,7 +27,7 @@ const struct ph_access *ph_conn_access(const struct ph_conn *c); /* what it may 
 struct ph_newcomer *ph_conn_newcomer(struct ph_conn *c);         /* until ph_conn_set_hello, or NULL */
 bool ph_conn_said_hello(const struct ph_conn *c);
 void ph_conn_set_hello(struct ph_conn *c, const char *name); /* the client is known now; name: for logs, or NULL */
-const char *ph_conn_where(const struct ph_conn *c);          /* "conn 3 name" */
+const struct ph_where *ph_conn_where(const struct ph_conn *c); /* for log lines; borrowed */
 
 /* Commands, controls and calls in the form that everybody writes them, with nothing wrong: decoded in one pass, submitted, true. False: nothing is done, and the
  * term must be looked at as a whole. The cursor is behind the version byte of one frame. */

@@ -125,6 +125,8 @@ static bool elements(struct ph_req *r, struct decode *d)
         return ph_req_pid(r, &q->user) && reference(r, &q->ref) && name(r, d) && when(r, d);
     case PH_REQ_DEMONITOR_DRIVER:
         return ph_req_pid(r, &q->user) && reference(r, &q->ref);
+    case PH_REQ_ALLOW_DRIVER:
+        return name(r, d);
     case PH_REQ_DRIVER_INFO:
         return name(r, d) && ph_req_raw(r, &q->item);
     case PH_REQ_FORMAT_ERROR:
@@ -159,11 +161,13 @@ static void own_slices(struct ph_ddll_req *q, const struct ph_slice *tag)
     }
 }
 
-/* Only loading and unloading change something. */
+/* Only loading, unloading and allowing change something. */
 static bool may_ask(struct ph_req *r)
 {
     const struct ph_access *access = ph_conn_access(r->conn);
     bool changes = r->what == PH_REQ_LOAD || r->what == PH_REQ_UNLOAD;
+    if (r->what == PH_REQ_ALLOW_DRIVER)
+        return ph_req_permitted(r, !access || access->administer, "allow drivers");
     return ph_req_permitted(r, !changes || !access || access->load, "load or unload drivers");
 }
 

@@ -14,12 +14,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/counters.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conn/activated.h"
-#include "conn/address.h"
 #include "conn/conn.h"
 
 #define PIPE_SIZE (1 << 20)
@@ -174,13 +174,6 @@ static int listen_unix(struct ph_access *a)
     return result;
 }
 
-static bool is_loopback(const struct sockaddr *addr)
-{
-    if (addr->sa_family == AF_INET)
-        return (ntohl(((const struct sockaddr_in *)(const void *)addr)->sin_addr.s_addr) >> 24) == 127;
-    return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
-}
-
 /* Says the port that was really bound: the address may have asked for any. */
 static void log_tcp(const char *host_port)
 {
@@ -204,7 +197,7 @@ static int listen_tcp(struct ph_access *access)
     }
     int listening = 0;
     for (a = found; a; a = a->ai_next) {
-        if (!access->cookie && !is_loopback(a->ai_addr))
+        if (!access->cookie && !ph_address_is_loopback(a->ai_addr))
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", host_port);
         else if (add_listener(access, a->ai_addr, a->ai_addrlen))
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, strerror(errno));
@@ -259,7 +252,7 @@ static int keep_open(const struct ph_access *a)
         return set_file(a);
     SLIST_FOREACH(l, &listeners, link)
         if (!a->cookie && same_place(l->access, a) && getsockname(evconnlistener_get_fd(l->evl), (struct sockaddr *)&addr, &len) == 0 &&
-            !is_loopback((struct sockaddr *)&addr)) {
+            !ph_address_is_loopback((struct sockaddr *)&addr)) {
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", a->tcp);
             return -1;
         }

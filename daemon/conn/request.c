@@ -29,11 +29,20 @@ static const struct known {
 
 /* --- answers to what is wrong --- */
 
+static void count_fault(const char *reason)
+{
+#define X(name, atom, ends, text)     \
+    if (strcmp(reason, atom) == 0)    \
+        ph_count_fault(PH_FAULT_##name);
+    PH_FAULTS(X)
+#undef X
+}
+
 enum ph_fault ph_req_fault(struct ph_req *r, const char *reason, const char *text)
 {
     struct ph_wbuf *w = ph_peer_begin();
     ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "%s: %s", reason, text);
-    ph_count(PH_COUNT_FAULTS, 1);
+    count_fault(reason);
     ph_w_tuple(w, 3);
     ph_w_atom(w, "fault");
     ph_w_atom(w, reason);
@@ -49,7 +58,7 @@ static enum ph_fault bad_request(struct ph_req *r)
     if (!r->tag.len)
         return ph_req_fault(r, "bad_request", text);
     ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "bad_request: %s", text);
-    ph_count(PH_COUNT_FAULTS, 1);
+    ph_count_fault(PH_FAULT_BAD_REQUEST);
     struct ph_wbuf *w = ph_reply_error(r->tag);
     ph_w_tuple(w, 3);
     ph_w_atom(w, "bad_request");
@@ -66,6 +75,7 @@ static enum ph_fault unknown_request(struct ph_req *r)
     if (r->tag.len > PH_MAX_TAG)
         return ph_req_fault(r, "bad_tag", r->name);
     ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "unknown_request: %.64s", r->name);
+    ph_count_fault(PH_FAULT_UNKNOWN_REQUEST);
     ph_reply_error_atom(r->peer, r->tag, "unknown_request");
     return PH_FAULT_NONE;
 }
@@ -354,6 +364,7 @@ static enum ph_fault dispatch(struct ph_req *r)
     case PH_REQ_DEMONITOR_DRIVER:
     case PH_REQ_DRIVER_INFO:
     case PH_REQ_DRIVERS:
+    case PH_REQ_ALLOW_DRIVER:
     case PH_REQ_FORMAT_ERROR:
         return ph_driver_request(r) ? PH_FAULT_NONE : bad_request(r);
     default:

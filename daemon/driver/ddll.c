@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "driver/crashes.h"
 #include "driver/ddll_struct.h"
 #include "driver/path.h"
 #include "peer/reply.h"
@@ -140,7 +141,7 @@ static char *permitted(const char *name, const char *file, uint64_t conn, struct
     const char *why;
     char *resolved = ph_driver_path_resolve(name, file, &why);
     if (why) {
-        ph_log(PH_LOG_WARNING, NULL, "conn %llu: may not load %s: %s", (unsigned long long)conn, file, why);
+        ph_log(PH_LOG_WARNING, &(struct ph_where){.connection = conn, .driver = name}, "may not load %s: %s", file, why);
         *err = (struct ph_load_error){.atom = "not_permitted"};
     } else if (!resolved) {
         ph_loader_cannot_open(file, strerror(errno), err);
@@ -460,6 +461,15 @@ static void demonitor_driver(struct ph_ddll_req *req)
     ph_reply_ok_atom(req->peer, req->tag, "true");
 }
 
+static void allow(struct ph_ddll_req *req)
+{
+    unsigned n = ph_crashes_allow(req->name);
+    ph_log(PH_LOG_NOTICE, &(struct ph_where){.connection = ph_peer_id(req->peer), .driver = req->name}, "%u crashes are forgotten", n);
+    struct ph_wbuf *w = ph_reply_ok(req->tag);
+    ph_w_uint(w, n);
+    ph_peer_commit(req->peer, w);
+}
+
 /* --- dispatch --- */
 
 /* The driver called name, without a hold: jobs of this lock are the only ones that free drivers. */
@@ -497,6 +507,9 @@ static void run_request(struct ph_job *job)
     case PH_REQ_FORMAT_ERROR:
         ph_ddll_format_error(req);
         break;
+    case PH_REQ_ALLOW_DRIVER:
+        allow(req);
+        break;
     default:
         ph_fatal("request %d is not for drivers", (int)req->what);
     }
@@ -519,6 +532,13 @@ struct autoload {
     char name[];
 };
 
+/* Why a port cannot be opened if its driver cannot be loaded. */
+static const char *open_reason(const struct ph_load_error *err)
+{
+    bool told = strcmp(err->atom, "system_limit") == 0 || strcmp(err->atom, "driver_crashed") == 0;
+    return told ? err->atom : "no_driver";
+}
+
 static void run_autoload(struct ph_job *job)
 {
     struct autoload *a = (struct autoload *)job;
@@ -531,7 +551,7 @@ static void run_autoload(struct ph_job *job)
         d->by_host = true;
         ph_driver_hold(d);
     }
-    a->done(a->arg, d, strcmp(err.atom, "system_limit") == 0 ? err.atom : "no_driver");
+    a->done(a->arg, d, open_reason(&err));
     ph_free(a);
 }
 
@@ -546,14 +566,14 @@ void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(
 
 struct preload {
     sem_t done;
-    bool loaded;
+    bool loaded, barred;
 };
 
 static void preloaded(void *arg, struct ph_driver *d, const char *why)
 {
     struct preload *p = arg;
-    (void)why;
     p->loaded = d != NULL;
+    p->barred = why && strcmp(why, "driver_crashed") == 0;
     if (d)
         ph_driver_release(d);
     sem_post(&p->done);
@@ -567,9 +587,9 @@ int ph_ddll_preload(const char *name)
     while (sem_wait(&p.done) && errno == EINTR)
         ;
     sem_destroy(&p.done);
-    if (!p.loaded)
+    if (!p.loaded && !p.barred)
         ph_log(PH_LOG_ERROR, NULL, "driver %s cannot be preloaded", name);
-    return p.loaded ? 0 : -1;
+    return p.loaded || p.barred ? 0 : -1;
 }
 
 struct forget_job {
@@ -672,8 +692,7 @@ static void run_end(struct ph_job *job)
     struct drivers all = {.n = 0};
     ph_driver_each(collect, &all); /* finish() is not called under the list's mutex: it may use the list */
     for (size_t i = 0; i < all.n; i++)
-        if (all.d[i]->entry.finish)
-            all.d[i]->entry.finish();
+        ph_loader_finish(all.d[i]);
     j->done();
     ph_free(j);
 }

@@ -32,9 +32,9 @@ void ph_ddll_init(void);
 void ph_ddll_submit(struct ph_ddll_req *req);
 void ph_ddll_req_free(struct ph_ddll_req *req);
 
-/* For an open by connection conn of a driver that is not loaded: looks for it in the driver path, on a worker, then calls done(arg, driver with a hold, or NULL and why: no_driver or system_limit) there. */
+/* For an open by connection conn of a driver that is not loaded: looks for it in the driver path, on a worker, then calls done(arg, driver with a hold, or NULL and why: no_driver, driver_crashed or system_limit) there. */
 void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d, const char *why), void *arg);
-/* Loads it from the driver path as an open would, and waits until that is done: 0, or -1 with a line in the log. Not from a thread that runs jobs. */
+/* Loads it from the driver path as an open would, and waits until that is done: 0, also if it has crashed too often to be loaded; or -1 with a line in the log. Not from a thread that runs jobs. */
 int ph_ddll_preload(const char *name);
 /* driver_lock_driver: 0, or -1 if linked in. From a callback of one of its ports. */
 int ph_ddll_make_permanent(struct ph_driver *d);

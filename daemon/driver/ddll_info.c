@@ -21,6 +21,7 @@
     X("inconsistent", "The driver is loaded from another path or with other options")                           \
     X("pending_reload", "A reload of the driver is pending already")                                            \
     X("pending_process", "Other processes use the driver")                                                      \
+    X("driver_crashed", "The driver has crashed the host too often and is barred until an administrator allows it")  \
     X("not_permitted", "The host does not load drivers from there")
 
 void ph_w_load_error(struct ph_wbuf *w, const struct ph_load_error *err)

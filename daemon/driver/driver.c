@@ -55,6 +55,7 @@ void ph_driver_free(struct ph_driver *d)
 
 void ph_driver_list(struct ph_driver *d)
 {
+    d->slot = ph_driver_slot(d->name);
     pthread_mutex_lock(&mu);
     TAILQ_INSERT_HEAD(&drivers, d, link);
     pthread_mutex_unlock(&mu);

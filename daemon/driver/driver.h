@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/list.h"
+#include "driver/counts.h"
 #include "driver/settings.h"
 #include "sched/sched.h"
 
@@ -30,6 +31,7 @@ struct ph_driver {
     struct ph_lock *lock;        /* reference; also the pace of its ports' locks */
     atomic_int holds;            /* ports + async jobs + deferred stop_select + look-ups; drops to 0 only under the list's mutex */
     atomic_int ports;
+    unsigned slot;               /* where it counts; set when it is listed */
     enum ph_driver_status status; /* guarded by the list's mutex */
     bool one_lock;          /* these three from its settings: no port locking whatever its flags say */
     unsigned async_offset;  /* its async keys count from here */
@@ -90,7 +92,8 @@ int ph_driver_remove_entry(ErlDrvEntry *entry);
 /* dlopens file, finds and checks the entry, copies it into d, calls init(). On failure everything is undone and err is set. */
 int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *err);
 void ph_loader_cannot_open(const char *file, const char *text, struct ph_load_error *err); /* err becomes an open_error with this text */
-void ph_loader_unload(struct ph_driver *d); /* finish(), dlclose */
+void ph_loader_finish(struct ph_driver *d); /* finish() */
+void ph_loader_unload(struct ph_driver *d); /* that, and dlclose */
 /* The text for an open_error number, or NULL; borrowed, immortal. */
 const char *ph_open_error_text(int number);
 

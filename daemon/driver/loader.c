@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "driver/crashes.h"
 #include "driver/driver.h"
 #include "driver/entry.h"
 
@@ -96,7 +97,7 @@ static int init(ErlDrvEntry *entry)
     return failed;
 }
 
-int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *err)
+static int load(struct ph_driver *d, const char *file, struct ph_load_error *err)
 {
     void *dl = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (!dl)
@@ -119,21 +120,38 @@ int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *
         goto fail;
     }
     d->dl = dl;
-    ph_log(PH_LOG_INFO, NULL, "driver %s loaded from %s", d->name, file);
+    ph_log(PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "loaded from %s", file);
     return 0;
 fail:
     dlclose(dl);
     return -1;
 }
 
-void ph_loader_unload(struct ph_driver *d)
+int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *err)
 {
+    if (ph_crashes_bar(d->name))
+        return refuse(file, "driver_crashed", "it has crashed the host too often; porthostctl allow makes it loadable", err);
+    ph_self.driver = d->name;
+    int result = load(d, file, err);
+    ph_self.driver = NULL;
+    return result;
+}
+
+void ph_loader_finish(struct ph_driver *d)
+{
+    ph_self.driver = d->name;
     ph_self.callback = "finish";
     if (d->entry.finish)
         d->entry.finish();
     ph_self.callback = NULL;
+    ph_self.driver = NULL;
+}
+
+void ph_loader_unload(struct ph_driver *d)
+{
+    ph_loader_finish(d);
     if (d->dl)
         dlclose(d->dl);
     d->dl = NULL;
-    ph_log(PH_LOG_INFO, NULL, "driver %s unloaded", d->name);
+    ph_log(PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "unloaded");
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bin.h"
+#include "base/counters.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -210,7 +211,7 @@ void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
     size_t total = ph_wbuf_total(w);
     bool due = false;
     if (w->failed || total > UINT32_MAX)
-        ph_log(PH_LOG_ERROR, NULL, "conn %llu: a frame of %zu bytes cannot be sent", (unsigned long long)p->id, total);
+        ph_log(PH_LOG_ERROR, &(struct ph_where){.connection = p->id}, "a frame of %zu bytes cannot be sent", total);
     else if (ph_peer_is_open(p) && !atomic_load_explicit(&p->mute, memory_order_relaxed)) {
         pthread_mutex_lock(&p->out_mu);
         if (atomic_fetch_add_explicit(&p->unsent, total, memory_order_relaxed) > ph_limit(PH_LIMIT_UNSENT_BYTES))
@@ -220,6 +221,8 @@ void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
         due = !p->flush_due;
         p->flush_due = true;
         pthread_mutex_unlock(&p->out_mu);
+        ph_count(PH_COUNT_FRAMES_OUT, 1);
+        ph_count(PH_COUNT_BYTES_OUT, total);
     }
     ph_wbuf_reset(w);
     if (due)

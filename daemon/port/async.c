@@ -18,6 +18,7 @@ struct port_async {
     void (*invoke)(void *);
     void (*free_fn)(void *);
     void *data;
+    uint64_t since_ns;    /* when it was queued */
 };
 
 static void done(struct port_async *a)
@@ -44,9 +45,17 @@ static void run_ready(struct ph_job *job)
 static void run_invoke(struct ph_async_job *job)
 {
     struct port_async *a = (struct port_async *)job;
+    unsigned slot = a->port->driver->slot;
+    uint64_t begin = ph_now_ns();
+    ph_driver_count(slot, PH_DRIVER_ASYNC_STARTED, 1);
+    ph_driver_count(slot, PH_DRIVER_ASYNC_WAIT_NS, begin - a->since_ns);
+    ph_self.driver = a->port->driver->name;
     ph_self.callback = "async_invoke";
     a->invoke(a->data);
     ph_self.callback = NULL;
+    ph_self.driver = NULL;
+    ph_driver_count(slot, PH_DRIVER_ASYNC_RUN_NS, ph_now_ns() - begin);
+    ph_driver_count(slot, PH_DRIVER_ASYNC_DONE, 1);
     ph_port_submit(a->port, &a->job);
 }
 
@@ -62,6 +71,8 @@ long ph_port_async(struct ph_port *p, unsigned *key, void (*invoke)(void *), voi
     a->invoke = invoke;
     a->free_fn = free_fn;
     a->data = data;
+    a->since_ns = ph_now_ns();
+    ph_driver_count(p->driver->slot, PH_DRIVER_ASYNC_JOBS, 1);
     unsigned n = ph_async_threads(), thread = 0;
     if (key) {
         *key %= n;
@@ -75,6 +86,7 @@ int ph_port_async_cancel(long id)
     struct port_async *a = (struct port_async *)ph_async_cancel(id);
     if (!a)
         return 0;
+    ph_driver_count(a->port->driver->slot, PH_DRIVER_ASYNC_JOBS, UINT64_MAX);
     if (a->free_fn)
         a->free_fn(a->data);
     done(a);

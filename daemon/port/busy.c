@@ -16,12 +16,23 @@
 
 static pthread_mutex_t busy_mu = PTHREAD_MUTEX_INITIALIZER;
 
+static void count_locked(struct ph_port *p, bool busy)
+{
+    uint64_t now = ph_now_ns();
+    ph_driver_count(p->driver->slot, PH_DRIVER_BUSY_PORTS, busy ? 1 : UINT64_MAX);
+    if (busy)
+        p->stats.busy_since_ns = now;
+    else
+        ph_driver_count(p->driver->slot, PH_DRIVER_BUSY_NS, now - p->stats.busy_since_ns);
+}
+
 static void announce_locked(struct ph_port *p)
 {
     bool busy = p->busy || p->msgq_busy;
     if (busy == p->announced_busy)
         return;
     p->announced_busy = busy;
+    count_locked(p, busy);
     struct ph_wbuf *w = ph_peer_begin();
     ph_w_tuple(w, 3);
     ph_w_atom(w, "busy");
@@ -159,6 +170,8 @@ void ph_busy_end(struct ph_port *p)
 {
     pthread_mutex_lock(&busy_mu);
     p->busy = p->msgq_busy = false;
+    if (p->announced_busy)
+        count_locked(p, false);
     p->announced_busy = false; /* the exit event tells those who wait */
     pthread_mutex_unlock(&busy_mu);
     release(p);

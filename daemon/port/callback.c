@@ -6,23 +6,35 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "base/recent.h"
 #include "base/thread.h"
 #include "port/trace.h"
 #include "sched/overlap.h"
 #include "term/words.h"
 
+static const char *const names[] = {
+#define X(name) #name,
+    PH_CALLBACKS(X)
+#undef X
+};
+
 struct frame {
     struct ph_port *port;
     const char *callback;
+    enum ph_callback_kind kind; /* of the one that is entered; all else is of before */
     ErlDrvTermData caller;
     int timeslice;
     uint64_t since_ns;
+    uint64_t input, outputs; /* the port's, to count what comes from the driver */
 };
 
-static struct frame enter(struct ph_port *p, const char *callback, ErlDrvTermData caller)
+static struct frame enter(struct ph_port *p, enum ph_callback_kind kind, ErlDrvTermData caller)
 {
-    struct frame outer = {ph_self.port, ph_self.callback, p->caller, ph_self.timeslice, ph_self.now_ns ? ph_self.now_ns : ph_now_ns()};
+    const char *callback = names[kind];
+    struct frame outer = {ph_self.port, ph_self.callback, kind, p->caller, ph_self.timeslice, ph_self.now_ns ? ph_self.now_ns : ph_now_ns(),
+                          ph_stat_get(&p->stats.input), ph_stat_get(&p->stats.outputs)};
     ph_overlap_enter(p->lock, callback);
+    ph_recent_add(p->handle, callback, outer.since_ns);
     ph_self.now_ns = 0;
     ph_self.port = p;
     ph_self.callback = callback;
@@ -35,14 +47,29 @@ static struct frame enter(struct ph_port *p, const char *callback, ErlDrvTermDat
     return outer;
 }
 
+static void count_from_driver(const struct ph_port *p, const struct frame *outer)
+{
+    uint64_t outputs = ph_stat_get(&p->stats.outputs) - outer->outputs;
+    if (!outputs)
+        return;
+    ph_driver_count(p->driver->slot, PH_DRIVER_OUTPUTS, outputs);
+    ph_driver_count(p->driver->slot, PH_DRIVER_BYTES_FROM, ph_stat_get(&p->stats.input) - outer->input);
+}
+
 /* A callback within another one is part of that one's time. */
-static void count_run(struct ph_port *p, uint64_t ns)
+static void count_run(struct ph_port *p, const struct frame *outer, uint64_t ns)
 {
     struct ph_port_stats *s = &p->stats;
+    unsigned slot = p->driver->slot;
+    ph_driver_count(slot, PH_DRIVER_RUN_NS, ns);
+    ph_driver_count(slot, PH_DRIVER_RUNS + ph_run_bucket(ns), 1);
+    count_from_driver(p, outer);
     atomic_store_explicit(&s->running, NULL, memory_order_relaxed);
     ph_stat_add(&s->runs, 1);
-    if (ph_self.kind == PH_THREAD_WORKER)
+    if (ph_self.kind == PH_THREAD_WORKER) {
         ph_stat_add(&s->worker_runs, 1);
+        ph_driver_count(slot, PH_DRIVER_WORKER_RUNS, 1);
+    }
     ph_stat_add(&s->run_ns, ns);
     if (ns > ph_stat_get(&s->longest_ns))
         ph_stat_set(&s->longest_ns, ns);
@@ -53,8 +80,9 @@ static void leave_last(struct ph_port *p, struct frame outer)
 {
     ph_self.now_ns = ph_now_ns();
     uint64_t ns = ph_self.now_ns - outer.since_ns;
+    ph_driver_count(p->driver->slot, PH_DRIVER_CALLBACKS + outer.kind, 1);
     if (!outer.callback)
-        count_run(p, ns);
+        count_run(p, &outer, ns);
     if (ph_traced(p))
         ph_trace_leave(p, ph_self.callback, ns);
     ph_self.port = outer.port;
@@ -73,15 +101,15 @@ static void leave(struct ph_port *p, struct frame outer)
 
 static void missing(struct ph_port *p, const char *callback)
 {
-    char where[96];
-    ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "the driver has no %s callback", callback);
+    struct ph_where where;
+    ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "the driver has no %s callback", callback);
 }
 
 void ph_callback_refused(struct ph_port *p, const char *callback, bool exists)
 {
-    char where[96];
+    struct ph_where where;
     if (exists)
-        ph_log(PH_LOG_NOTICE, ph_port_where(p, where, sizeof where), "%s with data that is not iodata", callback);
+        ph_log(PH_LOG_NOTICE, ph_port_where(p, &where), "%s with data that is not iodata", callback);
     else
         missing(p, callback);
 }
@@ -90,7 +118,7 @@ ErlDrvData ph_callback_start(struct ph_port *p, int *saved_errno)
 {
     if (!p->driver->entry.start)
         return NULL;
-    struct frame outer = enter(p, "start", p->owner);
+    struct frame outer = enter(p, PH_CALLBACK_start, p->owner);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "start", .caller = p->owner});
     errno = 0;
@@ -104,7 +132,7 @@ void ph_callback_stop(struct ph_port *p)
 {
     if (!p->driver->entry.stop)
         return;
-    struct frame outer = enter(p, "stop", ph_self.port == p ? p->caller : PH_NIL);
+    struct frame outer = enter(p, PH_CALLBACK_stop, ph_self.port == p ? p->caller : PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "stop", .caller = p->caller});
     p->driver->entry.stop(p->data);
@@ -115,7 +143,7 @@ void ph_callback_flush(struct ph_port *p)
 {
     if (!p->driver->entry.flush)
         return;
-    struct frame outer = enter(p, "flush", PH_NIL);
+    struct frame outer = enter(p, PH_CALLBACK_flush, PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "flush", .caller = PH_NIL});
     p->driver->entry.flush(p->data);
@@ -126,7 +154,7 @@ void ph_callback_output(struct ph_port *p, ErlDrvTermData caller, char *buf, siz
 {
     if (!p->driver->entry.output)
         return;
-    struct frame outer = enter(p, "output", caller);
+    struct frame outer = enter(p, PH_CALLBACK_output, caller);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "output", .caller = caller, .iov = &(SysIOVec){buf, len}, .n = 1});
     p->driver->entry.output(p->data, buf, len);
@@ -135,7 +163,7 @@ void ph_callback_output(struct ph_port *p, ErlDrvTermData caller, char *buf, siz
 
 void ph_callback_outputv(struct ph_port *p, ErlDrvTermData caller, ErlIOVec *ev)
 {
-    struct frame outer = enter(p, "outputv", caller);
+    struct frame outer = enter(p, PH_CALLBACK_outputv, caller);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "outputv", .caller = caller, .iov = ev->iov, .n = ev->vsize});
     p->driver->entry.outputv(p->data, ev);
@@ -144,7 +172,7 @@ void ph_callback_outputv(struct ph_port *p, ErlDrvTermData caller, ErlIOVec *ev)
 
 ErlDrvSSizeT ph_callback_control(struct ph_port *p, ErlDrvTermData caller, unsigned op, char *buf, size_t len, char **rbuf, size_t rlen)
 {
-    struct frame outer = enter(p, "control", caller);
+    struct frame outer = enter(p, PH_CALLBACK_control, caller);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "control", .caller = caller, .op = &op, .iov = &(SysIOVec){buf, len}, .n = 1});
     ErlDrvSSizeT n = p->driver->entry.control(p->data, op, buf, len, rbuf, rlen);
@@ -154,7 +182,7 @@ ErlDrvSSizeT ph_callback_control(struct ph_port *p, ErlDrvTermData caller, unsig
 
 ErlDrvSSizeT ph_callback_call(struct ph_port *p, ErlDrvTermData caller, unsigned op, char *buf, size_t len, char **rbuf, size_t rlen, unsigned *flags)
 {
-    struct frame outer = enter(p, "call", caller);
+    struct frame outer = enter(p, PH_CALLBACK_call, caller);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "call", .caller = caller, .op = &op, .iov = &(SysIOVec){buf, len}, .n = 1});
     ErlDrvSSizeT n = p->driver->entry.call(p->data, op, buf, len, rbuf, rlen, flags);
@@ -166,7 +194,7 @@ void ph_callback_timeout(struct ph_port *p)
 {
     if (!p->driver->entry.timeout)
         return;
-    struct frame outer = enter(p, "timeout", PH_NIL);
+    struct frame outer = enter(p, PH_CALLBACK_timeout, PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "timeout", .caller = PH_NIL});
     p->driver->entry.timeout(p->data);
@@ -180,10 +208,10 @@ void ph_callback_ready(struct ph_port *p, int fd, bool output)
         missing(p, output ? "ready_output" : "ready_input");
         return;
     }
-    const char *callback = output ? "ready_output" : "ready_input";
-    struct frame outer = enter(p, callback, PH_NIL);
+    enum ph_callback_kind kind = output ? PH_CALLBACK_ready_output : PH_CALLBACK_ready_input;
+    struct frame outer = enter(p, kind, PH_NIL);
     if (ph_traced(p))
-        ph_trace_enter(p, &(struct ph_trace_enter){.callback = callback, .caller = PH_NIL, .fd = &fd});
+        ph_trace_enter(p, &(struct ph_trace_enter){.callback = names[kind], .caller = PH_NIL, .fd = &fd});
     ready(p->data, (ErlDrvEvent)(intptr_t)fd);
     leave(p, outer);
 }
@@ -192,7 +220,7 @@ bool ph_callback_ready_async(struct ph_port *p, void *thread_data)
 {
     if (!p->driver->entry.ready_async)
         return false;
-    struct frame outer = enter(p, "ready_async", PH_NIL);
+    struct frame outer = enter(p, PH_CALLBACK_ready_async, PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "ready_async", .caller = PH_NIL});
     p->driver->entry.ready_async(p->data, thread_data);
@@ -202,7 +230,7 @@ bool ph_callback_ready_async(struct ph_port *p, void *thread_data)
 
 void ph_callback_process_exit(struct ph_port *p, ErlDrvMonitor *monitor)
 {
-    struct frame outer = enter(p, "process_exit", PH_NIL);
+    struct frame outer = enter(p, PH_CALLBACK_process_exit, PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "process_exit", .caller = PH_NIL});
     p->driver->entry.process_exit(p->data, monitor);
@@ -212,11 +240,12 @@ void ph_callback_process_exit(struct ph_port *p, ErlDrvMonitor *monitor)
 void ph_callback_stop_select(struct ph_driver *d, int fd)
 {
     if (!d->entry.stop_select) {
-        ph_log(PH_LOG_WARNING, d->name, "the driver has no stop_select callback; fd %d is left open", fd);
+        ph_log(PH_LOG_WARNING, &(struct ph_where){.driver = d->name}, "the driver has no stop_select callback; fd %d is left open", fd);
         return;
     }
     struct ph_thread outer = ph_self;
     ph_self.port = NULL;
+    ph_self.driver = d->name;
     ph_self.callback = "stop_select";
     d->entry.stop_select((ErlDrvEvent)(intptr_t)fd, NULL);
     ph_self = outer;

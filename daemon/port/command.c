@@ -136,22 +136,28 @@ static void outputv_one(struct ph_port *p, ErlDrvTermData caller, struct ph_slic
     ph_bin_unref(copy);
 }
 
+static void count_bytes(struct ph_port *p, size_t n)
+{
+    ph_stat_add(&p->stats.output, n);
+    ph_driver_count(p->driver->slot, PH_DRIVER_BYTES_TO, n);
+}
+
 void ph_port_command(struct ph_port *p, ErlDrvTermData caller, struct ph_slice data, ErlDrvBinary *frame)
 {
     struct ph_slice bin;
     if (p->driver->entry.outputv && is_one_binary(data, &bin)) {
-        ph_stat_add(&p->stats.output, bin.len);
+        count_bytes(p, bin.len);
         outputv_one(p, caller, bin, frame);
         return;
     }
     struct ph_flat flat;
     size_t size;
-    char where[96];
+    struct ph_where where;
     if (ph_iodata_size((struct ph_cur){data.p, data.p + data.len}, &size)) {
-        ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "a command that is not iodata is dropped");
+        ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "a command that is not iodata is dropped");
         return;
     }
-    ph_stat_add(&p->stats.output, size);
+    count_bytes(p, size);
     if (p->driver->entry.outputv) {
         outputv(p, caller, data, frame, size);
     } else if (ph_flat_get(&flat, data) == 0) {

@@ -230,8 +230,9 @@ static void run_start(struct ph_job *job)
     ErlDrvData data = ph_callback_start(p, &err);
     const char *error = p->driver->entry.start ? start_error(data, err) : NULL;
     if (error) {
-        char where[96];
-        ph_log(PH_LOG_NOTICE, ph_port_where(p, where, sizeof where), "start failed: %s", error);
+        struct ph_where where;
+        ph_log(PH_LOG_NOTICE, ph_port_where(p, &where), "start failed: %s", error);
+        ph_driver_count(p->driver->slot, PH_DRIVER_OPEN_FAILURES, 1);
         abandon(p, error);
     } else {
         started(p, data);
@@ -309,8 +310,8 @@ static void run_refused(struct ph_job *job)
 /* No such driver, or not with these options: the port gets a lock of its own all the same, so that what was sent to it meanwhile is answered in order. */
 static void refuse(struct ph_port *p, const char *reason)
 {
-    char where[96];
-    ph_log(PH_LOG_NOTICE, ph_port_where(p, where, sizeof where), "open is refused: %s", reason);
+    struct ph_where where;
+    ph_log(PH_LOG_NOTICE, ph_port_where(p, &where), "open is refused: %s", reason);
     struct ph_lock *lock = ph_lock_new(ph_peer_reactor(p->peer), NULL);
     struct refused_job *job = ph_alloc(sizeof *job);
     *job = (struct refused_job){.job.run = run_refused, .port = ph_port_ref(p), .reason = reason};

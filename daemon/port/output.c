@@ -215,6 +215,7 @@ int ph_out_term(struct ph_port *p, ErlDrvTermData to, const ErlDrvTermData *spec
     if (result > 0) {
         ph_peer_commit(peer, w);
         atomic_fetch_add_explicit(&p->stats.terms, 1, memory_order_relaxed);
+        ph_driver_count(p->driver->slot, PH_DRIVER_TERMS, 1);
     } else {
         ph_wbuf_reset(w);
     }

@@ -4,7 +4,6 @@
 #include "port/port.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -51,11 +50,11 @@ void ph_port_unref(struct ph_port *p)
     ph_free(p);
 }
 
-const char *ph_port_where(const struct ph_port *p, char *buf, size_t size)
+const struct ph_where *ph_port_where(const struct ph_port *p, struct ph_where *where)
 {
-    snprintf(buf, size, "conn %llu port %llu %.40s", (unsigned long long)ph_peer_id(p->peer), (unsigned long long)p->id,
-             p->driver ? p->driver->name : p->name);
-    return buf;
+    *where = (struct ph_where){.connection = ph_peer_id(p->peer), .has_port = true, .port = p->id};
+    where->driver = p->driver ? p->driver->name : p->name;
+    return where;
 }
 
 void ph_port_submit(struct ph_port *p, struct ph_job *job)
@@ -88,6 +87,10 @@ void ph_port_set_state(struct ph_port *p, enum ph_port_state state)
     if (state != old + 1 && !(old == PH_PORT_EXITING && state == PH_PORT_DEAD) && !(old == PH_PORT_OPENING && state == PH_PORT_DEAD))
         ph_fatal("port %llu: state %d cannot follow %d", (unsigned long long)p->id, (int)state, (int)old);
     atomic_store_explicit(&p->state, (unsigned char)state, memory_order_release);
+    if (state == PH_PORT_LIVE)
+        ph_driver_count(p->driver->slot, PH_DRIVER_OPENS, 1);
+    if (state == PH_PORT_DEAD && old != PH_PORT_OPENING)
+        ph_driver_count(p->driver->slot, PH_DRIVER_CLOSES, 1);
 }
 
 void ph_port_set_owner(struct ph_port *p, ErlDrvTermData owner)
@@ -147,7 +150,7 @@ static void drop_queue(struct ph_port *p)
 {
     struct ph_pdl *pdl = ph_port_pdl_enter(p);
     ph_ioq_clear(&p->ioq);
-    ph_stat_set(&p->stats.queue_size, 0);
+    ph_stat_queue(p, 0);
     ph_port_pdl_leave(pdl);
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "driver/driver.h"
 #include "etf.h"
@@ -119,7 +120,7 @@ void ph_port_check_flushed(struct ph_port *p);
 /* For a port that was never opened (failed start): frees its things, no stop, no exit event. */
 void ph_port_abandon(struct ph_port *p);
 size_t ph_port_queue_size(struct ph_port *p); /* takes the PDL */
-const char *ph_port_where(const struct ph_port *p, char *buf, size_t size); /* for log lines: "port 3 echo_drv"; returns buf */
+const struct ph_where *ph_port_where(const struct ph_port *p, struct ph_where *where); /* for log lines; returns where, which borrows of p */
 
 /* --- table.c: handles and the list of all ports --- */
 

@@ -44,6 +44,7 @@ static pthread_mutex_t table_mu = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, direction) parked = LIST_HEAD_INITIALIZER(parked);
 static struct ph_fd **table;
 static int table_size;
+static size_t selected; /* directions with an owner */
 
 struct ready_job {
     struct ph_job job;
@@ -55,6 +56,20 @@ struct ready_job {
 
 static void run_ready(struct ph_job *job);
 
+static void set_owner_locked(struct direction *d, uint64_t owner)
+{
+    selected += (size_t)(owner != 0) - (size_t)(d->owner != 0);
+    d->owner = owner;
+}
+
+size_t ph_select_count(void)
+{
+    pthread_mutex_lock(&table_mu);
+    size_t n = selected;
+    pthread_mutex_unlock(&table_mu);
+    return n;
+}
+
 /* --- arming --- */
 
 static bool is_input(const struct direction *d)
@@ -65,7 +80,7 @@ static bool is_input(const struct direction *d)
 static void gone_bad(struct direction *d, int err)
 {
     ph_log(PH_LOG_ERROR, NULL, "select: fd %d cannot be waited for: %s; it is deselected", d->fd->fd, strerror(err));
-    d->owner = 0;
+    set_owner_locked(d, 0);
     d->epoch++;
 }
 
@@ -115,7 +130,7 @@ static void queue_locked(struct direction *d)
     struct ph_port *p = d->owner ? ph_port_by_handle(d->owner) : NULL;
     if (d->queued || !p) {
         if (d->owner && !p) /* its port is gone without deselecting: the registration goes too, the descriptor is not ours to close */
-            d->owner = 0;
+            set_owner_locked(d, 0);
         if (p)
             ph_port_unref(p);
         return;
@@ -181,7 +196,7 @@ static void deselect_locked(struct direction *d)
     if (!d->owner)
         return;
     event_del_noblock(d->event);
-    d->owner = 0;
+    set_owner_locked(d, 0);
     d->epoch++;
 }
 
@@ -258,10 +273,10 @@ static struct ph_fd *entry_locked(struct ph_port *p, int fd, bool create)
 
 static void steal_locked(struct ph_port *p, struct direction *d)
 {
-    char where[96];
+    struct ph_where where;
     struct ph_port *from = ph_port_by_handle(d->owner);
     if (from) {
-        ph_log(PH_LOG_WARNING, ph_port_where(p, where, sizeof where), "select takes fd %d over from another port", d->fd->fd);
+        ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "select takes fd %d over from another port", d->fd->fd);
         ph_port_unref(from);
     }
     deselect_locked(d);
@@ -278,7 +293,7 @@ static void select_on(struct ph_port *p, int fd, int mode)
     pthread_mutex_lock(&table_mu);
     struct ph_fd *f = entry_locked(p, fd, true);
     if (f->stopping) {
-        ph_log(PH_LOG_WARNING, p->driver->name, "fd %d is selected again before stop_select was called: it will not be", fd);
+        ph_log(PH_LOG_WARNING, &(struct ph_where){.driver = p->driver->name}, "fd %d is selected again before stop_select was called: it will not be", fd);
         cancelled = f->stopping;
         f->stopping = NULL;
     }
@@ -290,7 +305,7 @@ static void select_on(struct ph_port *p, int fd, int mode)
             steal_locked(p, d);
         if (!f->dir[!i].owner)
             f->always_ready = false; /* the number may stand for another file now */
-        d->owner = p->handle;
+        set_owner_locked(d, p->handle);
         if (!d->queued)
             arm_locked(d);
     }

@@ -13,5 +13,6 @@ void ph_select_forget(struct ph_port *p);
 void ph_select_reused(int fd);
 /* The ports of this client may be told of input again (see ph_peer_may_input). Any thread. */
 void ph_select_input_again(struct ph_peer *peer);
+size_t ph_select_count(void); /* selected descriptors, those for input and output twice; any thread */
 
 #endif

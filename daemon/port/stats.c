@@ -44,6 +44,15 @@ static void put_running(struct ph_wbuf *w, const struct ph_port_stats *s)
     put_number(w, "running_time", running && now > since ? now - since : 0);
 }
 
+void ph_stat_queue(struct ph_port *p, uint64_t bytes)
+{
+    uint64_t before = ph_stat_get(&p->stats.queue_size);
+    if (bytes == before)
+        return;
+    ph_stat_set(&p->stats.queue_size, bytes);
+    ph_driver_count(p->driver->slot, PH_DRIVER_QUEUE_BYTES, bytes - before);
+}
+
 void ph_w_port_stats(struct ph_wbuf *w, const struct ph_port *p)
 {
     const struct ph_port_stats *s = &p->stats;

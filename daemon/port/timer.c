@@ -23,13 +23,19 @@ struct timeout_job {
     unsigned setting;
 };
 
+static void set_armed(struct ph_port *p, bool armed)
+{
+    p->timer->armed = armed;
+    ph_driver_count(p->driver->slot, PH_DRIVER_TIMERS, armed ? 1 : UINT64_MAX);
+}
+
 static void run_timeout(struct ph_job *job)
 {
     struct timeout_job *j = (struct timeout_job *)job;
     struct ph_port *p = j->port;
     struct ph_timer *t = p->timer;
     if (ph_port_state(p) != PH_PORT_DEAD && t->armed && atomic_load_explicit(&t->setting, memory_order_relaxed) == j->setting) {
-        t->armed = false;
+        set_armed(p, false);
         ph_callback_timeout(p);
     }
     ph_port_unref(p);
@@ -63,7 +69,7 @@ void ph_timer_cancel(struct ph_port *p)
     struct ph_timer *t = p->timer;
     if (!t || !t->armed)
         return;
-    t->armed = false;
+    set_armed(p, false);
     ph_alarm_cancel(home(p), &t->alarm);
     atomic_fetch_add_explicit(&t->setting, 1, memory_order_relaxed);
 }
@@ -77,7 +83,7 @@ void ph_timer_set(struct ph_port *p, unsigned long ms)
     struct ph_timer *t = p->timer;
     t->deadline_ns = ph_now_ns() + (uint64_t)(ms < most ? ms : most) * 1000000u;
     atomic_fetch_add_explicit(&t->setting, 1, memory_order_relaxed);
-    t->armed = true;
+    set_armed(p, true);
     ph_alarm_set(home(p), &t->alarm, t->deadline_ns);
 }
 

@@ -92,12 +92,23 @@ static enum ph_exit run_reload(const struct ph_command *c, struct ph_session *s,
     return e;
 }
 
+static enum ph_exit run_allow(const struct ph_command *c, struct ph_session *s, struct ph_args *a)
+{
+    struct ph_slice value = {0};
+    struct ph_text name = ph_args_word(a);
+    ph_session_begin_tagged(s, "allow_driver", 3);
+    ph_w_binary(&s->out, name.p, name.len);
+    enum ph_result r = ph_session_ask(s, &value);
+    return ph_out_reply(s->cli, c->name, r, value);
+}
+
 static const struct ph_command commands[] = {
     {"ping", "", "ask the host for an answer: pong", 0, 0, run_plain, NULL},
     {"drivers", "", "the names of the loaded drivers", 0, 0, run_plain, NULL},
     {"load", "[PATH] NAME", "load a driver for this connection, from the driver path if PATH is not given", 1, 2, run_load, NULL},
     {"unload", "NAME", "take back what this connection has loaded", 1, 1, run_unload, NULL},
     {"reload", "[PATH] NAME", "load a driver anew as soon as it has no ports, and wait for that", 1, 2, run_reload, NULL},
+    {"allow", "NAME", "let a driver be loaded again that has crashed the host too often", 1, 1, run_allow, NULL},
     {"ports", "[--all]", "the ports of this connection, or of all", 0, 1, ph_ports_run, ph_ports_check},
     {"info", "[PORT]", "what a port tells about itself; without PORT version and limits of the host", 0, 1, ph_info_run, ph_info_check},
     {"stats", "", "counters and gauges of the host", 0, 0, run_plain, NULL},

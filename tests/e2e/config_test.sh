@@ -291,6 +291,17 @@ await grep -q '"0"' "$dir/o"
 stop
 logged "1 ports have not come to their end and are abandoned"
 ok $? "ports that do not flush are abandoned after the time that is configured"
+start --unix "$dir/s" --log-level info --log-format json
+client open none_drv
+client ping && stop && jq -es 'all(.[]; has("time") and has("level") and has("text"))' "$dir/err" >"$dir/o" 2>&1 &&
+  jq -es 'any(.[]; .level == "notice" and .connection == 1 and .port == 1 and .driver == "none_drv" and .text == "open is refused: no_driver") and
+    any(.[]; .connection == 1 and .client == "porthostctl" and .text == "hello")' "$dir/err" >"$dir/o"
+ok $? "a log of JSON lines names connection, client, port and driver"
+config "$base"', "log": {"format": "json", "priority_prefix": "always"}}'
+start --config "$dir/c.json" && grep -q '^<5>{"time":[0-9.]*,"level":"notice","text":"listening on unix socket ' "$dir/err"
+ok $? "lines begin with their priority if that is configured"
+reload "$base"', "log": {"priority_prefix": "never"}}' && stop && grep -q "^notice the configuration has been read again" "$dir/err"
+ok $? "SIGHUP changes the format"
 start --unix "$dir/s"
 kill -HUP "$pid" && logged "has been read again" && client ping && stop
 ok $? "SIGHUP without any file does no harm"

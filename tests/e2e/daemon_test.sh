@@ -54,6 +54,8 @@ refuses 2 "unexpected argument 'x'" --stdio x
 ok $? "an argument is refused"
 refuses 2 "unknown level 'loud'" --stdio --log-level loud
 ok $? "an unknown log level is refused"
+refuses 2 "expected text or json, not 'xml'" --stdio --log-format xml
+ok $? "so is an unknown format of the log"
 refuses 2 "'1025' is no number" --stdio --async-threads 1025 && refuses 2 "'' is no number" --stdio --async-threads '' &&
   refuses 2 "'-1' is no number" --stdio --async-threads -1 && refuses 2 "'2x' is no number" --stdio --async-threads 2x &&
   refuses 2 "'1001' is no number" --stdio --busy-poll-us 1001

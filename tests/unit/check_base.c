@@ -4,7 +4,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,7 +105,7 @@ END_TEST
 static void log_two_lines(void)
 {
     errno = ENOENT;
-    ph_log(PH_LOG_WARNING, "port 3 echo_drv", "took %d ms", 12);
+    ph_log(PH_LOG_WARNING, &(struct ph_where){.connection = 2, .has_port = true, .port = 3, .driver = "echo_drv 4"}, "took %d ms", 12);
     ph_log(PH_LOG_NOTICE, NULL, "started");
     if (errno != ENOENT) {
         _exit(1);
@@ -113,19 +115,19 @@ static void log_two_lines(void)
 START_TEST(a_line_has_level_and_subject_and_errno_stays)
 {
     ck_assert_int_eq(capture(log_two_lines), 0);
-    ck_assert_str_eq(captured, "warning [port 3 echo_drv] took 12 ms\nnotice started\n");
+    ck_assert_str_eq(captured, "warning [conn 2 port 3 echo_drv] took 12 ms\nnotice started\n");
 }
 END_TEST
 
 static void log_forgery(void)
 {
-    ph_log(PH_LOG_ERROR, "conn\n1", "name \"a\nerror forged\x1b[2J\x7f\xc3\xa5\"");
+    ph_log(PH_LOG_ERROR, &(struct ph_where){.connection = 1, .client = "a\nb"}, "name \"a\nerror forged\x1b[2J\x7f\xc3\xa5\"");
 }
 
 START_TEST(a_text_cannot_forge_a_line_or_drive_a_terminal)
 {
     capture(log_forgery);
-    ck_assert_str_eq(captured, "error [conn?1] name \"a?error forged?[2J?\xc3\xa5\"\n");
+    ck_assert_str_eq(captured, "error [conn 1 a?b] name \"a?error forged?[2J?\xc3\xa5\"\n");
 }
 END_TEST
 
@@ -134,8 +136,8 @@ static void log_much(void)
     char text[5000];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    ph_log(PH_LOG_ERROR, text, "y");
-    ph_log(PH_LOG_ERROR, "w", "%s", text);
+    ph_log(PH_LOG_ERROR, &(struct ph_where){.driver = text}, "y");
+    ph_log(PH_LOG_ERROR, &(struct ph_where){.driver = "w"}, "%s", text);
 }
 
 START_TEST(a_line_that_is_too_long_is_cut_and_ended)
@@ -145,6 +147,55 @@ START_TEST(a_line_that_is_too_long_is_cut_and_ended)
     ck_assert(nl != NULL && nl - captured < 2048);
     ck_assert_int_eq(strncmp(nl + 1, "error [w] xxx", 13), 0);
     ck_assert_int_eq(captured[strlen(captured) - 1], '\n');
+}
+END_TEST
+
+static void log_json(void)
+{
+    char text[5000];
+    memset(text, '"', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    ph_log_set_format(PH_LOG_JSON, PH_LOG_PREFIX_NEVER);
+    ph_log(PH_LOG_WARNING, &(struct ph_where){.connection = 2, .client = "n\xc3\xa5\xff\xed\xa0\x80", .has_port = true, .driver = "echo_drv 4"}, "a\"b\\c\nd");
+    ph_log(PH_LOG_ERROR, NULL, "%s", text);
+    ph_log_in_handler(&(struct ph_where){.driver = "d"}, "t");
+}
+
+START_TEST(as_json_a_line_is_an_object_that_names_connection_port_and_driver)
+{
+    ck_assert_int_eq(capture(log_json), 0);
+    char *line = strtok(captured, "\n"), *second = strtok(NULL, "\n"), *third = strtok(NULL, "\n");
+    ck_assert_int_eq(strncmp(line, "{\"time\":1", 9), 0);
+    ck_assert_str_eq(strchr(line, ','), ",\"level\":\"warning\",\"connection\":2,\"port\":0,\"client\":\"n\xc3\xa5????\",\"driver\":\"echo_drv\",\"text\":\"a\\\"b\\\\c?d\"}");
+    size_t n = strlen(second);
+    ck_assert(n < 2048 && strcmp(second + n - 4, "\\\"\"}") == 0 && second[n - 5] == '"');
+    ck_assert_str_eq(strchr(third, ','), ",\"level\":\"critical\",\"driver\":\"d\",\"text\":\"t\"}");
+}
+END_TEST
+
+static void log_with_prefix(void)
+{
+    ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_ALWAYS);
+    ph_log(PH_LOG_ERROR, NULL, "a");
+    ph_log(PH_LOG_NOTICE, NULL, "b");
+    setenv("JOURNAL_STREAM", "1:2", 1);
+    ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_AUTO);
+    ph_log(PH_LOG_ERROR, NULL, "c");
+    struct stat st;
+    char stream[64];
+    fstat(STDERR_FILENO, &st);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_AUTO);
+    ph_log(PH_LOG_WARNING, NULL, "d");
+    ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_NEVER);
+    ph_log(PH_LOG_ERROR, NULL, "e");
+}
+
+START_TEST(lines_have_the_priority_of_syslog_for_the_journal)
+{
+    ck_assert_int_eq(capture(log_with_prefix), 0);
+    ck_assert_str_eq(captured, "<3>error a\n<5>notice b\nerror c\n<4>warning d\nerror e\n");
 }
 END_TEST
 
@@ -298,6 +349,8 @@ static Suite *suite(void)
     tcase_add_test(tc, a_line_has_level_and_subject_and_errno_stays);
     tcase_add_test(tc, a_text_cannot_forge_a_line_or_drive_a_terminal);
     tcase_add_test(tc, a_line_that_is_too_long_is_cut_and_ended);
+    tcase_add_test(tc, as_json_a_line_is_an_object_that_names_connection_port_and_driver);
+    tcase_add_test(tc, lines_have_the_priority_of_syslog_for_the_journal);
     tcase_add_test(tc, lines_below_the_level_are_not_written);
     tcase_add_test(tc, level_names_are_those_of_the_lines);
     tc = runner_case(s, "errno_id");

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From "HOST:PORT" to socket addresses. For listener.c and activated.c. */
-#include "conn/address.h"
+#include "base/address.h"
 
-#include <stdbool.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -36,4 +35,11 @@ struct addrinfo *ph_address_find(const char *host_port, const char **why)
         return found;
     *why = gai_strerror(err);
     return NULL;
+}
+
+bool ph_address_is_loopback(const struct sockaddr *addr)
+{
+    if (addr->sa_family == AF_INET)
+        return (ntohl(((const struct sockaddr_in *)(const void *)addr)->sin_addr.s_addr) >> 24) == 127;
+    return addr->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
 }

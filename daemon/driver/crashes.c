@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/crashes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define MAX_FILES 100u /* of crashes that count; the oldest of more are removed */
+#define ALLOWED_PREFIX "allowed-"
+
+struct crash {
+    TAILQ_ENTRY(crash) link;
+    long long at; /* seconds since 1970 */
+    char *file;   /* its name in the directory */
+    char *driver;
+};
+TAILQ_HEAD(crashes, crash);
+
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards these three; a leaf, but for the log */
+static struct crashes crashes = TAILQ_HEAD_INITIALIZER(crashes);
+static uint64_t most, window;
+static atomic_int dir_fd = -1;
+
+int ph_crashes_dir(void)
+{
+    return atomic_load(&dir_fd);
+}
+
+/* --- reading --- */
+
+static void free_crash(struct crash *c)
+{
+    ph_free(c->file);
+    ph_free(c->driver);
+    ph_free(c);
+}
+
+static void free_all(struct crashes *list)
+{
+    for (struct crash *c; (c = TAILQ_FIRST(list));) {
+        TAILQ_REMOVE(list, c, link);
+        free_crash(c);
+    }
+}
+
+/* The driver that the file names: new, or NULL. */
+static char *driver_of(int dir, const char *file)
+{
+    char head[PH_CRASH_HEAD + 1];
+    int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n = fd < 0 ? -1 : read(fd, head, PH_CRASH_HEAD);
+    if (fd >= 0)
+        close(fd);
+    head[n < 0 ? 0 : n] = '\0';
+    char *name = strstr(head, PH_CRASH_DRIVER_LINE), *end = NULL;
+    if (name) {
+        name += strlen(PH_CRASH_DRIVER_LINE);
+        end = strchr(name, '\n');
+    }
+    if (!end || end == name)
+        return NULL;
+    *end = '\0';
+    return ph_strdup(name);
+}
+
+/* Newest first. */
+static void insert(struct crashes *list, struct crash *c)
+{
+    struct crash *i;
+    TAILQ_FOREACH(i, list, link)
+        if (i->at < c->at)
+            break;
+    if (i)
+        TAILQ_INSERT_BEFORE(i, c, link);
+    else
+        TAILQ_INSERT_TAIL(list, c, link);
+}
+
+static void read_file(struct crashes *list, int dir, const char *file)
+{
+    size_t prefix = strlen(PH_CRASH_FILE_PREFIX);
+    char *end, *driver;
+    if (strncmp(file, PH_CRASH_FILE_PREFIX, prefix) != 0)
+        return;
+    long long at = strtoll(file + prefix, &end, 10);
+    if (end == file + prefix || *end != '-' || !(driver = driver_of(dir, file)))
+        return;
+    struct crash *c = ph_alloc(sizeof *c);
+    *c = (struct crash){.at = at, .file = ph_strdup(file), .driver = driver};
+    insert(list, c);
+}
+
+static int read_dir(struct crashes *list, int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    if (!dir) {
+        if (copy >= 0)
+            close(copy);
+        return -1;
+    }
+    for (struct dirent *e; (e = readdir(dir));)
+        read_file(list, fd, e->d_name);
+    closedir(dir);
+    return 0;
+}
+
+static void prune(struct crashes *list, int fd)
+{
+    struct crash *c, *next;
+    unsigned n = 0;
+    for (c = TAILQ_FIRST(list); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (++n <= MAX_FILES)
+            continue;
+        TAILQ_REMOVE(list, c, link);
+        unlinkat(fd, c->file, 0);
+        free_crash(c);
+    }
+}
+
+/* --- the limit --- */
+
+/* A crash in the future, after the clock was set back, counts. */
+static unsigned recent_locked(const char *driver)
+{
+    long long now = time(NULL);
+    unsigned n = 0;
+    const struct crash *c;
+    TAILQ_FOREACH(c, &crashes, link)
+        n += strcmp(c->driver, driver) == 0 && window > 0 && (c->at > now || (uint64_t)(now - c->at) <= window);
+    return n;
+}
+
+bool ph_crashes_bar(const char *driver)
+{
+    pthread_mutex_lock(&mu);
+    bool barred = window > 0 && recent_locked(driver) > most;
+    pthread_mutex_unlock(&mu);
+    return barred;
+}
+
+static bool told_before(const struct crash *c)
+{
+    const struct crash *i;
+    TAILQ_FOREACH(i, &crashes, link) {
+        if (i == c)
+            return false;
+        if (strcmp(i->driver, c->driver) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void tell_barred_locked(void)
+{
+    const struct crash *c;
+    TAILQ_FOREACH(c, &crashes, link) {
+        unsigned n = recent_locked(c->driver);
+        if (n > most && !told_before(c))
+            ph_log(PH_LOG_WARNING, &(struct ph_where){.driver = c->driver}, "it has crashed the host %u times: it is not loaded until porthostctl allow %s", n,
+                   c->driver);
+    }
+}
+
+int ph_crashes_set(const char *dir, uint64_t limit, uint64_t window_s)
+{
+    struct crashes list = TAILQ_HEAD_INITIALIZER(list);
+    int fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (dir && (fd < 0 || faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) || read_dir(&list, fd))) {
+        ph_log(PH_LOG_ERROR, NULL, "state directory %s: %s", dir, strerror(errno));
+        free_all(&list);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    prune(&list, fd);
+    pthread_mutex_lock(&mu);
+    free_all(&crashes);
+    TAILQ_CONCAT(&crashes, &list, link);
+    most = limit;
+    window = window_s;
+    tell_barred_locked();
+    pthread_mutex_unlock(&mu);
+    int old = atomic_exchange(&dir_fd, fd);
+    if (old >= 0)
+        close(old);
+    return 0;
+}
+
+static void rename_file(const char *file)
+{
+    char name[256];
+    int n = snprintf(name, sizeof name, ALLOWED_PREFIX "%s", file), fd = ph_crashes_dir();
+    if (n >= (int)sizeof name || renameat(fd, file, fd, name))
+        ph_log(PH_LOG_ERROR, NULL, "%s cannot be renamed: %s", file, strerror(errno));
+}
+
+unsigned ph_crashes_allow(const char *driver)
+{
+    struct crash *c, *next;
+    unsigned n = 0;
+    pthread_mutex_lock(&mu);
+    for (c = TAILQ_FIRST(&crashes); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (strcmp(c->driver, driver) != 0)
+            continue;
+        TAILQ_REMOVE(&crashes, c, link);
+        rename_file(c->file);
+        free_crash(c);
+        n++;
+    }
+    pthread_mutex_unlock(&mu);
+    return n;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP server: libevent's, with an event base and a thread of its own. */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "metrics/metrics.h"
+#include "sched/sched.h"
+
+#define MAX_HEADER_BYTES 8192
+#define TIMEOUT_S 10
+#define HEALTH_S 2 /* how long the first reactor may take to answer */
+
+static struct server {
+    char *address;
+    struct event_base *base;
+    struct evhttp *http;
+    struct evconnlistener *listener;
+    struct event *retry; /* accepts again after descriptors ran out */
+    pthread_t thread;
+} *server; /* NULL: nothing is served. Of the thread that starts and reloads */
+static atomic_bool ending;
+
+/* --- health --- */
+
+struct question {
+    struct ph_task task;
+    atomic_int refs; /* who asks, and the reactor */
+    pthread_mutex_t mu;
+    pthread_cond_t answered;
+    bool answer;
+};
+
+static void unref(struct question *q)
+{
+    if (atomic_fetch_sub(&q->refs, 1) != 1)
+        return;
+    pthread_mutex_destroy(&q->mu);
+    pthread_cond_destroy(&q->answered);
+    ph_free(q);
+}
+
+static void answer(struct ph_task *task)
+{
+    struct question *q = (struct question *)task;
+    pthread_mutex_lock(&q->mu);
+    q->answer = true;
+    pthread_cond_signal(&q->answered);
+    pthread_mutex_unlock(&q->mu);
+    unref(q);
+}
+
+/* Does the first reactor do what it is asked? */
+static bool reactor_answers(void)
+{
+    struct question *q = ph_calloc(1, sizeof *q);
+    struct timespec until;
+    q->task.run = answer;
+    atomic_init(&q->refs, 2);
+    pthread_mutex_init(&q->mu, NULL);
+    pthread_cond_init(&q->answered, NULL);
+    ph_reactor_post(ph_reactor_first(), &q->task);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += HEALTH_S;
+    pthread_mutex_lock(&q->mu);
+    while (!q->answer && pthread_cond_clockwait(&q->answered, &q->mu, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
+        ;
+    bool answered = q->answer;
+    pthread_mutex_unlock(&q->mu);
+    unref(q);
+    return answered;
+}
+
+/* --- requests --- */
+
+static void reply(struct evhttp_request *req, int status, const char *type, struct evbuffer *body)
+{
+    evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Type", type);
+    evhttp_send_reply(req, status, status == HTTP_OK ? "OK" : "Service Unavailable", body);
+    evbuffer_free(body);
+}
+
+static void on_metrics(struct evhttp_request *req, void *arg)
+{
+    struct evbuffer *body = evbuffer_new();
+    (void)arg;
+    if (!body)
+        return;
+    ph_metrics_page(body);
+    reply(req, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", body);
+}
+
+static void on_health(struct evhttp_request *req, void *arg)
+{
+    const char *wrong = atomic_load(&ending) ? "the daemon ends" : reactor_answers() ? NULL : "a reactor does not answer";
+    struct evbuffer *body = evbuffer_new();
+    (void)arg;
+    if (!body)
+        return;
+    evbuffer_add_printf(body, "%s\n", wrong ? wrong : "ok");
+    reply(req, wrong ? HTTP_SERVUNAVAIL : HTTP_OK, "text/plain; charset=utf-8", body);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+    (void)fd;
+    (void)what;
+    evconnlistener_enable(s->listener);
+}
+
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    static const struct timeval pause = {.tv_sec = 1};
+    struct server *s = server; /* set before its thread runs; arg is libevent's own */
+    (void)arg;
+    evconnlistener_disable(listener);
+    event_add(s->retry, &pause);
+}
+
+/* --- starting and stopping --- */
+
+static bool all_loopback(const char *host_port)
+{
+    const char *why;
+    struct addrinfo *found = ph_address_find(host_port, &why);
+    bool all = found != NULL;
+    for (struct addrinfo *a = found; a; a = a->ai_next)
+        all = all && ph_address_is_loopback(a->ai_addr);
+    if (found)
+        freeaddrinfo(found);
+    return all;
+}
+
+static void say_where(const char *host, evutil_socket_t fd)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+    char port[NI_MAXSERV] = "?";
+    if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0)
+        getnameinfo((struct sockaddr *)&addr, len, NULL, 0, port, sizeof port, NI_NUMERICSERV);
+    ph_log(PH_LOG_NOTICE, NULL, "metrics at http://%s:%s/metrics", host, port);
+}
+
+static int bind_to(struct server *s, const char *host, const char *port)
+{
+    char *end;
+    unsigned long number = strtoul(port, &end, 10);
+    if (*end || number > UINT16_MAX) {
+        ph_log(PH_LOG_ERROR, NULL, "metrics %s: '%s' is no number of a port", s->address, port);
+        return -1;
+    }
+    errno = 0;
+    struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(s->http, host, (uint16_t)number);
+    if (!bound) {
+        ph_log(PH_LOG_ERROR, NULL, "metrics %s: %s", s->address, errno ? strerror(errno) : "no such address");
+        return -1;
+    }
+    s->listener = evhttp_bound_socket_get_listener(bound);
+    evconnlistener_set_error_cb(s->listener, on_accept_error);
+    say_where(host, evhttp_bound_socket_get_fd(bound));
+    return 0;
+}
+
+static int listen_at(struct server *s, bool remote)
+{
+    const char *port;
+    char *host = ph_address_host(s->address, &port);
+    int result = -1;
+    if (!host)
+        ph_log(PH_LOG_ERROR, NULL, "metrics %s: expected HOST:PORT", s->address);
+    else if (!remote && !all_loopback(s->address))
+        ph_log(PH_LOG_ERROR, NULL, "metrics %s: not a loopback address; see metrics_remote", s->address);
+    else
+        result = bind_to(s, host, port);
+    ph_free(host);
+    return result;
+}
+
+static void *serve(void *s)
+{
+    event_base_dispatch(((struct server *)s)->base);
+    return NULL;
+}
+
+static void free_server(struct server *s)
+{
+    if (s->http)
+        evhttp_free(s->http);
+    if (s->retry)
+        event_free(s->retry);
+    if (s->base)
+        event_base_free(s->base);
+    ph_free(s->address);
+    ph_free(s);
+}
+
+static void stop(void)
+{
+    if (!server)
+        return;
+    event_base_loopbreak(server->base);
+    pthread_join(server->thread, NULL);
+    free_server(server);
+    server = NULL;
+}
+
+static struct server *new_server(const char *address, bool remote)
+{
+    struct server *s = ph_calloc(1, sizeof *s);
+    s->address = ph_strdup(address);
+    s->base = event_base_new();
+    s->http = s->base ? evhttp_new(s->base) : NULL;
+    s->retry = s->http ? event_new(s->base, -1, 0, on_retry, s) : NULL;
+    if (!s->retry || listen_at(s, remote)) {
+        free_server(s);
+        return NULL;
+    }
+    evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+    evhttp_set_max_headers_size(s->http, MAX_HEADER_BYTES);
+    evhttp_set_max_body_size(s->http, 0);
+    evhttp_set_timeout(s->http, TIMEOUT_S);
+    evhttp_set_cb(s->http, "/metrics", on_metrics, NULL);
+    evhttp_set_cb(s->http, "/healthz", on_health, NULL);
+    return s;
+}
+
+int ph_metrics_serve(const char *address, bool remote)
+{
+    struct server *s = NULL;
+    if (address && server && strcmp(address, server->address) == 0)
+        return 0;
+    if (address && !(s = new_server(address, remote)))
+        return -1;
+    stop();
+    server = s;
+    int err = s ? ph_thread_start(&s->thread, "metrics", 0, serve, s) : 0;
+    if (err) {
+        ph_log(PH_LOG_ERROR, NULL, "cannot start a thread for metrics: %s", strerror(err));
+        free_server(s);
+        server = NULL;
+    }
+    return err ? -1 : 0;
+}
+
+void ph_metrics_ending(void)
+{
+    atomic_store(&ending, true);
+}
