@@ -24,9 +24,12 @@ SANFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
 ifeq ($(SANITIZER),fuzz)
 # gcc's warnings are the measure: clang's -Wconversion is another one.
 WARN := -Wall -Wextra
-SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# NULL + 0 is what an empty buffer begins with; that and all else of pointer-overflow is one check.
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(SANITIZER),coverage)
 SANFLAGS := --coverage -fprofile-update=atomic -O0
+# What ends by _exit is counted too.
+COUNTED_EXIT := $(BUILD)/obj/tests/counted_exit.o -Wl,--wrap=_exit
 endif
 # The daemon is optimised as a whole (a tenth fewer instructions for each message); everything else links the same objects as they are.
 LTO_COMPILE := $(if $(DEBUG)$(SANITIZER),,-flto -ffat-lto-objects)
@@ -35,7 +38,7 @@ DEBUGFLAGS := $(if $(DEBUG),-DPH_DEBUG)
 HARDEN := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
 CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Iproto/cli -Idaemon -isystem $(ERL_INCLUDE) $(DEBUGFLAGS) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -pthread -MMD -MP $(CFLAGS)
-LDFLAGS_ALL := -fno-lto $(SANFLAGS) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+LDFLAGS_ALL := -fno-lto $(SANFLAGS) $(COUNTED_EXIT) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 PROTO_SRC := $(wildcard proto/*.c)
@@ -63,8 +66,7 @@ CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lnettle -ledit -lelf -lm
 # What check shares with the daemon: the rules of which drivers are loaded.
 CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/log.c))
 
-.PHONY: all daemon ctl drivers erlang test-programs fuzz-programs deps demo test test-valgrind bench fuzz clean
-.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind bench soak clean
+.PHONY: all daemon ctl drivers erlang test-programs fuzz-programs deps demo test test-valgrind bench soak fuzz lint coverage format clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -103,11 +105,31 @@ soak:
 	@$(MAKE) --no-print-directory all test-programs
 	@scripts/soak $(BUILD)
 
+# The whole of make test, in a build that counts what is run.
+coverage:
+	@scripts/install-deps test coverage
+	@$(MAKE) --no-print-directory SANITIZER=coverage all test-programs
+	@scripts/coverage build-coverage
+
+lint:
+	@scripts/install-deps lint
+	@$(MAKE) --no-print-directory erlang $(BUILD)/gen/api_functions.h
+	@scripts/lint $(BUILD)
+
+# The lines that have changed since the last commit, as .clang-format has it.
+format:
+	@scripts/install-deps format
+	@git clang-format --style=file --extensions c,h
+
 # --- C ---
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_VERSION='"$(VERSION)"' -DPH_ERTS_VERSION='"$(ERTS_VERSION)"' -DPH_OTP_RELEASE='"$(OTP_RELEASE)"' $(CFLAGS_ALL) $(LTO_COMPILE) -fPIE -c -o $@ $<
+
+ifeq ($(SANITIZER),coverage)
+$(LIB_OBJ): | $(BUILD)/obj/tests/counted_exit.o
+endif
 
 $(BUILD)/libporthost.a: $(LIB_OBJ)
 	@rm -f $@
