@@ -98,6 +98,16 @@ static void connect_client(struct client *c)
     ph_conn_start(rights[c - clients], NULL, fds[1], fds[1]);
 }
 
+/* False: nothing of it has come to be within PATIENCE_MS. libFuzzer's alarm is no reason to stop. */
+static bool await(const struct client *c, short events)
+{
+    struct pollfd pfd = {.fd = c->fd, .events = events};
+    int n;
+    while ((n = poll(&pfd, 1, PATIENCE_MS)) < 0 && errno == EINTR)
+        ;
+    return n == 1;
+}
+
 /* What is there. False: the stream has ended. */
 static bool hear(struct client *c)
 {
@@ -118,12 +128,11 @@ static void send_all(struct client *c, const uint8_t *p, size_t len)
 {
     while (len > 0) {
         ssize_t n = write(c->fd, p, len);
-        if (n < 0 && errno != EAGAIN)
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
             return; /* the daemon has ended the connection */
         p += n > 0 ? n : 0;
         len -= n > 0 ? (size_t)n : 0;
-        struct pollfd pfd = {.fd = c->fd, .events = POLLIN | POLLOUT};
-        if (n < 0 && (!hear(c) || poll(&pfd, 1, PATIENCE_MS) != 1))
+        if (n < 0 && (!hear(c) || !await(c, POLLIN | POLLOUT)))
             return;
     }
 }
@@ -156,10 +165,9 @@ static void check_heard(const struct client *c)
 
 static void end_client(struct client *c)
 {
-    struct pollfd pfd = {.fd = c->fd, .events = POLLIN};
     shutdown(c->fd, SHUT_WR);
     do
-        FUZZ_ASSERT(poll(&pfd, 1, PATIENCE_MS) == 1); /* else the connection does not end */
+        FUZZ_ASSERT(await(c, POLLIN)); /* else the connection does not end */
     while (hear(c));
     check_heard(c);
     close(c->fd);
