@@ -1,5 +1,5 @@
 # porthost: see README.md. Everything that is built goes to build/, build-debug/ with DEBUG=1, or
-# build-SANITIZER/ with SANITIZER=address|undefined|thread.
+# build-SANITIZER/ with SANITIZER=address|undefined|thread; fuzz and coverage are built in the same way.
 VERSION := 0.1.0
 SHELL := /bin/bash
 Q := $(if $(V),,@)
@@ -7,8 +7,9 @@ Q := $(if $(V),,@)
 
 SANITIZER ?=
 # DEBUG=1: assertions that cost time (sched/overlap.h). Builds with a sanitizer have them.
-DEBUG ?= $(if $(SANITIZER),1)
+DEBUG ?= $(if $(filter-out coverage,$(SANITIZER)),1)
 BUILD := build$(if $(SANITIZER),-$(SANITIZER),$(if $(DEBUG),-debug))
+FUZZ_SECONDS ?= 60
 
 ERL_ROOT ?= /usr/lib/erlang
 ERL_INCLUDE := $(ERL_ROOT)/usr/include
@@ -17,17 +18,27 @@ ERL_LIB := $(ERL_ROOT)/usr/lib
 ERTS_VERSION = $(word 1,$(shell cat $(ERL_ROOT)/releases/start_erl.data 2>/dev/null))
 OTP_RELEASE = $(word 2,$(shell cat $(ERL_ROOT)/releases/start_erl.data 2>/dev/null))
 
-CC := gcc
+CC := $(if $(filter fuzz,$(SANITIZER)),clang,gcc)
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
 SANFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
+ifeq ($(SANITIZER),fuzz)
+# gcc's warnings are the measure: clang's -Wconversion is another one.
+WARN := -Wall -Wextra
+# NULL + 0 is what an empty buffer begins with; that and all else of pointer-overflow is one check.
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(SANITIZER),coverage)
+SANFLAGS := --coverage -fprofile-update=atomic -O0
+# What ends by _exit is counted too.
+COUNTED_EXIT := $(BUILD)/obj/tests/counted_exit.o -Wl,--wrap=_exit
+endif
 # The daemon is optimised as a whole (a tenth fewer instructions for each message); everything else links the same objects as they are.
-LTO_COMPILE := $(if $(DEBUG),,-flto -ffat-lto-objects)
-LTO_LINK := $(if $(DEBUG),,-flto=2 -O2)
+LTO_COMPILE := $(if $(DEBUG)$(SANITIZER),,-flto -ffat-lto-objects)
+LTO_LINK := $(if $(DEBUG)$(SANITIZER),,-flto=2 -O2)
 DEBUGFLAGS := $(if $(DEBUG),-DPH_DEBUG)
 HARDEN := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
 CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Iproto/cli -Idaemon -isystem $(ERL_INCLUDE) $(DEBUGFLAGS) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -pthread -MMD -MP $(CFLAGS)
-LDFLAGS_ALL := -fno-lto $(SANFLAGS) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+LDFLAGS_ALL := -fno-lto $(SANFLAGS) $(COUNTED_EXIT) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 PROTO_SRC := $(wildcard proto/*.c)
@@ -45,6 +56,9 @@ TEST_ERL := $(wildcard tests/e2e/*.erl tests/parity/*.erl tests/soak/*.erl)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)) $(PROTO_SRC))
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+# What is linked around a target: libFuzzer, or what runs kept inputs again.
+FUZZ_MAIN := $(if $(filter fuzz,$(SANITIZER)),-fsanitize=fuzzer,$(BUILD)/obj/tests/fuzz/replay.o)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 
 DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_extra -levent_pthreads -ljansson -lnettle -lsystemd -lz -ldl
@@ -59,7 +73,7 @@ SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 ERLANG_LIBDIR ?= $(ERL_ROOT)/lib
 
-.PHONY: all daemon ctl drivers erlang test-programs deps demo test test-valgrind bench soak install uninstall deb clean
+.PHONY: all daemon ctl drivers erlang test-programs fuzz-programs deps demo test test-valgrind bench soak install uninstall deb fuzz lint coverage format clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -87,6 +101,11 @@ bench:
 	@$(MAKE) --no-print-directory all bench-programs
 	@scripts/bench $(BUILD)
 
+# Each target for so many seconds.
+fuzz:
+	@scripts/install-deps fuzz
+	@$(MAKE) --no-print-directory SANITIZER=fuzz drivers fuzz-programs
+	@scripts/fuzz build-fuzz $(FUZZ_SECONDS)
 # SOAK_SECONDS: how long each case may take
 soak:
 	@scripts/install-deps
@@ -114,11 +133,31 @@ deb:
 	@scripts/build-deb
 	@tests/e2e/deb_test.sh
 
+# The whole of make test, in a build that counts what is run.
+coverage:
+	@scripts/install-deps test coverage
+	@$(MAKE) --no-print-directory SANITIZER=coverage all test-programs
+	@scripts/coverage build-coverage
+
+lint:
+	@scripts/install-deps lint
+	@$(MAKE) --no-print-directory erlang $(BUILD)/gen/api_functions.h
+	@scripts/lint $(BUILD)
+
+# The lines that have changed since the last commit, as .clang-format has it.
+format:
+	@scripts/install-deps format
+	@git clang-format --style=file --extensions c,h
+
 # --- C ---
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_VERSION='"$(VERSION)"' -DPH_ERTS_VERSION='"$(ERTS_VERSION)"' -DPH_OTP_RELEASE='"$(OTP_RELEASE)"' $(CFLAGS_ALL) $(LTO_COMPILE) -fPIE -c -o $@ $<
+
+ifeq ($(SANITIZER),coverage)
+$(LIB_OBJ): | $(BUILD)/obj/tests/counted_exit.o
+endif
 
 $(BUILD)/libporthost.a: $(LIB_OBJ)
 	@rm -f $@
@@ -149,6 +188,21 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libporthost.a
 $(BUILD)/tests/parity/%: tests/parity/%.c $(BUILD)/libporthost.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIE -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) -pie $(DAEMON_LIBS)
+
+# Those of porthostctl's parsers; the others are the daemon's, and drivers bind to their functions.
+FUZZ_CLI := $(addprefix $(BUILD)/tests/fuzz/,etf term script recording)
+
+$(FUZZ_CLI): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(filter-out $(call obj,proto/cli/main.c),$(CLI_OBJ))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter-out %/replay.o,$^) $(FUZZ_MAIN) $(CLI_LIBS)
+
+$(filter-out $(FUZZ_CLI),$(FUZZ_TARGETS)): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--dynamic-list=daemon/exports.list -o $@ $(filter-out %/replay.o,$^) $(FUZZ_MAIN) $(DAEMON_LIBS)
+
+$(BUILD)/tests/fuzz/dictionary: $(BUILD)/obj/tests/fuzz/dictionary.o $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS)
 
 # Drivers see nothing but erl_driver.h (and ei); they are also what the VM loads, so no sanitizer.
 DRIVER_CFLAGS := -std=c11 -O2 -g $(WARN) -D_GNU_SOURCE -fPIC -isystem $(ERL_INCLUDE) -pthread -MMD -MP
@@ -183,6 +237,9 @@ drivers: $(DRIVERS)
 daemon: $(BUILD)/porthostd
 ctl: $(BUILD)/porthostctl
 
+test-programs: $(UNIT_TESTS) $(FUZZ_TARGETS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BENCH_DRIVERS)
+
+fuzz-programs: $(FUZZ_TARGETS) $(BUILD)/tests/fuzz/dictionary $(TEST_DRIVERS)
 test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BUILD)/tests/soak/soak $(BENCH_DRIVERS)
 
 bench-programs: $(BENCH_PROGRAMS) $(BENCH_DRIVERS) $(BENCH_EBIN)/.built
@@ -208,6 +265,6 @@ $(BENCH_EBIN)/.built: $(wildcard tests/bench/*.erl tests/bench/*.hrl) $(EBIN)/.b
 	@touch $@
 
 clean:
-	rm -rf build build-debug build-address build-undefined build-thread
+	rm -rf build build-debug build-address build-undefined build-thread build-fuzz build-coverage
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -169,7 +169,8 @@ void ph_busy_msgq_limits(struct ph_port *p, ErlDrvSizeT *low, ErlDrvSizeT *high)
 void ph_busy_end(struct ph_port *p)
 {
     pthread_mutex_lock(&busy_mu);
-    p->busy = p->msgq_busy = false;
+    p->msgq_busy = false;
+    p->busy = false;
     if (p->announced_busy)
         count_locked(p, false);
     p->announced_busy = false; /* the exit event tells those who wait */

@@ -159,6 +159,7 @@ static enum ph_exit run_open(const struct ph_cli *cli, struct job *job)
     if (read_steps(&job->args, &job->steps) == 0)
         e = run_session(cli, job);
     free_steps(&job->steps);
+    job->opening = NULL;
     ph_opening_free(&opening);
     return e;
 }

@@ -34,7 +34,8 @@ int ph_tool_patience(enum ph_tool tool)
 
 static bool in_path(const char *program)
 {
-    char *path = ph_script_copy((struct ph_text){getenv("PATH") ? getenv("PATH") : "", getenv("PATH") ? strlen(getenv("PATH")) : 0});
+    const char *dirs = getenv("PATH");
+    char *path = ph_script_copy((struct ph_text){dirs ? dirs : "", dirs ? strlen(dirs) : 0});
     char *rest = path, full[PATH_MAX];
     bool found = false;
     for (char *dir; !found && (dir = strsep(&rest, ":"));)

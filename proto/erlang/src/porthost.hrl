@@ -11,33 +11,35 @@
 -define(LAST_ID, 1).
 -define(GRANTED, 2).
 
+%% '_' stands in the types of what is matched in a table.
+
 %% A connection as whoever writes to it sees it.
--record(via, {conn :: pid(),                       % the connection process: whose death ends a call
-              writer :: pid(),                      % writes what the sender cannot
-              out :: port() | socket:socket(),      % what carries the frames there
-              whole = 0 :: non_neg_integer(),       % see porthost_wire:whole/2
-              max_frame :: pos_integer(),
-              max_depth :: pos_integer()}).
+-record(via, {conn :: pid() | '_',                 % the connection process: whose death ends a call
+              writer :: pid() | '_',                % writes what the sender cannot
+              out :: port() | socket:socket() | '_', % what carries the frames there
+              whole = 0 :: non_neg_integer() | '_', % see porthost_wire:whole/2
+              max_frame :: pos_integer() | '_',
+              max_depth :: pos_integer() | '_'}).
 
 %% A hosted port, keyed by its process. The row is there from before `open` until `closed`. From
 %% `exit` on its state is closing: the process has ended, and only control, call and info are left.
--record(port, {pid :: pid(),
+-record(port, {pid :: pid() | '_',
                via :: #via{},
-               id :: non_neg_integer(),
-               busy = false :: boolean(),           % written by the connection process alone
-               soft_busy = false :: boolean(),
-               state = open :: open | closing,
-               unwritten :: atomics:atomics_ref()}).   % see porthost_port
+               id :: non_neg_integer() | '_',
+               busy = false :: boolean() | '_',     % written by the connection process alone
+               soft_busy = false :: boolean() | '_',
+               state = open :: open | closing | '_',
+               unwritten :: atomics:atomics_ref() | '_'}).   % see porthost_port
 
 %% A host, keyed by its connection process.
--record(host, {conn :: pid(),
-               via :: #via{},
-               counters :: atomics:atomics_ref(),
+-record(host, {conn :: pid() | '_',
+               via :: #via{} | '_',
+               counters :: atomics:atomics_ref() | '_',
                slots :: ets:table(),                % of #slot{}: every port id in use
-               writer :: pid()}).
+               writer :: pid() | '_'}).
 
 %% A port id in use, until the host says `closed'.
--record(slot, {id :: non_neg_integer(),
-               pid :: pid(),
-               unwritten :: atomics:atomics_ref(),
+-record(slot, {id :: non_neg_integer() | '_',
+               pid :: pid() | '_',
+               unwritten :: atomics:atomics_ref() | '_',
                state :: open | granted}).
