@@ -57,6 +57,91 @@ a_second_host_of_the_same_name_is_refused_test() ->
                      start({unix, porthost_fake:path(Fake)}, #{name => some_host}))
     end).
 
+%% Reconnecting: each test has daemons of its own, which a driver ends.
+
+daemon() ->
+    os:getenv("PORTHOSTD", "build/porthostd") ++ " --stdio --log-level error --driver-path " ++ drivers().
+
+drivers() ->
+    Drivers = os:getenv("DRIVERS", "build/drivers"),
+    Drivers ++ ":" ++ filename:join([Drivers, "..", "tests", "drivers"]).
+
+%% The command with core dumps off, its log thrown away.
+crashing() ->
+    "sh -c 'ulimit -c 0; exec " ++ daemon() ++ " 2>/dev/null'".
+
+reconnecting(Transport, Delays) ->
+    {ok, Host} = start(Transport, #{name => again_host, reconnect => Delays}),
+    Host.
+
+%% A port of the host, as soon as there is a connection.
+port(Driver) ->
+    try porthost:open_port(again_host, {spawn_driver, Driver}, [])
+    catch error:_ -> timer:sleep(20), port(Driver)
+    end.
+
+with_trapping(Fun) ->
+    {timeout, 60, fun() ->
+        Old = process_flag(trap_exit, true),
+        try Fun() after process_flag(trap_exit, Old), forget_all() end
+    end}.
+
+a_host_that_reconnects_lives_on_with_its_name_when_a_driver_crashes_test_() ->
+    with_trapping(fun() ->
+        Host = reconnecting({spawn, crashing()}, #{min => 10}),
+        [begin
+             P = port("crash_probe_drv"),
+             Q = port("echo_drv"),
+             catch porthost:port_control(P, 0, ""),
+             Reasons = [receive {'EXIT', Port, Reason} -> Reason after 10000 -> nothing end || Port <- [P, Q]],
+             ?assertEqual(lists:duplicate(2, {porthost, {host_down, {signal, 11}}}), Reasons),
+             ?assertEqual(Host, whereis(again_host))
+         end
+         || _ <- [1, 2, 3]],
+        E = port("echo_drv"),
+        true = porthost:port_command(E, "hello"),
+        receive {E, {data, "hello"}} -> ok after 10000 -> error(no_echo) end,
+        ?assertMatch({ok, [_]}, {ok, porthost:ports(again_host)}),
+        ok = porthost:stop(again_host)
+    end).
+
+forget_all() ->
+    receive _ -> forget_all() after 0 -> ok end.
+
+without_a_connection_no_port_can_be_opened_and_it_can_be_stopped_test_() ->
+    with_trapping(fun() ->
+        Flag = filename:join(os:getenv("TMPDIR", "/tmp"), "once-" ++ integer_to_list(erlang:unique_integer([positive])) ++ os:getpid()),
+        Once = "sh -c 'ulimit -c 0; [ ! -e " ++ Flag ++ " ] || exit 1; : >" ++ Flag ++ "; exec " ++ daemon() ++ " 2>/dev/null'",
+        Host = reconnecting({spawn, Once}, #{min => 10, max => 50}),
+        P = port("crash_probe_drv"),
+        catch porthost:port_control(P, 0, ""),
+        receive {'EXIT', P, {porthost, {host_down, {signal, 11}}}} -> ok after 10000 -> error(no_exit) end,
+        timer:sleep(300),
+        ?assertError(_, porthost:open_port(again_host, {spawn_driver, "echo_drv"}, [])),
+        ?assertEqual(Host, whereis(again_host)),
+        _ = sys:get_state(Host),
+        ok = file:delete(Flag),
+        E = port("echo_drv"),
+        true = porthost:port_close(E),
+        ok = file:delete(Flag),
+        catch porthost:port_control(port_that_crashes(Flag), 0, ""),
+        receive {'EXIT', _, {porthost, _}} -> ok after 10000 -> error(no_exit) end,
+        ok = porthost:stop(again_host),
+        receive {'EXIT', Host, normal} -> ok after 10000 -> error(no_end) end,
+        _ = file:delete(Flag)
+    end).
+
+%% The last start of the command for now: the file is there again.
+port_that_crashes(Flag) ->
+    P = port("crash_probe_drv"),
+    ok = file:write_file(Flag, ""),
+    P.
+
+the_options_of_reconnect_are_checked_test() ->
+    [?assertEqual({error, {porthost, {bad_option, reconnect}}},
+                  porthost:start_link(#{transport => {spawn, "true"}, reconnect => Bad}))
+     || Bad <- [true, #{min => 0}, #{max => 50}, #{min => 2, max => 1}, #{other => 1}, #{min => a}]].
+
 bad_options_are_named_test_() ->
     [?_assertEqual({error, {porthost, {bad_option, Key}}}, porthost:start_link(Options))
      || {Key, Options} <- [{transport, #{}},

@@ -46,9 +46,17 @@
 %% connection; Command is for example `"porthostd --stdio"'.
 
 -type options() :: #{transport := transport(), cookie => cookie(), name => atom(),
-                     timeout => timeout()}.
+                     timeout => timeout(),
+                     reconnect => #{min => pos_integer(), max => pos_integer()}}.
 %% `name' is registered for the connection process; `timeout' (milliseconds, 10000) is for the
 %% connection and each of the host's answers to the greeting.
+%%
+%% `reconnect': when the host has ended, or the connection to it, this process lives on and connects
+%% again (with `spawn': starts the command again). The first attempt comes after `min' milliseconds
+%% (100), each later one after twice the time, up to `max' (10000), each shortened by chance to
+%% between the half and all; it begins with `min' again after a connection that has lasted longer
+%% than `max'. Ports do not come back: they exit as ever, with `{porthost, {host_down, Why}}',
+%% and while there is no connection none can be opened. Without this option the process ends.
 
 -type cookie() :: binary() | {file, file:name_all()}.
 %% With transport `tcp': what both ends must prove to know before anything is asked. The file is as

@@ -14,8 +14,8 @@
 %% '_' stands in the types of what is matched in a table.
 
 %% A connection as whoever writes to it sees it.
--record(via, {conn :: pid() | '_',                 % the connection process: whose death ends a call
-              writer :: pid() | '_',                % writes what the sender cannot
+-record(via, {conn :: pid() | '_',                 % the connection process
+              writer :: pid() | '_',                % writes what the sender cannot; its death ends a call
               out :: port() | socket:socket() | '_', % what carries the frames there
               whole = 0 :: non_neg_integer() | '_', % see porthost_wire:whole/2
               max_frame :: pos_integer() | '_',

@@ -23,7 +23,7 @@
 -module(porthost_conn).
 
 -export([start_link/1, start/1]).
--export([init/3, writer_init/2]).
+-export([init/3, writer_init/2, wait/1]).
 -export([system_continue/3, system_terminate/4, system_code_change/4, system_get_state/1]).
 
 -include("porthost.hrl").
@@ -32,12 +32,27 @@
 -define(PORT_OPTIONS, [{packet, 4}, binary]).
 -define(SOCKET_OPTIONS, [{inet_backend, inet}, binary, {packet, raw}, {active, false}]).
 -define(DEFAULT_TIMEOUT, 10000).
+-define(MIN_DELAY, 100).
+-define(MAX_DELAY, 10000).
 -define(POLL_MS, 10).
 -define(POLLS, 50).
 -define(LAST_WORDS_MS, 500).
 -define(UNWRITABLE_MS, 1000).
 
+-record(retry, {options :: porthost:options(),
+                min :: pos_integer(),
+                max :: pos_integer(),
+                delay :: pos_integer(),         % before the next attempt, ms
+                since :: integer()}).           % when the connection was made, monotonic ms
+
+%% In the place of #st{} while there is no connection.
+-record(wait, {parent :: pid() | undefined,
+               debug :: [sys:dbg_opt()],
+               retry :: #retry{},
+               timer :: reference() | undefined}).
+
 -record(st, {parent :: pid() | undefined,
+             retry = none :: #retry{} | none,
              host :: #host{},
              port :: port(),                        % reads from the host
              socket :: gen_tcp:socket() | none,     % whose descriptor the port uses
@@ -64,8 +79,9 @@ check(#{transport := Transport} = Options) ->
     Checks = [{transport, is_transport(Transport)},
               {cookie, is_cookie(Transport, Options)},
               {name, is_atom(maps:get(name, Options, porthost))},
-              {timeout, is_timeout(maps:get(timeout, Options, ?DEFAULT_TIMEOUT))}
-              | [{Key, false} || Key <- maps:keys(Options) -- [transport, cookie, name, timeout]]],
+              {timeout, is_timeout(maps:get(timeout, Options, ?DEFAULT_TIMEOUT))},
+              {reconnect, is_reconnect(maps:get(reconnect, Options, #{}))}
+              | [{Key, false} || Key <- maps:keys(Options) -- [transport, cookie, name, timeout, reconnect]]],
     case [Key || {Key, false} <- Checks] of
         [] -> ok;
         [Key | _] -> {error, {bad_option, Key}}
@@ -85,6 +101,13 @@ is_cookie(_, Options) -> not is_map_key(cookie, Options).
 
 is_text(Text) -> is_binary(Text) orelse io_lib:char_list(Text).
 
+is_reconnect(#{} = Delays) ->
+    #{min := Min, max := Max} = Given = maps:merge(#{min => ?MIN_DELAY, max => ?MAX_DELAY}, Delays),
+    map_size(Given) =:= 2 andalso is_integer(Min) andalso is_integer(Max) andalso Min > 0 andalso
+        Max >= Min andalso Max < 1 bsl 32;
+is_reconnect(_) ->
+    false.
+
 is_timeout(infinity) -> true;
 is_timeout(T) -> is_integer(T) andalso T >= 0.
 
@@ -93,10 +116,11 @@ init(_Starter, Parent, Options) ->
     process_flag(trap_exit, true),
     case register_name(Options) of
         ok ->
+            ok = porthost_registry:watch(self()),
             case connect(Parent, Options) of
                 {ok, St} ->
                     proc_lib:init_ack({ok, self()}),
-                    loop(St);
+                    loop(St#st{retry = retry(Options)});
                 {error, Why} ->
                     refuse(Options, {porthost, Why})
             end;
@@ -266,7 +290,6 @@ started(#st{host = Host} = St, Via) ->
     Slots = ets:new(porthost_slots, [public, set, {keypos, #slot.id},
                                      {read_concurrency, true}, {write_concurrency, true}]),
     Started = Host#host{conn = self(), via = Via, counters = atomics:new(2, []), slots = Slots},
-    ok = porthost_registry:watch(self()),
     ets:insert(?TABLE, Started),
     St#st{host = Started}.
 
@@ -461,23 +484,82 @@ write_error(Why) -> Why.
 writer(#st{host = #host{via = #via{writer = Writer}}}) -> Writer.
 
 -spec host_down(#st{}, term()) -> no_return().
-host_down(St, Why) ->
-    terminate(St, {host_down, Why}).
+host_down(#st{retry = none} = St, Why) ->
+    terminate(St, {host_down, Why});
+host_down(#st{parent = Parent, debug = Debug, retry = Retry} = St, Why) ->
+    end_all(St, {porthost, {host_down, Why}}),
+    [demonitor(Ref, [flush]) || Ref <- maps:keys(St#st.watched)],
+    ets:delete(St#st.host#host.slots),
+    Next = after_loss(Retry),
+    ?LOG_WARNING("porthost: ~tp: the host is down: ~tp; connecting again", [name(Retry), Why]),
+    %% Forgets the stack: whoever has noticed the end was about to return to the loop.
+    proc_lib:hibernate(?MODULE, wait, [schedule(#wait{parent = Parent, debug = Debug, retry = Next})]).
+
+%% Connecting again. The delay goes on growing if a connection did not last: a host that dies of
+%% what its clients do at once would otherwise be started as fast as it can die.
+
+retry(#{reconnect := Delays} = Options) ->
+    Min = maps:get(min, Delays, ?MIN_DELAY),
+    #retry{options = Options, min = Min, max = maps:get(max, Delays, ?MAX_DELAY), delay = Min, since = now_ms()};
+retry(#{}) ->
+    none.
+
+name(#retry{options = Options}) ->
+    maps:get(name, Options, self()).
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
+
+after_loss(#retry{min = Min, max = Max, since = Since} = Retry) ->
+    case now_ms() - Since > Max of
+        true -> Retry#retry{delay = Min};
+        false -> Retry
+    end.
+
+%% Between half of the delay and all of it, so that the clients of a host do not all come at once.
+schedule(#wait{retry = #retry{delay = Delay, max = Max} = Retry} = Wait) ->
+    Ms = Delay - rand:uniform(Delay div 2 + 1) + 1,
+    Wait#wait{timer = erlang:start_timer(Ms, self(), connect), retry = Retry#retry{delay = min(2 * Delay, Max)}}.
+
+-spec wait(#wait{}) -> no_return().
+wait(#wait{parent = Parent, timer = Timer} = Wait) ->
+    receive
+        {timeout, Timer, connect} ->
+            again(Wait);
+        {'EXIT', Parent, Reason} ->
+            exit(Reason);
+        {system, From, Request} ->
+            sys:handle_system_msg(Request, From, Parent, ?MODULE, Wait#wait.debug, Wait);
+        _ ->
+            wait(Wait)
+    end.
+
+-spec again(#wait{}) -> no_return().
+again(#wait{parent = Parent, debug = Debug, retry = Retry} = Wait) ->
+    case connect(Parent, Retry#retry.options) of
+        {ok, St} ->
+            ?LOG_NOTICE("porthost: ~tp: connected again", [name(Retry)]),
+            loop(St#st{debug = Debug, retry = Retry#retry{since = now_ms()}});
+        {error, _} ->
+            wait(schedule(Wait))
+    end.
 
 %% Every port ends before this process does: those who are in a call learn of it last.
 -spec terminate(#st{}, term()) -> no_return().
-terminate(#st{host = #host{slots = Slots}} = St, Reason) ->
+terminate(St, Reason) ->
+    end_all(St, case Reason of
+                    {host_down, _} -> {porthost, Reason};
+                    _ -> {porthost, {host_down, Reason}}
+                end),
+    exit(Reason).
+
+end_all(#st{host = #host{slots = Slots}} = St, PortReason) ->
     ets:delete(?TABLE, self()),
     close(St),  % first, for it sets those free who wait to write to a port
-    PortReason = case Reason of
-                     {host_down, _} -> {porthost, Reason};
-                     _ -> {porthost, {host_down, Reason}}
-                 end,
     Pids = [Pid || #slot{pid = Pid} <- ets:tab2list(Slots)],
     [ets:delete(?TABLE, Pid) || Pid <- Pids],
     lists:foreach(fun await_end/1, [ask_end(Pid, PortReason) || Pid <- Pids]),
-    stop_writer(St),
-    exit(Reason).
+    stop_writer(St).
 
 %% This sets those free who wait for the writer.
 stop_writer(St) ->
@@ -518,18 +600,22 @@ poll(Condition, N) ->
 
 %% What sys(3erl) calls.
 
--spec system_continue(pid(), [sys:dbg_opt()], #st{}) -> no_return().
+-spec system_continue(pid(), [sys:dbg_opt()], #st{} | #wait{}) -> no_return().
+system_continue(_Parent, Debug, #wait{} = Wait) ->
+    wait(Wait#wait{debug = Debug});
 system_continue(_Parent, Debug, St) ->
     loop(St#st{debug = Debug}).
 
--spec system_terminate(term(), pid(), [sys:dbg_opt()], #st{}) -> no_return().
+-spec system_terminate(term(), pid(), [sys:dbg_opt()], #st{} | #wait{}) -> no_return().
+system_terminate(Reason, _Parent, _Debug, #wait{}) ->
+    exit(Reason);
 system_terminate(Reason, _Parent, _Debug, St) ->
     terminate(St, Reason).
 
--spec system_code_change(#st{}, module(), term(), term()) -> {ok, #st{}}.
+-spec system_code_change(#st{} | #wait{}, module(), term(), term()) -> {ok, #st{} | #wait{}}.
 system_code_change(St, _Module, _OldVsn, _Extra) ->
     {ok, St}.
 
--spec system_get_state(#st{}) -> {ok, #st{}}.
+-spec system_get_state(#st{} | #wait{}) -> {ok, #st{} | #wait{}}.
 system_get_state(St) ->
     {ok, St}.

@@ -160,15 +160,16 @@ load_and_wait(Host, Path, Driver, Options) ->
     end.
 
 unload_and_wait(Host, Driver, Options) ->
-    #host{conn = Conn} = host(Host),
+    #host{conn = Conn, via = #via{writer = Life}} = host(Host),
     case on(Conn, try_unload, [Driver, Options]) of
         {error, Reason} -> {error, Reason};
-        {ok, pending_driver, Ref} -> wait(Conn, Ref);
+        {ok, pending_driver, Ref} -> wait(Life, Ref);
         {ok, _} -> ok
     end.
 
-wait(Conn, Ref) ->
-    Monitor = erlang:monitor(process, Conn),
+%% Life ends with the connection.
+wait(Life, Ref) ->
+    Monitor = erlang:monitor(process, Life),
     Result = receive
                  {'UP', Ref, driver, _, permanent} -> {error, permanent};
                  {'UP', Ref, driver, _, _} -> ok;

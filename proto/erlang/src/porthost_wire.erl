@@ -120,8 +120,8 @@ post(#via{max_frame = Max} = Via, Request) ->
 %% The tag is an alias that ends with the reply, so that a late one vanishes, and a monitor, so
 %% that the end of the connection is noticed. The connection process sends the reply to it.
 -spec request(#via{}, tuple()) -> {ok, term()} | failure().
-request(#via{conn = Conn} = Via, Request) ->
-    Tag = erlang:monitor(process, Conn, [{alias, reply_demonitor}]),
+request(#via{writer = Life} = Via, Request) ->
+    Tag = erlang:monitor(process, Life, [{alias, reply_demonitor}]),
     case post(Via, setelement(2, Request, Tag)) of
         ok ->
             receive
