@@ -174,14 +174,18 @@ the_client_ends_with_the_reason_told_test_() ->
         Port = echo(Host),
         unlink(Port),
         [Portal, Process] = [monitor(process, P) || P <- [Port, Host]],
-        {links, Links} = process_info(Host, links),
-        [Stream] = [P || P <- Links, is_port(P), erlang:port_info(P, name) =/= {name, "tcp_inet"}],
-        true = erlang:port_command(Stream, <<"junk">>),
+        ok = socket:send(socket_in(sys:get_state(Host)), <<4:32, "junk">>),
         receive {'DOWN', Portal, process, _, _} -> ok after ?TIMEOUT -> error(the_port_lives_on) end,
         {host_down, {goodbye, bad_term, Text}} =
             receive {'DOWN', Process, process, _, Reason} -> Reason after ?TIMEOUT -> error(the_host_lives_on) end,
         logged(D, ["ending the connection: ", Text])
     end).
+
+%% What the host process writes to, wherever it keeps it.
+socket_in({'$socket', _} = Socket) -> Socket;
+socket_in(Tuple) when is_tuple(Tuple) -> socket_in(tuple_to_list(Tuple));
+socket_in([H | T]) -> case socket_in(H) of none -> socket_in(T); Socket -> Socket end;
+socket_in(_) -> none.
 
 %% The daemon.
 
