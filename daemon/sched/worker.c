@@ -17,6 +17,7 @@ static struct {
     struct ph_locks queue;
     bool stopping;
     unsigned n, base; /* threads now, and at the start */
+    unsigned idle;    /* those that wait for a lock, or have been woken for one and have not come to run yet */
     size_t stack;
     pthread_t *threads;
     uint64_t taken, seen; /* locks taken so far, and when the watch looked last */
@@ -34,8 +35,10 @@ void ph_worker_take_lock(struct ph_lock *l)
 static struct ph_lock *next_lock(void)
 {
     pthread_mutex_lock(&pool.mu);
+    pool.idle++;
     while (STAILQ_EMPTY(&pool.queue) && !pool.stopping)
         pthread_cond_wait(&pool.more, &pool.mu);
+    pool.idle--;
     struct ph_lock *l = STAILQ_FIRST(&pool.queue);
     if (l) {
         STAILQ_REMOVE_HEAD(&pool.queue, link);
@@ -80,7 +83,7 @@ int ph_workers_start(unsigned count, size_t stack)
 bool ph_workers_watch(void)
 {
     pthread_mutex_lock(&pool.mu);
-    bool waiting = !STAILQ_EMPTY(&pool.queue), stuck = waiting && pool.taken == pool.seen;
+    bool waiting = !STAILQ_EMPTY(&pool.queue), stuck = waiting && pool.idle == 0 && pool.taken == pool.seen;
     bool active = waiting || pool.taken != pool.seen;
     pool.seen = pool.taken;
     bool more = stuck && !pool.stopping && pool.n < pool.base + MAX_EXTRA && start_one() == 0;

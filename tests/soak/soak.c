@@ -26,8 +26,8 @@ static const struct {
     {"atoms", case_atoms, "atoms made by a driver, and used again"},
     {"atom_limit", case_atom_limit, "atoms made by a driver, more than there can be"},
     {"monitors", case_monitors, "processes that are monitored, and end"},
-    {"ports", case_ports, "ports open at a time on one connection, twice"},
-    {"connections", case_connections, "connections at a time, with a port each, twice"},
+    {"ports", case_ports, "ports open at a time on one connection, in rounds"},
+    {"connections", case_connections, "connections at a time, with a port each, in rounds"},
     {"selected", case_selected, "inputs of wide= selected descriptors"},
     {"spread", case_spread, "round trips, spread over wide= ports; measures nothing"},
 };

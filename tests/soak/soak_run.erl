@@ -16,7 +16,7 @@
 cases() ->
     [#soak{name = "slow_reader", what = "64 KiB messages, slow reader", long = 100000, short = 1000, slack = 12},
      #soak{name = "flood", what = "commands, busy ignored", long = 200000, short = 3000, slack = 24},
-     #soak{name = "busy", what = "commands, busy honoured", long = 200000, short = 3000, how = fun soak_busy:run/2},
+     #soak{name = "busy", what = "commands, busy honoured", long = 200000, short = 3000, slack = 8, how = fun soak_busy:run/2},
      #soak{name = "callers", what = "different callers", long = 10000000, short = 500000},
      #soak{name = "reopen", what = "opened and closed", long = 1000000, short = 100000},
      #soak{name = "reopen", what = "the same, a lock each", long = 1000000, short = 50000, more = ["driver=soak_locking_probe_drv"]},

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cases of many things at a time: ports, connections, selected descriptors. The first two go by rounds: after the second, memory is what it was after
+/* Cases of many things at a time: ports, connections, selected descriptors. The first two go by rounds: after the last, memory is what it was after
  * the first. */
 #include <err.h>
 #include <stdlib.h>
 
 #include "soak.h"
 
-enum { PORT = 1, AT_ONCE = 64, ROUNDS = 2 };
+enum { PORT = 1, AT_ONCE = 64, ROUNDS = 3 };
+enum step { OPEN, USE, CLOSE, STEPS };
 
 /* Number i to each port from first on; each gives its own back. */
 static void echo_among(struct soak *s, struct link *l, uint64_t first, size_t n)
@@ -23,17 +24,17 @@ static void echo_among(struct soak *s, struct link *l, uint64_t first, size_t n)
     }
 }
 
-/* By batches; which: 0 opens, 1 echoes, 2 closes. */
-static void for_all(struct soak *s, struct link *l, int which)
+/* By batches. */
+static void for_all(struct soak *s, struct link *l, enum step step)
 {
     for (size_t i = 0; i < s->count; i += AT_ONCE) {
         size_t n = s->count - i < AT_ONCE ? s->count - i : AT_ONCE;
-        if (which == 1) {
+        if (step == USE) {
             echo_among(s, l, 1 + i, n);
             continue;
         }
         for (size_t k = 0; k < n; k++) {
-            struct frame f = which ? host_close_frame(1 + i + k) : host_open_frame(1 + i + k, s->driver);
+            struct frame f = step == CLOSE ? host_close_frame(1 + i + k) : host_open_frame(1 + i + k, s->driver);
             link_write(l, f.p, f.len);
             free(f.p);
         }
@@ -52,13 +53,22 @@ void case_ports(struct soak *s)
     struct link l;
     soak_connect(s, &l);
     for (int round = 0; round < ROUNDS; round++) {
-        for (int which = 0; which < 3; which++)
-            for_all(s, &l, which);
+        for (enum step step = OPEN; step < STEPS; step++)
+            for_all(s, &l, step);
         after_round(s, round);
     }
     s->done = s->count;
     soak_end(s);
     link_close(&l);
+}
+
+static void close_one(struct link *l)
+{
+    struct frame f = host_close_frame(PORT);
+    link_write(l, f.p, f.len);
+    free(f.p);
+    host_await(l, 1);
+    link_close(l);
 }
 
 void case_connections(struct soak *s)
@@ -74,13 +84,8 @@ void case_connections(struct soak *s)
         }
         for (size_t i = 0; i < s->count; i++)
             soak_expect(s, soak_control(&l[i], PORT, SOAK_ECHO, (uint32_t)i, 0) == i);
-        for (size_t i = 0; i < s->count; i++) {
-            struct frame f = host_close_frame(PORT);
-            link_write(&l[i], f.p, f.len);
-            host_await(&l[i], 1);
-            free(f.p);
-            link_close(&l[i]);
-        }
+        for (size_t i = 0; i < s->count; i++)
+            close_one(&l[i]);
         host_ping(&one);
         after_round(s, round);
     }
@@ -133,7 +138,7 @@ void case_spread(struct soak *s)
     soak_connect(s, &l);
     size_t trips = s->count;
     s->count = s->wide;
-    for_all(s, &l, 0);
+    for_all(s, &l, OPEN);
     for (size_t i = 0; i < trips; i++)
         echo_among(s, &l, 1 + i * 7919 % s->wide, 1);
     s->done = trips;
