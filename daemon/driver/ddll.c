@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loading and unloading for users: try_load, try_unload and what follows from them, after erl_ddll(3). Everything here runs in jobs of one lock on the
+/* Loading and unloading for users: try_load, ph_ddll_try_unload and what follows from them, after erl_ddll(3). Everything here runs in jobs of one lock on the
  * workers, so users, waiters and drivers' fields need no other. */
 #include "driver/ddll.h"
 
@@ -18,12 +18,7 @@
 #include "peer/reply.h"
 #include "term/words.h"
 
-#define ALL_UNLOAD_WAITS (1u << PH_WHEN_UNLOADED | 1u << PH_WHEN_UNLOADED_ONLY)
-
 static struct ph_lock *lock;
-static void (*kill_ports)(struct ph_driver *d);
-
-static void go_if_idle(struct ph_driver *d);
 
 /* --- jobs --- */
 
@@ -36,7 +31,7 @@ static void idle_job(struct ph_job *job)
 {
     struct driver_job *j = (struct driver_job *)job;
     if (ph_driver_is_listed(j->driver))
-        go_if_idle(j->driver);
+        ph_ddll_go_if_idle(j->driver);
     ph_free(j);
 }
 
@@ -47,9 +42,9 @@ static void on_idle(struct ph_driver *d)
     ph_lock_submit(lock, NULL, &j->job);
 }
 
-void ph_ddll_on_kill_ports(void (*kill)(struct ph_driver *d))
+void ph_ddll_run(struct ph_job *job)
 {
-    kill_ports = kill;
+    ph_lock_submit(lock, NULL, job);
 }
 
 void ph_ddll_init(void)
@@ -67,54 +62,6 @@ void ph_ddll_req_free(struct ph_ddll_req *req)
     free(req->path);
     free(req->name);
     ph_free(req);
-}
-
-/* --- users --- */
-
-static void user_is_down(void *arg, uint64_t id);
-
-static struct ph_user *find_user(struct ph_driver *d, ErlDrvTermData pid, const struct ph_peer *peer)
-{
-    struct ph_user *u;
-    LIST_FOREACH(u, &d->users, link)
-        if (u->pid == pid && u->peer == peer)
-            break;
-    return u;
-}
-
-static void no_unref(void *arg)
-{
-    (void)arg;
-}
-
-static void add_user(struct ph_driver *d, const struct ph_ddll_req *req)
-{
-    struct ph_user *u = find_user(d, req->user, req->peer);
-    if (!u) {
-        u = ph_calloc(1, sizeof *u);
-        u->peer = ph_peer_ref(req->peer);
-        u->pid = req->user;
-        LIST_INSERT_HEAD(&d->users, u, link);
-        u->monitor = ph_monitor_new(u->peer, u->pid, user_is_down, no_unref, d);
-        if (!u->monitor)
-            user_is_down(d, 0); /* its connection has just closed */
-    }
-    u->count++;
-}
-
-static void free_user(struct ph_user *u)
-{
-    LIST_REMOVE(u, link);
-    if (u->monitor)
-        ph_monitor_cancel(u->monitor);
-    ph_peer_unref(u->peer);
-    ph_free(u);
-}
-
-static bool only_one_entry(struct ph_driver *d)
-{
-    struct ph_user *u = LIST_FIRST(&d->users);
-    return u && u->count == 1 && !LIST_NEXT(u, link);
 }
 
 /* --- loading --- */
@@ -211,7 +158,7 @@ static void load_new(struct ph_ddll_req *req)
     }
     d->kill_ports = req->kill_ports;
     ph_reply_ok_atom(req->peer, req->tag, "loaded");
-    add_user(d, req);
+    ph_user_add(d, req);
 }
 
 /* Was the driver loaded from where this request says? Text is compared, as the VM does; but a driver that the host found itself is known by its file. */
@@ -249,7 +196,7 @@ static void load_again(struct ph_ddll_req *req, struct ph_driver *d)
         }
         ph_reply_ok_atom(req->peer, req->tag, "already_loaded");
     }
-    add_user(d, req);
+    ph_user_add(d, req);
 }
 
 static const char *reload_refused(const struct ph_driver *cd, const struct ph_ddll_req *req)
@@ -261,8 +208,8 @@ static const char *reload_refused(const struct ph_driver *cd, const struct ph_dd
         return "not_loaded_by_this_process";
     if (d->kill_ports != req->kill_ports)
         return "inconsistent";
-    struct ph_user *u = find_user(d, req->user, req->peer);
-    if (req->reload == PH_PENDING_DRIVER && !LIST_EMPTY(&d->users) && !(u && only_one_entry(d)))
+    struct ph_user *u = ph_user_find(d, req->user, req->peer);
+    if (req->reload == PH_PENDING_DRIVER && !LIST_EMPTY(&d->users) && !(u && ph_user_is_only(d)))
         return "pending_process";
     return u ? NULL : "not_loaded_by_this_process";
 }
@@ -280,8 +227,8 @@ static void reload(struct ph_ddll_req *req, struct ph_driver *d)
     ph_ddll_reply_pending(req, req->reload == PH_PENDING_DRIVER ? "pending_driver" : "pending_process", with_ref);
     ph_driver_set_status(d, d->kill_ports ? PH_DRIVER_FORCE_RELOAD : PH_DRIVER_RELOAD);
     if (d->kill_ports)
-        kill_ports(d);
-    go_if_idle(d);
+        ph_ddll_kill_ports(d);
+    ph_ddll_go_if_idle(d);
 }
 
 static void try_load(struct ph_ddll_req *req, struct ph_driver *d)
@@ -298,122 +245,6 @@ static void try_load(struct ph_ddll_req *req, struct ph_driver *d)
         reload(req, d);
     else
         load_again(req, d);
-}
-
-/* --- unloading --- */
-
-static void finish_reload(struct ph_driver *d)
-{
-    struct ph_load_error err;
-    ph_loader_unload(d);
-    ph_waiters_tell(d, ALL_UNLOAD_WAITS, "DOWN", "unloaded");
-    if (ph_loader_load(d, d->file, &err) == 0) {
-        ph_driver_set_status(d, PH_DRIVER_OK);
-        ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "UP", "loaded");
-        return;
-    }
-    ph_driver_unlist_if_idle(d);
-    ph_waiters_tell_load_failure(d, &err);
-    while (!LIST_EMPTY(&d->users))
-        free_user(LIST_FIRST(&d->users));
-    ph_waiters_free(d);
-    ph_driver_free(d);
-}
-
-/* Does what the status says if nothing holds the driver any more. d may be gone afterwards. */
-static void go_if_idle(struct ph_driver *d)
-{
-    if (d->status == PH_DRIVER_OK || d->status == PH_DRIVER_PERMANENT)
-        return;
-    bool again = d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD;
-    if (again) {
-        if (ph_driver_bar_if_idle(d))
-            finish_reload(d);
-        return;
-    }
-    if (!ph_driver_unlist_if_idle(d))
-        return;
-    ph_loader_unload(d);
-    ph_waiters_tell(d, ALL_UNLOAD_WAITS, "DOWN", "unloaded");
-    ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "DOWN", "load_cancelled");
-    ph_driver_free(d);
-}
-
-/* The last user has gone. */
-static void begin_unload(struct ph_driver *d, bool kill)
-{
-    if (d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD)
-        ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "DOWN", "load_cancelled");
-    ph_driver_set_status(d, kill ? PH_DRIVER_FORCE_UNLOAD : PH_DRIVER_UNLOAD);
-    if (kill)
-        kill_ports(d);
-    go_if_idle(d);
-}
-
-static const char *unload_refused(struct ph_driver *d, const struct ph_ddll_req *req)
-{
-    if (!d)
-        return "not_loaded";
-    if (d->linked_in)
-        return "linked_in_driver";
-    if (d->status == PH_DRIVER_PERMANENT)
-        return "permanent";
-    if (!LIST_EMPTY(&d->users) && !find_user(d, req->user, req->peer))
-        return "not_loaded_by_this_process";
-    return NULL;
-}
-
-static void try_unload(struct ph_ddll_req *req, struct ph_driver *d)
-{
-    const char *refused = unload_refused(d, req);
-    if (refused) {
-        ph_reply_error_atom(req->peer, req->tag, refused);
-        return;
-    }
-    struct ph_user *u = find_user(d, req->user, req->peer);
-    if (u && --u->count == 0)
-        free_user(u);
-    bool last = LIST_EMPTY(&d->users);
-    bool with_ref = last ? req->monitor != PH_PENDING_NO : req->monitor == PH_PENDING_PROCESS;
-    if (with_ref)
-        ph_waiter_add(d, req, PH_WHEN_UNLOADED);
-    ph_ddll_reply_pending(req, last ? "pending_driver" : "pending_process", with_ref);
-    if (last)
-        begin_unload(d, req->kill_ports || d->kill_ports);
-}
-
-/* Its process or its connection has ended: d may be gone afterwards. */
-static void user_gone(struct ph_driver *d, struct ph_user *u)
-{
-    free_user(u);
-    if (LIST_EMPTY(&d->users) && d->status != PH_DRIVER_PERMANENT)
-        begin_unload(d, d->kill_ports);
-}
-
-struct down_job {
-    struct ph_job job;
-    struct ph_driver *driver; /* an address only */
-    uint64_t monitor;
-};
-
-static void down_job(struct ph_job *job)
-{
-    struct down_job *j = (struct down_job *)job;
-    struct ph_user *u = NULL;
-    if (ph_driver_is_listed(j->driver))
-        LIST_FOREACH(u, &j->driver->users, link)
-            if (u->monitor == j->monitor)
-                break;
-    if (u)
-        user_gone(j->driver, u);
-    ph_free(j);
-}
-
-static void user_is_down(void *arg, uint64_t id)
-{
-    struct down_job *j = ph_alloc(sizeof *j);
-    *j = (struct down_job){.job.run = down_job, .driver = arg, .monitor = id};
-    ph_lock_submit(lock, NULL, &j->job);
 }
 
 /* --- monitors --- */
@@ -490,7 +321,7 @@ static void run_request(struct ph_job *job)
         try_load(req, d);
         break;
     case PH_REQ_UNLOAD:
-        try_unload(req, d);
+        ph_ddll_try_unload(req, d);
         break;
     case PH_REQ_MONITOR_DRIVER:
         monitor_driver(req, d);
@@ -625,9 +456,9 @@ static void forget(struct ph_job *job)
     ph_driver_each(forget_waiters, j->peer);
     do {
         f = (struct user_of){.peer = j->peer};
-        ph_driver_each(find_user_of, &f); /* user_gone may not be called under the list's mutex */
+        ph_driver_each(find_user_of, &f); /* ph_user_gone may not be called under the list's mutex */
         if (f.user)
-            user_gone(f.driver, f.user);
+            ph_user_gone(f.driver, f.user);
     } while (f.user);
     ph_peer_unref(j->peer);
     ph_free(j);
@@ -651,8 +482,8 @@ static void make_permanent(struct ph_job *job)
     struct ph_driver *d = j->driver;
     ph_driver_set_status(d, PH_DRIVER_PERMANENT);
     while (!LIST_EMPTY(&d->users))
-        free_user(LIST_FIRST(&d->users));
-    ph_waiters_tell(d, ALL_UNLOAD_WAITS | 1u << PH_WHEN_LOADED, "UP", "permanent");
+        ph_user_free(LIST_FIRST(&d->users));
+    ph_waiters_tell(d, PH_UNLOAD_WAITS | 1u << PH_WHEN_LOADED, "UP", "permanent");
     ph_free(j);
 }
 

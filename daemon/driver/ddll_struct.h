@@ -22,6 +22,23 @@ struct ph_waiter { /* one message to come */
     uint8_t ref[]; /* encoded reference */
 };
 
+#define PH_UNLOAD_WAITS (1u << PH_WHEN_UNLOADED | 1u << PH_WHEN_UNLOADED_ONLY)
+
+/* --- ddll.c --- */
+void ph_ddll_run(struct ph_job *job); /* in ddll's lock; any thread */
+
+/* --- ddll_unload.c --- */
+struct ph_user *ph_user_find(struct ph_driver *d, ErlDrvTermData pid, const struct ph_peer *peer); /* NULL: not there */
+void ph_user_add(struct ph_driver *d, const struct ph_ddll_req *req); /* or counts it once more */
+void ph_user_free(struct ph_user *u);
+bool ph_user_is_only(struct ph_driver *d); /* has the driver one user, who has loaded it once? */
+/* Its process or its connection has ended: d may be gone afterwards. */
+void ph_user_gone(struct ph_driver *d, struct ph_user *u);
+/* Does what the status says if nothing holds the driver any more: d may be gone afterwards. */
+void ph_ddll_go_if_idle(struct ph_driver *d);
+void ph_ddll_kill_ports(struct ph_driver *d);
+void ph_ddll_try_unload(struct ph_ddll_req *req, struct ph_driver *d);
+
 /* --- ddll_wait.c --- */
 void ph_waiter_add(struct ph_driver *d, const struct ph_ddll_req *req, enum ph_ddll_when when);
 void ph_waiters_tell(struct ph_driver *d, unsigned whens, const char *up_or_down, const char *what); /* whens: bits 1 << when; they are removed */

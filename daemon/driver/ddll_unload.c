@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who uses a driver, and unloading: when the last user has gone, or asked for it, and nothing holds the driver any more (try_unload, reload of erl_ddll(3)).
+ * In jobs of ddll's lock. */
+#include "base/mem.h"
+#include "driver/ddll_struct.h"
+#include "peer/reply.h"
+
+static void (*kill_ports)(struct ph_driver *d);
+
+void ph_ddll_on_kill_ports(void (*kill)(struct ph_driver *d))
+{
+    kill_ports = kill;
+}
+
+void ph_ddll_kill_ports(struct ph_driver *d)
+{
+    kill_ports(d);
+}
+
+/* --- users --- */
+
+static void user_is_down(void *arg, uint64_t id);
+
+struct ph_user *ph_user_find(struct ph_driver *d, ErlDrvTermData pid, const struct ph_peer *peer)
+{
+    struct ph_user *u;
+    LIST_FOREACH(u, &d->users, link)
+        if (u->pid == pid && u->peer == peer)
+            break;
+    return u;
+}
+
+static void no_unref(void *arg)
+{
+    (void)arg;
+}
+
+void ph_user_add(struct ph_driver *d, const struct ph_ddll_req *req)
+{
+    struct ph_user *u = ph_user_find(d, req->user, req->peer);
+    if (!u) {
+        u = ph_calloc(1, sizeof *u);
+        u->peer = ph_peer_ref(req->peer);
+        u->pid = req->user;
+        LIST_INSERT_HEAD(&d->users, u, link);
+        u->monitor = ph_monitor_new(u->peer, u->pid, user_is_down, no_unref, d);
+        if (!u->monitor)
+            user_is_down(d, 0); /* its connection has just closed */
+    }
+    u->count++;
+}
+
+void ph_user_free(struct ph_user *u)
+{
+    LIST_REMOVE(u, link);
+    if (u->monitor)
+        ph_monitor_cancel(u->monitor);
+    ph_peer_unref(u->peer);
+    ph_free(u);
+}
+
+bool ph_user_is_only(struct ph_driver *d)
+{
+    struct ph_user *u = LIST_FIRST(&d->users);
+    return u && u->count == 1 && !LIST_NEXT(u, link);
+}
+
+/* --- unloading --- */
+
+static void finish_reload(struct ph_driver *d)
+{
+    struct ph_load_error err;
+    ph_loader_unload(d);
+    ph_waiters_tell(d, PH_UNLOAD_WAITS, "DOWN", "unloaded");
+    if (ph_loader_load(d, d->file, &err) == 0) {
+        ph_driver_set_status(d, PH_DRIVER_OK);
+        ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "UP", "loaded");
+        return;
+    }
+    ph_driver_unlist_if_idle(d);
+    ph_waiters_tell_load_failure(d, &err);
+    while (!LIST_EMPTY(&d->users))
+        ph_user_free(LIST_FIRST(&d->users));
+    ph_waiters_free(d);
+    ph_driver_free(d);
+}
+
+/* Does what the status says if nothing holds the driver any more. d may be gone afterwards. */
+void ph_ddll_go_if_idle(struct ph_driver *d)
+{
+    if (d->status == PH_DRIVER_OK || d->status == PH_DRIVER_PERMANENT)
+        return;
+    bool again = d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD;
+    if (again) {
+        if (ph_driver_bar_if_idle(d))
+            finish_reload(d);
+        return;
+    }
+    if (!ph_driver_unlist_if_idle(d))
+        return;
+    ph_loader_unload(d);
+    ph_waiters_tell(d, PH_UNLOAD_WAITS, "DOWN", "unloaded");
+    ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "DOWN", "load_cancelled");
+    ph_driver_free(d);
+}
+
+/* The last user has gone. */
+static void begin_unload(struct ph_driver *d, bool kill)
+{
+    if (d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD)
+        ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "DOWN", "load_cancelled");
+    ph_driver_set_status(d, kill ? PH_DRIVER_FORCE_UNLOAD : PH_DRIVER_UNLOAD);
+    if (kill)
+        ph_ddll_kill_ports(d);
+    ph_ddll_go_if_idle(d);
+}
+
+static const char *unload_refused(struct ph_driver *d, const struct ph_ddll_req *req)
+{
+    if (!d)
+        return "not_loaded";
+    if (d->linked_in)
+        return "linked_in_driver";
+    if (d->status == PH_DRIVER_PERMANENT)
+        return "permanent";
+    if (!LIST_EMPTY(&d->users) && !ph_user_find(d, req->user, req->peer))
+        return "not_loaded_by_this_process";
+    return NULL;
+}
+
+void ph_ddll_try_unload(struct ph_ddll_req *req, struct ph_driver *d)
+{
+    const char *refused = unload_refused(d, req);
+    if (refused) {
+        ph_reply_error_atom(req->peer, req->tag, refused);
+        return;
+    }
+    struct ph_user *u = ph_user_find(d, req->user, req->peer);
+    if (u && --u->count == 0)
+        ph_user_free(u);
+    bool last = LIST_EMPTY(&d->users);
+    bool with_ref = last ? req->monitor != PH_PENDING_NO : req->monitor == PH_PENDING_PROCESS;
+    if (with_ref)
+        ph_waiter_add(d, req, PH_WHEN_UNLOADED);
+    ph_ddll_reply_pending(req, last ? "pending_driver" : "pending_process", with_ref);
+    if (last)
+        begin_unload(d, req->kill_ports || d->kill_ports);
+}
+
+/* Its process or its connection has ended: d may be gone afterwards. */
+void ph_user_gone(struct ph_driver *d, struct ph_user *u)
+{
+    ph_user_free(u);
+    if (LIST_EMPTY(&d->users) && d->status != PH_DRIVER_PERMANENT)
+        begin_unload(d, d->kill_ports);
+}
+
+struct down_job {
+    struct ph_job job;
+    struct ph_driver *driver; /* an address only */
+    uint64_t monitor;
+};
+
+static void down_job(struct ph_job *job)
+{
+    struct down_job *j = (struct down_job *)job;
+    struct ph_user *u = NULL;
+    if (ph_driver_is_listed(j->driver))
+        LIST_FOREACH(u, &j->driver->users, link)
+            if (u->monitor == j->monitor)
+                break;
+    if (u)
+        ph_user_gone(j->driver, u);
+    ph_free(j);
+}
+
+static void user_is_down(void *arg, uint64_t id)
+{
+    struct down_job *j = ph_alloc(sizeof *j);
+    *j = (struct down_job){.job.run = down_job, .driver = arg, .monitor = id};
+    ph_ddll_run(&j->job);
+}
