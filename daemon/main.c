@@ -40,6 +40,16 @@ static void on_finished(void)
     ph_reactors_stop();
 }
 
+#define ABANDONED_TOLD 20u /* each by its name */
+
+static void tell_abandoned(struct ph_port *p, void *arg)
+{
+    unsigned *told = arg;
+    struct ph_where where;
+    if ((*told)++ < ABANDONED_TOLD)
+        ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "abandoned: %zu bytes in its queue", (size_t)ph_stat_get(&p->stats.queue_size));
+}
+
 static void on_end_timer(evutil_socket_t fd, short what, void *arg)
 {
     static const struct timeval poll = {.tv_usec = END_POLL_US};
@@ -59,6 +69,8 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
     end.abandoned = conns || ports;
     if (ports)
         ph_log(PH_LOG_WARNING, NULL, "%zu ports have not come to their end and are abandoned", ports);
+    unsigned told = 0;
+    ph_ports_each(tell_abandoned, &told);
     ph_ddll_unload_all(on_finished);
 }
 

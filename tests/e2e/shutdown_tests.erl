@@ -83,6 +83,22 @@ ports_that_flush_test_() ->
          || S <- Sockets]
     end}.
 
+%% A port that has much to flush still, when a second signal hurries the end: the log says which.
+an_abandoned_port_is_named_test_() ->
+    {timeout, 60, fun() ->
+        D = raw_client:start(),
+        S = connect(D),
+        ok = open(S, 7, "delay_drv 60000"),
+        send(S, {command, 7, self(), <<"data">>}),
+        {ok, _} = request(S, {info, queue, 7, queue_size}),
+        Kill = "kill " ++ integer_to_list(raw_client:os_pid(D)),
+        os:cmd(Kill),
+        raw_client:logged(D, "Terminated: ending"),
+        os:cmd(Kill),
+        raw_client:logged(D, "warning \\[conn [0-9]+ port 7 delay_drv\\] abandoned: 4 bytes in its queue"),
+        ?assertEqual(0, raw_client:stop(D))
+    end}.
+
 to_the_end(S) ->
     case raw_client:next(S) of
         closed -> [];
