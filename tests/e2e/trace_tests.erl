@@ -17,7 +17,7 @@ a_port_of_another_connection_is_seen_test_() ->
         {send, _, {port, {data, "four"}}} = next(O),
         [#{connection := C, id := 7, driver := "echo_drv", name := "echo_drv with words", state := live, busy := false,
            input := 4, output := 4, messages := 1, queue_size := 0, waiting := 0, runs := 3, worker_runs := _, run_time := Time,
-           longest_run := Longest, running := none, running_time := 0}] = settled(L, fun(#{runs := N}) -> N =:= 3 end),
+           longest_run := Longest, running := none, running_time := 0}] = settled(L, fun(#{runs := N, running := Running, longest_run := Run}) -> N =:= 3 andalso Running =:= none andalso Run > 0 end),
         ?assert(Time >= Longest andalso Longest > 0),
         ?assertEqual({ok, "echo_drv with words"}, ask(L, {port_info, tag, C, 7, name})),
         ?assertMatch({ok, #{id := 7, runs := 3}}, ask(L, {port_info, tag, C, 7, stats})),
