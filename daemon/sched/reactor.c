@@ -165,12 +165,17 @@ bool ph_reactor_take(struct ph_reactor *r, uint64_t seen)
 
 /* --- waiting --- */
 
+static bool inbox_is_empty_locked(const struct ph_reactor *r)
+{
+    return STAILQ_EMPTY(&r->inbox_tasks) && STAILQ_EMPTY(&r->inbox_locks) && STAILQ_EMPTY(&r->turn_end);
+}
+
 static bool idle_now(struct ph_reactor *r)
 {
     if (!STAILQ_EMPTY(&r->ready))
         return false;
     pthread_mutex_lock(&r->mu);
-    bool idle = STAILQ_EMPTY(&r->inbox_tasks) && STAILQ_EMPTY(&r->inbox_locks) && STAILQ_EMPTY(&r->turn_end);
+    bool idle = inbox_is_empty_locked(r);
     pthread_mutex_unlock(&r->mu);
     return idle;
 }
@@ -181,7 +186,7 @@ static bool may_sleep(struct ph_reactor *r)
     if (!STAILQ_EMPTY(&r->ready) || atomic_load_explicit(&stopping, memory_order_acquire))
         return false; /* the wake-up for the end may have been taken by a look */
     pthread_mutex_lock(&r->mu);
-    bool idle = STAILQ_EMPTY(&r->inbox_tasks) && STAILQ_EMPTY(&r->inbox_locks) && STAILQ_EMPTY(&r->turn_end);
+    bool idle = inbox_is_empty_locked(r);
     r->awake = !idle;
     pthread_mutex_unlock(&r->mu);
     return idle;
