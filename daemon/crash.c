@@ -84,7 +84,7 @@ static const char *driver_name(void)
     const struct ph_port *p = ph_self.port;
     if (!p)
         return ph_self.driver;
-    return p->driver ? p->driver->name : p->name;
+    return p->driver ? p->driver->name : ph_port_name(p);
 }
 
 static void put_headline(struct report *r, int sig)
@@ -133,7 +133,7 @@ static void put_facts(struct report *r, const siginfo_t *info, int64_t now)
     }
     if (ph_self.port) {
         put(r, "\nport name: ");
-        put_name(r, ph_self.port->name);
+        put_name(r, ph_port_name(ph_self.port));
         put(r, "\ncallbacks: ");
         put_number(r, ph_stat_get(&ph_self.port->stats.runs));
         put(r, "\nqueue bytes: ");

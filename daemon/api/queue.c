@@ -17,7 +17,7 @@ static void end_overfull(struct ph_port *p)
         return;
     p->queue_overfull = true;
     ph_limit_met(PH_LIMIT_PORT_QUEUE_BYTES);
-    ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "the driver queue is at its limit of %zu bytes: the port ends", p->ioq.size);
+    ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "the driver queue is at its limit of %zu bytes: the port ends", ph_port_queued(p));
     ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_FAILED);
 }
 
@@ -26,7 +26,7 @@ static bool has_room(struct ph_queue_access a, size_t len)
     if (!a.port)
         return false;
     uint64_t limit = ph_limit(PH_LIMIT_PORT_QUEUE_BYTES);
-    if (a.port->ioq.size <= limit && len <= limit - a.port->ioq.size)
+    if (ph_port_queued(a.port) <= limit && len <= limit - ph_port_queued(a.port))
         return true;
     end_overfull(a.port);
     return false;
@@ -38,7 +38,7 @@ int driver_enq(ErlDrvPort port, char *buf, ErlDrvSizeT len)
     if (len == 0)
         return 0;
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = has_room(a, len) ? ph_ioq_enq(&a.port->ioq, buf, len) : -1;
+    int result = has_room(a, len) ? ph_ioq_enq(ph_port_ioq(a.port), buf, len) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -49,7 +49,7 @@ int driver_pushq(ErlDrvPort port, char *buf, ErlDrvSizeT len)
     if (len == 0)
         return 0;
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = has_room(a, len) ? ph_ioq_pushq(&a.port->ioq, buf, len) : -1;
+    int result = has_room(a, len) ? ph_ioq_pushq(ph_port_ioq(a.port), buf, len) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -60,7 +60,7 @@ int driver_enq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, ErlDr
     if (len == 0)
         return 0;
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = has_room(a, len) ? ph_ioq_enq_bin(&a.port->ioq, bin, offset, len) : -1;
+    int result = has_room(a, len) ? ph_ioq_enq_bin(ph_port_ioq(a.port), bin, offset, len) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -71,7 +71,7 @@ int driver_pushq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, Erl
     if (len == 0)
         return 0;
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = has_room(a, len) ? ph_ioq_pushq_bin(&a.port->ioq, bin, offset, len) : -1;
+    int result = has_room(a, len) ? ph_ioq_pushq_bin(ph_port_ioq(a.port), bin, offset, len) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -80,7 +80,7 @@ int driver_pushq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, Erl
 int driver_enqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 {
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_enqv(&a.port->ioq, ev, skip) : -1;
+    int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_enqv(ph_port_ioq(a.port), ev, skip) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -89,7 +89,7 @@ int driver_enqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 int driver_pushqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 {
     struct ph_queue_access a = ph_queue_enter(port);
-    int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_pushqv(&a.port->ioq, ev, skip) : -1;
+    int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_pushqv(ph_port_ioq(a.port), ev, skip) : -1;
     ph_queue_leave(a);
     return result;
 }
@@ -98,7 +98,7 @@ int driver_pushqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 ErlDrvSizeT driver_deq(ErlDrvPort port, ErlDrvSizeT size)
 {
     struct ph_queue_access a = ph_queue_enter(port);
-    ErlDrvSizeT left = a.port ? ph_ioq_deq(&a.port->ioq, size) : INVALID;
+    ErlDrvSizeT left = a.port ? ph_ioq_deq(ph_port_ioq(a.port), size) : INVALID;
     ph_queue_leave(a);
     return left;
 }
@@ -107,7 +107,7 @@ ErlDrvSizeT driver_deq(ErlDrvPort port, ErlDrvSizeT size)
 ErlDrvSizeT driver_sizeq(ErlDrvPort port)
 {
     struct ph_queue_access a = ph_queue_enter(port);
-    ErlDrvSizeT size = a.port ? a.port->ioq.size : INVALID;
+    ErlDrvSizeT size = a.port ? ph_port_queued(a.port) : INVALID;
     ph_queue_leave(a);
     return size;
 }
@@ -116,7 +116,7 @@ ErlDrvSizeT driver_sizeq(ErlDrvPort port)
 SysIOVec *driver_peekq(ErlDrvPort port, int *vlen)
 {
     struct ph_queue_access a = ph_queue_enter(port);
-    SysIOVec *v = a.port ? ph_ioq_peek(&a.port->ioq, vlen) : NULL;
+    SysIOVec *v = a.port ? ph_ioq_peek(ph_port_ioq(a.port), vlen) : NULL;
     if (!a.port)
         *vlen = -1;
     ph_queue_leave(a);
@@ -127,7 +127,7 @@ SysIOVec *driver_peekq(ErlDrvPort port, int *vlen)
 ErlDrvSizeT driver_peekqv(ErlDrvPort port, ErlIOVec *ev)
 {
     struct ph_queue_access a = ph_queue_enter(port);
-    ErlDrvSizeT size = a.port ? ph_ioq_peekv(&a.port->ioq, ev) : INVALID;
+    ErlDrvSizeT size = a.port ? ph_ioq_peekv(ph_port_ioq(a.port), ev) : INVALID;
     ph_queue_leave(a);
     return size;
 }

@@ -91,6 +91,17 @@ void *ph_handle_get(struct ph_handles *t, uint64_t handle, void (*ref)(void *obj
     return obj;
 }
 
+void ph_handles_each(struct ph_handles *t, void (*fn)(void *obj, void *arg), void *arg)
+{
+    struct slot *s;
+    for (uint32_t n = 0; n < (1u << SLOT_BITS) && (s = slot_at(t, n)); n++) {
+        pthread_mutex_lock(&t->shard[n % SHARDS]);
+        if (s->obj)
+            fn(s->obj, arg);
+        pthread_mutex_unlock(&t->shard[n % SHARDS]);
+    }
+}
+
 void ph_handle_remove(struct ph_handles *t, uint64_t handle)
 {
     uint32_t n = (uint32_t)handle & ((1u << SLOT_BITS) - 1);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handles: 60-bit names for objects that may be gone. A handle is a slot number (28 bits) and the slot's generation (32 bits);
- * a stale or invented one is refused, never dereferenced. Any thread; each slot's content is guarded by one of a few mutexes,
- * which are leaves of the lock order. */
+ * a stale or invented one is refused, never dereferenced. Any thread; each slot's content is guarded by one of a few mutexes (ARCHITECTURE.md: shards). */
 #ifndef PH_HANDLE_H
 #define PH_HANDLE_H
 
@@ -14,6 +13,8 @@ struct ph_handles *ph_handles_new(void);
 uint64_t ph_handle_add(struct ph_handles *t, void *obj);
 /* The object, after ref(obj) was called under the slot's mutex (NULL: no call; the caller knows that obj stays); NULL if the handle is not valid. */
 void *ph_handle_get(struct ph_handles *t, uint64_t handle, void (*ref)(void *obj));
+/* fn for every object there is, under its slot's mutex: it may take no other handle's. Objects that come or go meanwhile: perhaps. */
+void ph_handles_each(struct ph_handles *t, void (*fn)(void *obj, void *arg), void *arg);
 void ph_handle_remove(struct ph_handles *t, uint64_t handle);
 
 #endif

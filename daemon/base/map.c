@@ -40,7 +40,7 @@ void *ph_map_get(const struct ph_map *m, uint64_t key)
 
 void ph_map_put(struct ph_map *m, uint64_t key, void *value)
 {
-    if ((m->n + 1) * 4 > m->cap * 3)
+    if ((m->n + 1) * 8 > m->cap * 7)
         resize(m, m->cap ? m->cap * 2 : MIN_CAP);
     m->entries[find(m, key)] = (struct ph_map_entry){key, value};
     m->n++;

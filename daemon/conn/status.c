@@ -36,9 +36,9 @@ static void write_port(struct ph_wbuf *w, const struct ph_port *p)
     ph_w_atom(w, "id");
     ph_w_uint(w, p->id);
     ph_w_atom(w, "port");
-    ph_w_raw(w, p->term, p->term_len);
+    ph_w_raw(w, ph_port_self(p), p->term_len);
     ph_w_atom(w, "name");
-    ph_w_string(w, p->name, strlen(p->name));
+    ph_w_string(w, ph_port_name(p), strlen(ph_port_name(p)));
     ph_w_atom(w, "driver");
     ph_w_string(w, p->driver->name, strlen(p->driver->name));
     ph_w_atom(w, "connection");

@@ -19,6 +19,7 @@
 #include "term/words.h"
 
 static struct ph_lock *lock;
+static struct ph_lane lane; /* of all its jobs */
 
 /* --- jobs --- */
 
@@ -39,17 +40,18 @@ static void on_idle(struct ph_driver *d)
 {
     struct driver_job *j = ph_alloc(sizeof *j);
     *j = (struct driver_job){.job.run = idle_job, .driver = d};
-    ph_lock_submit(lock, NULL, &j->job);
+    ph_lock_submit(lock, &lane, &j->job);
 }
 
 void ph_ddll_run(struct ph_job *job)
 {
-    ph_lock_submit(lock, NULL, job);
+    ph_lock_submit(lock, &lane, job);
 }
 
 void ph_ddll_init(void)
 {
     lock = ph_lock_new(ph_reactor_first(), NULL);
+    ph_lane_init(&lane);
     ph_lock_force_worker(lock);
     ph_driver_on_idle(on_idle);
 }
@@ -350,7 +352,7 @@ static void run_request(struct ph_job *job)
 void ph_ddll_submit(struct ph_ddll_req *req)
 {
     req->job.run = run_request;
-    ph_lock_submit(lock, NULL, &req->job);
+    ph_lock_submit(lock, &lane, &req->job);
 }
 
 /* --- for ports --- */
@@ -392,7 +394,7 @@ void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(
     *a = (struct autoload){.job.run = run_autoload, .done = done, .arg = arg, .conn = conn};
     memcpy(a->name, name, len);
     a->name[len] = '\0';
-    ph_lock_submit(lock, NULL, &a->job);
+    ph_lock_submit(lock, &lane, &a->job);
 }
 
 struct preload {
@@ -468,7 +470,7 @@ void ph_ddll_forget_peer(struct ph_peer *p)
 {
     struct forget_job *j = ph_alloc(sizeof *j);
     *j = (struct forget_job){.job.run = forget, .peer = ph_peer_ref(p)};
-    ph_lock_submit(lock, NULL, &j->job);
+    ph_lock_submit(lock, &lane, &j->job);
 }
 
 struct permanent_job {
@@ -494,7 +496,7 @@ int ph_ddll_make_permanent(struct ph_driver *d)
     struct permanent_job *j = ph_alloc(sizeof *j);
     *j = (struct permanent_job){.job.run = make_permanent, .driver = d};
     ph_driver_hold(d);
-    ph_lock_submit(lock, NULL, &j->job);
+    ph_lock_submit(lock, &lane, &j->job);
     return 0;
 }
 
@@ -532,5 +534,5 @@ void ph_ddll_unload_all(void (*done)(void))
 {
     struct end_job *j = ph_alloc(sizeof *j);
     *j = (struct end_job){.job.run = run_end, .done = done};
-    ph_lock_submit(lock, NULL, &j->job);
+    ph_lock_submit(lock, &lane, &j->job);
 }

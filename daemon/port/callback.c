@@ -122,7 +122,7 @@ ErlDrvData ph_callback_start(struct ph_port *p, int *saved_errno)
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "start", .caller = p->owner});
     errno = 0;
-    ErlDrvData data = p->driver->entry.start((ErlDrvPort)(uintptr_t)p->handle, p->name);
+    ErlDrvData data = p->driver->entry.start((ErlDrvPort)(uintptr_t)p->handle, ph_port_name(p));
     *saved_errno = errno;
     leave_last(p, outer);
     return data;

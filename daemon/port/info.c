@@ -31,7 +31,7 @@ static void write_monitors(struct ph_wbuf *w, struct ph_port *p)
 
 static void write_name(struct ph_wbuf *w, struct ph_port *p)
 {
-    ph_w_string(w, p->name, strlen(p->name));
+    ph_w_string(w, ph_port_name(p), strlen(ph_port_name(p)));
 }
 
 static void write_connected(struct ph_wbuf *w, struct ph_port *p)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The driver queue of a port: a FIFO of (iovec, binary) pairs (SEMANTICS: "Driver queue"; OTP reference erl_driver(3), driver_enq and
- * friends). Plain data, embedded in its port, no memory while empty and never used; the caller holds the port's lock or its PDL.
+ * friends). Plain data, its port's (ph_port_ioq); the caller holds the port's lock or its PDL.
  * Results are those of the driver functions but for "invalid port", which the caller answers. */
 #ifndef PH_IOQ_H
 #define PH_IOQ_H

@@ -18,7 +18,7 @@ static struct ph_wbuf *first_data_message(struct ph_port *p)
 {
     struct ph_wbuf *w = ph_send_begin(p->owner);
     ph_w_tuple(w, 2);
-    ph_w_raw(w, p->term, p->term_len);
+    ph_w_raw(w, ph_port_self(p), p->term_len);
     ph_w_tuple(w, 2);
     ph_w_atom(w, "data");
     if (!w->failed)
@@ -184,7 +184,7 @@ void ph_out_eof(struct ph_port *p)
 {
     struct ph_wbuf *w = ph_send_begin(p->owner);
     ph_w_tuple(w, 2);
-    ph_w_raw(w, p->term, p->term_len);
+    ph_w_raw(w, ph_port_self(p), p->term_len);
     ph_w_atom(w, "eof");
     send_to_owner(p, w);
     if (ph_traced(p))

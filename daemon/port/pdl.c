@@ -115,8 +115,8 @@ void ph_queue_leave(struct ph_queue_access a)
 {
     if (!a.port)
         return;
-    ph_stat_queue(a.port, a.port->ioq.size);
-    if (a.port->ioq.size == 0 && ph_port_state(a.port) == PH_PORT_CLOSING && ph_self.port != a.port)
+    ph_stat_queue(a.port, ph_port_queued(a.port));
+    if (ph_port_queued(a.port) == 0 && ph_port_state(a.port) == PH_PORT_CLOSING && ph_self.port != a.port)
         check_later(a.port);
     ph_port_pdl_leave(a.pdl);
     ph_port_unref(a.port);

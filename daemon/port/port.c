@@ -33,6 +33,21 @@ void ph_port_ref_obj(void *p)
     ph_port_ref(p);
 }
 
+static void drop_ioq(struct ph_port *p)
+{
+    if (p->ioq)
+        ph_ioq_clear(p->ioq);
+    ph_free(p->ioq);
+    p->ioq = NULL;
+}
+
+struct ph_ioq *ph_port_ioq(struct ph_port *p)
+{
+    if (!p->ioq)
+        p->ioq = ph_calloc(1, sizeof *p->ioq);
+    return p->ioq;
+}
+
 void ph_port_unref(struct ph_port *p)
 {
     if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
@@ -43,8 +58,8 @@ void ph_port_unref(struct ph_port *p)
     if (p->driver)
         ph_driver_release(p->driver);
     ph_timer_free(p->timer);
-    ph_ioq_clear(&p->ioq);
-    ph_peer_unkeep(p->peer, p->term_len + strlen(p->name));
+    drop_ioq(p);
+    ph_peer_unkeep(p->peer, p->term_len + strlen(ph_port_name(p)));
     ph_peer_unref(p->peer);
     ph_free(p->data_head);
     ph_free(p);
@@ -53,7 +68,7 @@ void ph_port_unref(struct ph_port *p)
 const struct ph_where *ph_port_where(const struct ph_port *p, struct ph_where *where)
 {
     *where = (struct ph_where){.connection = ph_peer_id(p->peer), .has_port = true, .port = p->id};
-    where->driver = p->driver ? p->driver->name : p->name;
+    where->driver = p->driver ? p->driver->name : ph_port_name(p);
     return where;
 }
 
@@ -110,7 +125,7 @@ void ph_port_await_lock(struct ph_port *p)
 size_t ph_port_queue_size(struct ph_port *p)
 {
     struct ph_pdl *pdl = ph_port_pdl_enter(p);
-    size_t size = p->ioq.size;
+    size_t size = ph_port_queued(p);
     ph_port_pdl_leave(pdl);
     return size;
 }
@@ -135,7 +150,7 @@ static void tell_closed(struct ph_port *p)
     if (p->close_wanted) {
         w = ph_send_begin(p->owner);
         ph_w_tuple(w, 2);
-        ph_w_raw(w, p->term, p->term_len);
+        ph_w_raw(w, ph_port_self(p), p->term_len);
         ph_w_atom(w, "closed");
         ph_peer_commit_to(p->peer, p->owner, w);
     }
@@ -149,7 +164,7 @@ static void tell_closed(struct ph_port *p)
 static void drop_queue(struct ph_port *p)
 {
     struct ph_pdl *pdl = ph_port_pdl_enter(p);
-    ph_ioq_clear(&p->ioq);
+    drop_ioq(p);
     ph_stat_queue(p, 0);
     ph_port_pdl_leave(pdl);
 }
@@ -198,7 +213,8 @@ void ph_port_abandon(struct ph_port *p)
 static void forget_queue_size(struct ph_port *p)
 {
     struct ph_pdl *pdl = ph_port_pdl_enter(p);
-    p->ioq.size = 0;
+    if (p->ioq)
+        p->ioq->size = 0;
     ph_port_pdl_leave(pdl);
 }
 

@@ -32,49 +32,62 @@ struct ph_opening;
 
 enum ph_port_state { PH_PORT_OPENING, PH_PORT_LIVE, PH_PORT_EXITING, PH_PORT_CLOSING, PH_PORT_DEAD };
 
+/* What each command touches stands together at the beginning: among very many ports it is lines of memory that cost. */
 struct ph_port {
     atomic_uint refs;
     atomic_uchar state;       /* enum ph_port_state; changed only by ph_port_set_state, in the lock; read from anywhere */
-    bool binary, eof;         /* open_port options */
     bool busy;                /* set_busy_port; this and the next two: see busy.c */
-    atomic_bool announced_busy; /* what the client was told last; read from anywhere */
     atomic_bool msgq_busy;    /* too many bytes of commands wait */
+    atomic_bool announced_busy; /* what the client was told last; read from anywhere */
+    bool binary, eof;         /* open_port options */
     bool close_wanted;        /* by Port ! {Owner, close}: the owner gets {Port, closed} */
     bool parallelism;
     bool terminating;         /* stop() runs or has run */
     bool selects;             /* has asked for a descriptor */
+    bool queue_overfull;      /* more than the limit was to be queued: the port is about to end. Guarded like ioq */
     uint8_t control_flags;
     uint64_t handle;          /* immutable; the ErlDrvPort */
-    uint64_t id;              /* immutable; on the wire */
     struct ph_driver *driver; /* hold; set once, under the list's mutex (table.c) */
     _Atomic(struct ph_lock *) lock; /* reference; NULL until the driver is known, see ph_port_submit */
+    struct ph_lane lane;      /* its jobs; while there is no lock, guarded by pending_mu (port.c) */
     struct ph_peer *peer;     /* reference; immutable */
+    struct ph_held *held;     /* commands that wait while the port is busy, and what must stay behind them (busy.c); NULL: none */
+    atomic_size_t msgq_bytes; /* of commands accepted and not executed */
+    atomic_size_t msgq_low, msgq_high; /* limits of the command queue; high PH_MSGQ_DISABLED: none. Changed in the lock */
     ErlDrvData data;
     _Atomic ErlDrvTermData owner;   /* changed in the lock by ph_port_set_owner, read from anywhere */
-    struct ph_blob *data_head; /* how each {data, _} to this owner begins, frame header included (output.c); NULL until there is one */
     ErlDrvTermData caller;    /* of the callback that runs, or nil */
-    const uint8_t *term;      /* immutable: encoded port term, at most PH_MAX_TAG bytes; in body */
-    char *name;               /* immutable: the command of open, NUL-terminated; in body */
+    struct ph_blob *data_head; /* how each {data, _} to this owner begins, frame header included (output.c); NULL until there is one */
+    struct ph_port_stats stats;
+    atomic_uint traced;       /* connections that trace it; changed by trace.c, read from anywhere */
+    uint16_t term_len;
+    uint64_t id;              /* immutable; on the wire */
     struct ph_line *line;     /* line mode, or NULL */
     struct ph_opening *opening; /* options and tag of the open; NULL once it is answered (open.c) */
-    struct ph_ioq ioq;        /* guarded by the PDL if there is one, like queue_overfull */
-    bool queue_overfull;      /* more than the limit was to be queued: the port is about to end */
+    struct ph_ioq *ioq;       /* guarded by the PDL if there is one; NULL until something is queued */
     _Atomic(struct ph_pdl *) pdl;   /* the port's reference; set once in the lock */
     struct ph_timer *timer;   /* NULL until one is set */
     LIST_HEAD(, ph_port_monitor) monitors;
-    struct ph_held *held;     /* commands that wait while the port is busy, and what must stay behind them (busy.c); NULL: none */
-    struct ph_lane lane;      /* its jobs; while there is no lock, guarded by pending_mu (port.c) */
-    atomic_size_t msgq_low, msgq_high; /* limits of the command queue; high PH_MSGQ_DISABLED: none. Changed in the lock */
-    atomic_size_t msgq_bytes; /* of commands accepted and not executed */
-    struct ph_port_stats stats;
-    atomic_uint traced;       /* connections that trace it; changed by trace.c, read from anywhere */
     LIST_HEAD(, ph_tracer) tracers; /* guarded by trace.c's mutex */
     int64_t os_pid;           /* -1: none */
-    uint16_t term_len;
     struct ph_blob *user_data; /* set_data: encoded term, NULL: undefined */
-    LIST_ENTRY(ph_port) all;  /* guarded by the list's mutex (table.c) */
-    char body[];
+    char body[];              /* immutable: the encoded port term, then the command of open, NUL-terminated */
 };
+
+static inline const uint8_t *ph_port_self(const struct ph_port *p) /* encoded: term_len bytes, at most PH_MAX_TAG */
+{
+    return (const uint8_t *)p->body;
+}
+
+static inline char *ph_port_name(const struct ph_port *p) /* the command of open */
+{
+    return (char *)(uintptr_t)p->body + p->term_len;
+}
+
+static inline size_t ph_port_queued(const struct ph_port *p) /* bytes in the driver queue; guarded like ioq */
+{
+    return p->ioq ? p->ioq->size : 0;
+}
 
 struct ph_blob {
     size_t len;
@@ -120,6 +133,7 @@ void ph_port_check_flushed(struct ph_port *p);
 /* For a port that was never opened (failed start): frees its things, no stop, no exit event. */
 void ph_port_abandon(struct ph_port *p);
 size_t ph_port_queue_size(struct ph_port *p); /* takes the PDL */
+struct ph_ioq *ph_port_ioq(struct ph_port *p); /* made if need be; the caller has the lock or the PDL */
 const struct ph_where *ph_port_where(const struct ph_port *p, struct ph_where *where); /* for log lines; returns where, which borrows of p */
 
 /* --- table.c: handles and the list of all ports --- */
@@ -131,7 +145,8 @@ void ph_port_unlist(struct ph_port *p); /* handle and list; drops the table's re
 struct ph_port *ph_port_here(ErlDrvPort port);
 /* New reference, or NULL: any thread. */
 struct ph_port *ph_port_by_handle(uint64_t handle);
-void ph_ports_each(void (*fn)(struct ph_port *p, void *arg), void *arg); /* under the list's mutex: fn must be short */
+/* All that are there from begin to end, and perhaps some others. Under mutexes of the table: fn must be short, and keep p only by a reference. */
+void ph_ports_each(void (*fn)(struct ph_port *p, void *arg), void *arg);
 size_t ph_ports_count(void);
 void ph_w_port_term(struct ph_wbuf *w, ErlDrvTermData port); /* for ph_build */
 void ph_port_set_driver(struct ph_port *p, struct ph_driver *d); /* takes the hold, and what ph_driver_take_port gave */

@@ -20,7 +20,7 @@ static void change_owner(struct ph_port *p, ErlDrvTermData old, ErlDrvTermData n
 {
     struct ph_wbuf *w = ph_send_begin(old);
     ph_w_tuple(w, 2);
-    ph_w_raw(w, p->term, p->term_len);
+    ph_w_raw(w, ph_port_self(p), p->term_len);
     ph_w_atom(w, "connected");
     ph_port_set_owner(p, new_owner);
     ph_peer_commit_to(p->peer, old, w);

@@ -30,7 +30,7 @@ static void put_string(struct ph_wbuf *w, const char *key, const char *s)
 /* The driver of a port that is still opening may not be known: then it is what was asked for. */
 static void put_driver(struct ph_wbuf *w, const struct ph_port *p)
 {
-    const char *name = ph_port_state(p) == PH_PORT_OPENING ? p->name : p->driver->name;
+    const char *name = ph_port_state(p) == PH_PORT_OPENING ? ph_port_name(p) : p->driver->name;
     ph_w_atom(w, "driver");
     ph_w_string(w, name, strcspn(name, " "));
 }
@@ -60,7 +60,7 @@ void ph_w_port_stats(struct ph_wbuf *w, const struct ph_port *p)
     put_number(w, "connection", ph_peer_id(p->peer));
     put_number(w, "id", p->id);
     put_driver(w, p);
-    put_string(w, "name", p->name);
+    put_string(w, "name", ph_port_name(p));
     ph_w_atom(w, "state");
     ph_w_atom(w, state_name(ph_port_state(p)));
     ph_w_atom(w, "busy");

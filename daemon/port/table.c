@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All ports: by handle, and as a list for those few who want every one. */
+/* All ports, by handle. */
 #include <pthread.h>
 #include <string.h>
 
@@ -12,9 +12,8 @@
 
 static struct ph_handles *handles;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list and its count; taken before lock->mu */
-static LIST_HEAD(, ph_port) all = LIST_HEAD_INITIALIZER(all);
-static size_t count;
+static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER; /* a port gets its driver, or all are looked at; taken before the table's mutexes */
+static atomic_size_t count;
 
 static void make_handles(void)
 {
@@ -27,20 +26,12 @@ struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice t
     if (!ph_peer_keep(peer, term.len + name_len))
         return NULL;
     struct ph_port *p = ph_calloc(1, sizeof *p + name_len + 1 + term.len);
-    p->handle = ph_handle_add(handles, p);
-    if (!p->handle) {
-        ph_peer_unkeep(peer, term.len + name_len);
-        ph_free(p);
-        return NULL;
-    }
     atomic_init(&p->refs, 2);
     p->id = id;
     p->peer = ph_peer_ref(peer);
-    memcpy(p->body, name, name_len);
-    memcpy(p->body + name_len + 1, term.p, term.len);
-    p->name = p->body;
-    p->term = (const uint8_t *)p->body + name_len + 1;
     p->term_len = (uint16_t)term.len;
+    memcpy(p->body, term.p, term.len);
+    memcpy(ph_port_name(p), name, name_len);
     atomic_init(&p->owner, PH_NIL);
     p->caller = PH_NIL;
     p->os_pid = -1;
@@ -49,20 +40,21 @@ struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice t
     LIST_INIT(&p->monitors);
     LIST_INIT(&p->tracers);
     ph_lane_init(&p->lane);
-    pthread_mutex_lock(&list_mu);
-    LIST_INSERT_HEAD(&all, p, all);
-    count++;
-    pthread_mutex_unlock(&list_mu);
+    p->handle = ph_handle_add(handles, p); /* from here on ph_ports_each meets it */
+    if (!p->handle) {
+        ph_peer_unkeep(peer, term.len + name_len);
+        ph_peer_unref(peer);
+        ph_free(p);
+        return NULL;
+    }
+    atomic_fetch_add(&count, 1);
     return p;
 }
 
 void ph_port_unlist(struct ph_port *p)
 {
     ph_handle_remove(handles, p->handle);
-    pthread_mutex_lock(&list_mu);
-    LIST_REMOVE(p, all);
-    count--;
-    pthread_mutex_unlock(&list_mu);
+    atomic_fetch_sub(&count, 1);
     ph_port_unref(p);
 }
 
@@ -86,21 +78,28 @@ struct ph_port *ph_port_by_handle(uint64_t handle)
     return ph_handle_get(handles, handle, ph_port_ref_obj);
 }
 
+struct visit {
+    void (*fn)(struct ph_port *p, void *arg);
+    void *arg;
+};
+
+static void visit(void *port, void *arg)
+{
+    const struct visit *v = arg;
+    v->fn(port, v->arg);
+}
+
 void ph_ports_each(void (*fn)(struct ph_port *p, void *arg), void *arg)
 {
-    struct ph_port *p;
+    pthread_once(&once, make_handles);
     pthread_mutex_lock(&list_mu);
-    LIST_FOREACH(p, &all, all)
-        fn(p, arg);
+    ph_handles_each(handles, visit, &(struct visit){fn, arg});
     pthread_mutex_unlock(&list_mu);
 }
 
 size_t ph_ports_count(void)
 {
-    pthread_mutex_lock(&list_mu);
-    size_t n = count;
-    pthread_mutex_unlock(&list_mu);
-    return n;
+    return atomic_load(&count);
 }
 
 void ph_w_port_term(struct ph_wbuf *w, ErlDrvTermData port)
@@ -110,7 +109,7 @@ void ph_w_port_term(struct ph_wbuf *w, ErlDrvTermData port)
         ph_w_atom(w, "undefined"); /* a port that is gone has no name on the wire any more */
         return;
     }
-    ph_w_raw(w, p->term, p->term_len);
+    ph_w_raw(w, ph_port_self(p), p->term_len);
     ph_port_unref(p);
 }
 

@@ -22,15 +22,17 @@ uint64_t ph_now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-struct run {
+/* What a runner knows of its run: on its stack. */
+struct ph_run {
     uint64_t begin, last;
     unsigned jobs;
+    struct ph_lane *lane;   /* whose turn it is. An address only once `current` is empty */
+    struct ph_jobs current; /* its jobs, taken out */
 };
 
 void ph_lane_init(struct ph_lane *lane)
 {
     STAILQ_INIT(&lane->jobs);
-    lane->waiting = false;
 }
 
 struct ph_lock *ph_lock_new(struct ph_reactor *home, struct ph_lock *pace_of)
@@ -38,8 +40,6 @@ struct ph_lock *ph_lock_new(struct ph_reactor *home, struct ph_lock *pace_of)
     struct ph_lock *l = ph_calloc(1, sizeof *l);
     pthread_mutex_init(&l->mu, NULL);
     STAILQ_INIT(&l->lanes);
-    ph_lane_init(&l->own);
-    STAILQ_INIT(&l->current);
     atomic_init(&l->refs, 1);
     l->home = home;
     l->pace_of = pace_of ? ph_lock_ref(pace_of) : NULL;
@@ -107,13 +107,10 @@ static void dispatch(struct ph_lock *l, bool to_worker)
         ph_reactor_take_lock(ph_self.reactor ? ph_self.reactor : l->home, l);
 }
 
-/* The lane has jobs. True: the lock was idle, and has to be dispatched by the caller, who has its reference. */
+/* The lane has jobs since just now. True: the lock was idle, and has to be dispatched by the caller, who has its reference. */
 static bool lane_waits_locked(struct ph_lock *l, struct ph_lane *lane)
 {
-    if (!lane->waiting) {
-        lane->waiting = true;
-        STAILQ_INSERT_TAIL(&l->lanes, lane, link);
-    }
+    STAILQ_INSERT_TAIL(&l->lanes, lane, link);
     if (l->state != PH_LOCK_IDLE)
         return false;
     l->state = PH_LOCK_QUEUED;
@@ -123,11 +120,10 @@ static bool lane_waits_locked(struct ph_lock *l, struct ph_lane *lane)
 
 void ph_lock_submit(struct ph_lock *l, struct ph_lane *lane, struct ph_job *job)
 {
-    if (!lane)
-        lane = &l->own;
     pthread_mutex_lock(&l->mu);
+    bool first = STAILQ_EMPTY(&lane->jobs);
     STAILQ_INSERT_TAIL(&lane->jobs, job, link);
-    bool wake = lane_waits_locked(l, lane), to_worker = heavy(l);
+    bool wake = first && lane_waits_locked(l, lane), to_worker = heavy(l);
     pthread_mutex_unlock(&l->mu);
     if (wake)
         dispatch(l, to_worker);
@@ -142,50 +138,52 @@ void ph_lock_adopt(struct ph_lock *l, struct ph_lane *lane)
         dispatch(l, to_worker);
 }
 
-static void put_in_front_locked(struct ph_lane *lane, struct ph_jobs *jobs)
+/* The lock is running: nobody has to be woken. */
+static void put_in_front_locked(struct ph_lock *l, struct ph_lane *lane, struct ph_jobs *jobs)
 {
+    bool first = STAILQ_EMPTY(&lane->jobs) && !STAILQ_EMPTY(jobs);
     STAILQ_CONCAT(jobs, &lane->jobs);
     STAILQ_CONCAT(&lane->jobs, jobs);
+    if (first)
+        lane_waits_locked(l, lane);
 }
 
 void ph_lock_requeue(struct ph_lock *l, struct ph_lane *lane, struct ph_jobs *jobs)
 {
-    if (lane == l->running) {
-        STAILQ_CONCAT(jobs, &l->current);
-        STAILQ_CONCAT(&l->current, jobs);
+    struct ph_run *run = l->run;
+    if (lane == run->lane) {
+        STAILQ_CONCAT(jobs, &run->current);
+        STAILQ_CONCAT(&run->current, jobs);
         return;
     }
     pthread_mutex_lock(&l->mu);
-    put_in_front_locked(lane, jobs);
-    if (!STAILQ_EMPTY(&lane->jobs))
-        lane_waits_locked(l, lane); /* the lock is running: nobody has to be woken */
+    put_in_front_locked(l, lane, jobs);
     pthread_mutex_unlock(&l->mu);
 }
 
 /* Takes the jobs of the lane whose turn it is; false (and the lock idle) if none has any. */
-static bool take_lane(struct ph_lock *l)
+static bool take_lane(struct ph_lock *l, struct ph_run *run)
 {
     pthread_mutex_lock(&l->mu);
     struct ph_lane *lane = STAILQ_FIRST(&l->lanes);
     l->state = lane ? PH_LOCK_RUNNING : PH_LOCK_IDLE;
     if (lane) {
         STAILQ_REMOVE_HEAD(&l->lanes, link);
-        lane->waiting = false;
-        STAILQ_CONCAT(&l->current, &lane->jobs);
+        STAILQ_CONCAT(&run->current, &lane->jobs);
+        l->run = run;
     }
-    l->running = lane;
     pthread_mutex_unlock(&l->mu);
+    run->lane = lane;
     return lane != NULL;
 }
 
 /* The turn of the lane is over: what is left of its jobs waits for the next. */
-static void leave_lane(struct ph_lock *l)
+static void leave_lane(struct ph_lock *l, struct ph_run *run)
 {
-    if (STAILQ_EMPTY(&l->current))
+    if (STAILQ_EMPTY(&run->current))
         return; /* the lane may be gone with its last job */
     pthread_mutex_lock(&l->mu);
-    put_in_front_locked(l->running, &l->current);
-    lane_waits_locked(l, l->running);
+    put_in_front_locked(l, run->lane, &run->current);
     pthread_mutex_unlock(&l->mu);
 }
 
@@ -195,7 +193,6 @@ static bool give_way(struct ph_lock *l)
     pthread_mutex_lock(&l->mu);
     bool any = !STAILQ_EMPTY(&l->lanes), to_worker = heavy(l);
     l->state = any ? PH_LOCK_QUEUED : PH_LOCK_IDLE;
-    l->running = NULL;
     pthread_mutex_unlock(&l->mu);
     if (any)
         dispatch(l, to_worker);
@@ -203,11 +200,11 @@ static bool give_way(struct ph_lock *l)
 }
 
 /* One turn of the lane that was taken: until its jobs, its share or the budget of the whole run are used up. */
-static void run_lane(struct ph_lock *l, struct run *run)
+static void run_lane(struct ph_lock *l, struct ph_run *run)
 {
     unsigned jobs = 0;
-    for (struct ph_job *job; (job = STAILQ_FIRST(&l->current)) && jobs < LANE_JOBS && run->last - run->begin <= BUDGET_NS; jobs++) {
-        STAILQ_REMOVE_HEAD(&l->current, link);
+    for (struct ph_job *job; (job = STAILQ_FIRST(&run->current)) && jobs < LANE_JOBS && run->last - run->begin <= BUDGET_NS; jobs++) {
+        STAILQ_REMOVE_HEAD(&run->current, link);
         job->run(job);
         uint64_t now = ph_self.now_ns > run->last ? ph_self.now_ns : ph_now_ns(); /* a callback has just read it */
         measured(l, now - run->last);
@@ -219,13 +216,13 @@ static void run_lane(struct ph_lock *l, struct run *run)
 void ph_lock_run(struct ph_lock *l)
 {
     struct ph_lock *outer = ph_self.lock;
-    struct run run = {.begin = ph_now_ns()};
+    struct ph_run run = {.begin = ph_now_ns(), .current = STAILQ_HEAD_INITIALIZER(run.current)};
     bool more;
     ph_self.now_ns = run.last = run.begin;
     ph_self.lock = l;
-    while ((more = run.jobs < BUDGET_JOBS && run.last - run.begin <= BUDGET_NS) && take_lane(l)) {
+    while ((more = run.jobs < BUDGET_JOBS && run.last - run.begin <= BUDGET_NS) && take_lane(l, &run)) {
         run_lane(l, &run);
-        leave_lane(l);
+        leave_lane(l, &run);
     }
     bool given = !more && give_way(l); /* while ph_self still says that a lock runs: the reactor may have been taken from this thread */
     ph_self.lock = outer;

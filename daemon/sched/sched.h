@@ -29,8 +29,7 @@ STAILQ_HEAD(ph_jobs, ph_job);
 /* Of one lock. Its owner must live as long as jobs are in it: jobs hold references. Guarded by the lock's mutex once the lock knows of it. */
 struct ph_lane {
     STAILQ_ENTRY(ph_lane) link;
-    struct ph_jobs jobs;
-    bool waiting; /* in the lock's list */
+    struct ph_jobs jobs; /* some: the lane is in the lock's list */
 };
 
 /* --- locks (lock.c) --- */
@@ -47,7 +46,7 @@ enum ph_run_by { PH_RUN_BY_PACE, PH_RUN_ALWAYS_BY_WORKER, PH_RUN_NEVER_BY_WORKER
 void ph_lock_run_by(struct ph_lock *l, enum ph_run_by by);
 void ph_lock_force_worker(struct ph_lock *l); /* from now on, whatever the pace: {parallelism,true}, loading of drivers */
 
-/* Appends the job (taken) to the lane; NULL: the lock's own. Any thread, never blocks, never runs the job itself: jobs run in the current turn
+/* Appends the job (taken) to the lane. Any thread, never blocks, never runs the job itself: jobs run in the current turn
  * of the reactor that brings them, or on its home reactor, or on a worker. */
 void ph_lock_submit(struct ph_lock *l, struct ph_lane *lane, struct ph_job *job);
 /* The same for all that was put into the lane before the lock was known. */

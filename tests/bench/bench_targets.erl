@@ -70,7 +70,7 @@ beside(R) ->
         Light <- [<<"port lock">>, <<"driver lock">>], Where <- [<<"same connection">>, <<"another connection">>]].
 
 memory(R) ->
-    [{"an idle port, bytes (with the driver's own)", le, 512,
+    [{"an idle port, bytes (and 32 for what the driver allocates)", le, 512 + 32,
       get(R, <<"among many ports">>, <<"C">>, <<"stdio">>, <<"100000">>, bytes)},
      {"an idle connection, bytes", le, 4096, get(R, <<"among many connections">>, <<"C">>, <<"unix">>, <<"1000">>, bytes)},
      {"10,000 connections: bytes of each", le, 4096,

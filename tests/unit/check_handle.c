@@ -106,6 +106,32 @@ START_TEST(a_removed_slot_is_used_again)
 }
 END_TEST
 
+static void note_met(void *obj, void *arg)
+{
+    unsigned *met = arg;
+    met[(char *)obj - objects]++;
+}
+
+START_TEST(each_meets_every_object_once_and_none_that_is_gone)
+{
+    enum { N = 5000 }; /* more than a chunk */
+    static unsigned met[N];
+    uint64_t gone[3];
+    table = ph_handles_new();
+    ph_handles_each(table, note_met, met);
+    for (int i = 0; i < N; i++) {
+        uint64_t handle = ph_handle_add(table, &objects[i]);
+        if (i % 2000 == 0)
+            gone[i / 2000] = handle;
+    }
+    for (int i = 0; i < 3; i++)
+        ph_handle_remove(table, gone[i]);
+    ph_handles_each(table, note_met, met);
+    for (int i = 0; i < N; i++)
+        ck_assert_uint_eq(met[i], i % 2000 != 0);
+}
+END_TEST
+
 START_TEST(get_takes_one_reference_of_the_object)
 {
     table = ph_handles_new();
@@ -192,6 +218,7 @@ static Suite *suite(void)
     tcase_add_test(tc, a_handle_that_was_never_given_is_refused);
     tcase_add_test(tc, a_removed_handle_is_refused_also_when_its_slot_is_used_again);
     tcase_add_test(tc, a_removed_slot_is_used_again);
+    tcase_add_test(tc, each_meets_every_object_once_and_none_that_is_gone);
     tcase_add_test(tc, get_takes_one_reference_of_the_object);
     tcase_add_test(tc, an_object_cannot_be_removed_while_its_reference_is_taken);
     tcase_add_test(tc, threads_that_add_and_remove_at_once_get_handles_of_their_own);

@@ -23,6 +23,7 @@ struct step { /* a job with a number; what else it does is in `then` */
 };
 
 static struct ph_lock *lock, *other;
+static struct ph_lane own = {.jobs = STAILQ_HEAD_INITIALIZER(own.jobs)}, others = {.jobs = STAILQ_HEAD_INITIALIZER(others.jobs)};
 static const char *_Atomic wrong;    /* the first thing that went wrong */
 static int seen[8192], seen_count;   /* numbers of the steps of `lock`, as they ran; under it */
 static enum ph_thread_kind ran_on;   /* where the last step ran; under it */
@@ -60,7 +61,7 @@ static struct ph_job *new_step(int n, void (*then)(struct step *step))
 
 static void submit(int n, void (*then)(struct step *step))
 {
-    ph_lock_submit(lock, NULL, new_step(n, then));
+    ph_lock_submit(lock, &own, new_step(n, then));
 }
 
 static void submit_all(int from, int to)
@@ -328,7 +329,7 @@ static void submit_other(void)
 {
     struct ph_job *job = ph_calloc(1, sizeof *job);
     job->run = note_the_other;
-    ph_lock_submit(other, NULL, job);
+    ph_lock_submit(other, &others, job);
 }
 
 START_TEST(many_jobs_give_way_to_another_lock)
