@@ -23,7 +23,7 @@
 -module(porthost_conn).
 
 -export([start_link/1, start/1]).
--export([init/3, writer_init/2, wait/1]).
+-export([init/3, writer_init/3, wait/1]).
 -export([system_continue/3, system_terminate/4, system_code_change/4, system_get_state/1]).
 
 -include("porthost.hrl").
@@ -38,6 +38,7 @@
 -define(POLLS, 50).
 -define(LAST_WORDS_MS, 500).
 -define(UNWRITABLE_MS, 1000).
+-define(JOINED_BYTES, 65536).
 
 -record(retry, {options :: porthost:options(),
                 min :: pos_integer(),
@@ -162,8 +163,9 @@ connect(Parent, #{transport := Transport} = Options, Auth) ->
     Timeout = maps:get(timeout, Options, ?DEFAULT_TIMEOUT),
     case open(Transport, Timeout) of
         {ok, Port, Socket, Out, Whole} ->
-            Writer = proc_lib:spawn_link(?MODULE, writer_init, [self(), Out]),
-            Via = #via{conn = self(), writer = Writer, out = Out, whole = Whole,
+            Traffic = porthost_wire:traffic(),
+            Writer = proc_lib:spawn_link(?MODULE, writer_init, [self(), Out, Traffic]),
+            Via = #via{conn = self(), writer = Writer, out = Out, whole = Whole, traffic = Traffic,
                        max_frame = 1 bsl 27, max_depth = 1000},
             St = #st{parent = Parent, port = Port, socket = Socket, host = #host{via = Via}},
             greet(St, maps:get(name, Options, node()), Timeout, Auth);
@@ -293,29 +295,50 @@ started(#st{host = Host} = St, Via) ->
     ets:insert(?TABLE, Started),
     St#st{host = Started}.
 
-%% The writer: it writes what must not make its sender wait, and what its sender cannot write (see
-%% porthost_wire:write/2). Of those who wait for it the ones that have died do so in vain.
+%% The writer: it writes what must not make its sender wait, and what its sender does not write (see
+%% porthost_wire:write/2). What has come when it is ready to write goes in one piece. Of those who
+%% wait for it the ones that have died do so in vain.
 
--spec writer_init(pid(), port() | socket:socket()) -> no_return().
-writer_init(Conn, Out) ->
+-spec writer_init(pid(), port() | socket:socket(), atomics:atomics_ref()) -> no_return().
+writer_init(Conn, Out, Traffic) ->
     receive
-        {frame, Frame} ->
-            write(Conn, Out, Frame);
-        {frame, Frame, Unwritten} ->
-            write(Conn, Out, Frame),
-            atomics:sub(Unwritten, 1, 1);
-        {frame, Frame, Sender, Tag} ->
-            is_process_alive(Sender) andalso write(Conn, Out, Frame) andalso (Tag ! {Tag, done});
-        {flush, Tag} ->
-            Tag ! {Tag, done}
+        Item ->
+            {Frames, Items} = gather(Item, ?JOINED_BYTES, [], []),
+            case porthost_wire:write_out(Out, Frames) of
+                ok -> lists:foreach(fun(Done) -> written(Done, Traffic) end, Items);
+                {error, Why} -> Conn ! {unwritable, Why}
+            end
     end,
-    writer_init(Conn, Out).
+    writer_init(Conn, Out, Traffic).
 
-write(Conn, Out, Frame) ->
-    case porthost_wire:write_out(Out, Frame) of
-        ok -> true;
-        {error, Why} -> Conn ! {unwritable, Why}, false
+%% The frames to be written next and the items that they come from, in their order.
+gather(Item, Room, Frames, Items) ->
+    {Left, Frames1} = case wanted(Item) of
+                          true -> {Room - iolist_size(element(2, Item)), [element(2, Item) | Frames]};
+                          false -> {Room, Frames}
+                      end,
+    Items1 = [Item | Items],
+    receive
+        Next when Left > 0 -> gather(Next, Left, Frames1, Items1)
+    after 0 ->
+        {lists:reverse(Frames1), lists:reverse(Items1)}
     end.
+
+wanted({frame, _, _, Sender, _}) -> is_process_alive(Sender);
+wanted({flush, _}) -> false;
+wanted(_) -> true.
+
+written({frame, _}, _) ->
+    ok;
+written({frame, _, Size}, Traffic) ->
+    porthost_wire:taken(Traffic, Size);
+written({frame, _, Size, _Sender, Tag}, Traffic) ->
+    porthost_wire:taken(Traffic, Size),
+    Tag ! {Tag, done};
+written({message, _, Unwritten}, _) ->
+    atomics:sub(Unwritten, 1, 1);
+written({flush, Tag}, _) ->
+    Tag ! {Tag, done}.
 
 %% The loop.
 
@@ -334,7 +357,7 @@ loop(#st{parent = Parent, port = Port} = St) ->
             host_down(St, closed(Why));
         {'EXIT', Pid, Reason} ->
             loop(exited(St, Pid, Reason));
-        {frame, _, _} = Item ->
+        {message, _, _} = Item ->
             writer(St) ! Item,
             loop(St);
         {unwritable, Why} ->

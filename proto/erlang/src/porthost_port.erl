@@ -302,7 +302,7 @@ busy() ->
 
 %% The frame has been counted as unwritten; the writer takes it off.
 to_host(#st{unwritten = Unwritten}, To, Frame) ->
-    To ! {frame, Frame, Unwritten},
+    To ! {message, Frame, Unwritten},
     ok.
 
 writer(#st{host = #host{via = #via{writer = Writer}}}) -> Writer.

@@ -10,7 +10,7 @@
 -module(porthost_wire).
 
 -export([hello/3, encode/1, decode/1, post/2, request/2]).
--export([write/2, write_out/2, whole/2]).
+-export([write/2, write_out/2, whole/2, traffic/0, taken/2]).
 -export([data/1, flat/1, message/1, reason/2, fits/2]).
 
 -include("porthost.hrl").
@@ -23,6 +23,15 @@
 %% A packet of a unix socket's buffer has room for so much, and a little more.
 -define(UNIX_PACKET, 32768).
 -define(HEADER_SIZE, 4).
+
+%% Positions in the traffic of a connection.
+-define(UNWRITTEN, 1).      % bytes that the writer has been given by write/2
+-define(LAST_WRITE, 2).     % when somebody wrote himself, monotonic nanoseconds
+
+%% Nobody waits for a reply and then sends again as soon as this.
+-define(STREAM_NS, 5000).
+
+-define(MANY_UNWRITTEN, 262144).
 
 %% Room for what a frame puts around a term of the user's.
 -define(WRAPPING, 8).
@@ -47,47 +56,96 @@ decode(Frame) ->
 
 %% @doc Write a frame; the caller waits while the connection takes no more.
 %%
-%% What the socket takes whole or not at all is written from here. All else goes to the writer: a
-%% sender may be killed when a part of its frame is out, and nobody could tell where the next one
-%% begins. The writer also has what the socket had no room for, and takes turns with those who
-%% write themselves, for nobody gets in while a part of a frame of its own is out. It answers when
-%% the frame is written. If that fails it does not, and goes when the connection does.
+%% What a socket takes whole or not at all is written from here, if it does not come in a stream.
+%% All else goes to the writer: a sender may be killed when a part of its frame is out, and nobody
+%% could tell where the next one begins; and frames that come faster than they are written, cost
+%% less when they are written together. The writer also has what the socket had no room for, and
+%% takes turns with those who write themselves, for nobody gets in while a part of a frame of its
+%% own is out. Nobody waits for it before there is much that it has not written. Then it answers
+%% when the frame is written. If that fails it does not, and goes when the connection does.
+%%
+%% A process that finds nothing unwritten may write itself: what it gave to the writer is out.
 -spec write(#via{}, erlang:iovec()) -> boolean().
 write(#via{out = Port}, Frame) when is_port(Port) ->
-    write_out(Port, Frame) =:= ok;
-write(#via{out = Socket, whole = Whole} = Via, Frame) ->
+    command(Port, Frame) =:= ok;
+write(#via{whole = Whole, traffic = Traffic, writer = Writer} = Via, Frame) ->
     Size = iolist_size(Frame),
-    case Size =< Whole andalso socket:send(Socket, [<<Size:32>> | Frame], nowait) of
+    Unwritten = atomics:get(Traffic, ?UNWRITTEN),
+    case Size =< Whole andalso Unwritten =:= 0 andalso not in_stream(Traffic) of
+        true ->
+            write_self(Via, Frame, Size);
+        false when Unwritten + Size =< ?MANY_UNWRITTEN ->
+            atomics:add(Traffic, ?UNWRITTEN, Size),
+            Writer ! {frame, Frame, Size},
+            true;
+        false ->
+            have_written(Via, Frame, Size)
+    end.
+
+write_self(#via{out = Socket} = Via, Frame, Size) ->
+    case socket:send(Socket, [<<Size:32>> | Frame], nowait) of
         ok -> true;
         {select, {select_info, _, _} = Info} ->
             _ = socket:cancel(Socket, Info),
-            have_written(Via, Frame);
+            have_written(Via, Frame, Size);
         {select, {_, _}} ->
             _ = socket:shutdown(Socket, read_write),    % a part is out, against all expectation
-            have_written(Via, Frame);
+            have_written(Via, Frame, Size);
         _ ->
-            have_written(Via, Frame)
+            have_written(Via, Frame, Size)
     end.
 
-have_written(#via{writer = Writer}, Frame) ->
+in_stream(Traffic) ->
+    Now = erlang:monotonic_time(nanosecond),
+    Before = atomics:exchange(Traffic, ?LAST_WRITE, Now),
+    Now - Before < ?STREAM_NS.
+
+have_written(#via{writer = Writer, traffic = Traffic}, Frame, Size) ->
     Tag = erlang:monitor(process, Writer, [{alias, reply_demonitor}]),
-    Writer ! {frame, Frame, self(), Tag},
+    atomics:add(Traffic, ?UNWRITTEN, Size),
+    Writer ! {frame, Frame, Size, self(), Tag},
     receive
         {Tag, done} -> true;
         {'DOWN', Tag, process, _, _} -> false
     end.
 
-%% @doc Write a frame of any size, bit by bit if need be. To a socket only the writer does so.
--spec write_out(port() | socket:socket(), erlang:iovec()) -> ok | {error, term()}.
-write_out(Port, Frame) when is_port(Port) ->
+%% @doc What a connection counts for {@link write/2}.
+-spec traffic() -> atomics:atomics_ref().
+traffic() ->
+    Traffic = atomics:new(2, [{signed, true}]),
+    atomics:put(Traffic, ?LAST_WRITE, erlang:monotonic_time(nanosecond)),
+    Traffic.
+
+%% @doc The writer is done with so many bytes that came from {@link write/2}.
+-spec taken(atomics:atomics_ref(), non_neg_integer()) -> ok.
+taken(Traffic, Size) ->
+    atomics:sub(Traffic, ?UNWRITTEN, Size).
+
+%% @doc Write frames of any size, bit by bit if need be. To a socket only the writer does so.
+-spec write_out(port() | socket:socket(), [erlang:iovec()]) -> ok | {error, term()}.
+write_out(Port, Frames) when is_port(Port) ->
+    write_each(Port, Frames);
+write_out(Socket, Frames) ->
+    Data = [[<<(iolist_size(Frame)):32>> | Frame] || Frame <- Frames],
+    write_all(Socket, erlang:iolist_to_iovec(Data)).
+
+write_each(_, []) ->
+    ok;
+write_each(Port, [Frame | Frames]) ->
+    case command(Port, Frame) of
+        ok -> write_each(Port, Frames);
+        Error -> Error
+    end.
+
+command(Port, Frame) ->
     try port_command(Port, Frame) of
         true -> ok
     catch
         error:badarg -> {error, closed}
-    end;
-write_out(Socket, Frame) ->
-    write_all(Socket, [<<(iolist_size(Frame)):32>> | Frame]).
+    end.
 
+write_all(_, []) ->
+    ok;
 write_all(Socket, Data) ->
     case socket:sendmsg(Socket, #{iov => Data}) of
         {ok, Rest} -> write_all(Socket, Rest);
