@@ -15,6 +15,9 @@ pool(Options) ->
 drivers() ->
     filename:join(filename:dirname(filename:absname(os:getenv("PORTHOSTD"))), "drivers").
 
+probes() ->
+    filename:join(drivers(), "../tests/drivers").
+
 echo(Port) ->
     porthost:port_control(Port, 0, "echo").
 
@@ -164,6 +167,65 @@ what_ports_send_to_their_owner_is_thrown_away_test_() ->
         ok = porthost_pool:stop(pool)
     end).
 
+%% Each call of `meet' waits in the driver, up to five seconds, until another does: the two have different ports.
+calls_from_one_scheduler_are_made_at_the_same_time_test_() ->
+    ?HOSTED(begin
+        {ok, _} = pool(#{command => "overlap_locking_probe_drv", path => probes(), size => 4, options => [{parallelism, true}]}),
+        Callers = [spawn_opt(fun() -> exit(porthost_pool:control(pool, 0, "meet")) end, [monitor, {scheduler, 1}]) || _ <- [1, 2]],
+        ?assertEqual(["met", "met"], [receive {'DOWN', Ref, process, Pid, Why} -> Why end || {Pid, Ref} <- Callers]),
+        ok = porthost_pool:stop(pool)
+    end).
+
+a_caller_that_is_killed_holds_no_port_test_() ->
+    ?HOSTED(begin
+        {ok, _} = pool(#{size => 2}),
+        ?assertEqual([], held()),
+        ?assertError(badarg, porthost_pool:control(pool, 99, "")),
+        ?assertError(badarg, porthost_pool:call(pool, -1, term)),
+        ?assertEqual([], held()),
+        %% One that gets no answer.
+        ok = sys:suspend(porthost),
+        {Pid, Ref} = spawn_monitor(fun() -> porthost_pool:control(pool, 0, "") end),
+        until(fun() -> length(held()) =:= 1 end),
+        exit(Pid, kill),
+        receive {'DOWN', Ref, process, Pid, killed} -> ok end,
+        [{Port, Pid}] = held(),
+        ok = sys:resume(porthost),
+        [Scheduler | _] = [S || S <- lists:seq(1, erlang:system_info(schedulers)),
+                                {was, S, Port} =:= on_scheduler(S, fun() -> porthost_pool:port(pool) end)],
+        ?assertMatch({was, _, "next"}, on_scheduler(Scheduler, fun() -> porthost_pool:control(pool, 0, "next") end)),
+        ?assertEqual([], held()),
+        %% A port that ends is held no more either.
+        ok = sys:suspend(porthost),
+        {Last, LastRef} = spawn_monitor(fun() -> porthost_pool:control(pool, 0, "") end),
+        until(fun() -> length(held()) =:= 1 end),
+        exit(Last, kill),
+        receive {'DOWN', LastRef, process, Last, killed} -> ok end,
+        [{Old, Last}] = held(),
+        exit(Old, kill),
+        ok = sys:resume(porthost),
+        all_but([Old]),
+        ?assertEqual([], held()),
+        ok = porthost_pool:stop(pool)
+    end).
+
+held() ->
+    [Row || {Port, _} = Row <- ets:tab2list(pool), is_pid(Port)].
+
+%% With fewer ports than callers the others wait at the port of their scheduler.
+more_callers_than_ports_all_have_their_answers_test_() ->
+    ?HOSTED(begin
+        {ok, _} = pool(#{size => 2}),
+        Callers = [spawn_monitor(fun() -> [I = list_to_integer(porthost_pool:control(pool, 0, integer_to_list(I))) || I <- lists:seq(1, 200)],
+                                          [{ok, 3, {I}} = porthost_pool:call(pool, 3, {I}) || I <- lists:seq(1, 200)]
+                                 end) || _ <- lists:seq(1, 10)],
+        [receive {'DOWN', Ref, process, Pid, Why} -> ?assertEqual(normal, Why) end || {Pid, Ref} <- Callers],
+        ?assertEqual([], held()),
+        ok = porthost_pool:stop(pool),
+        ?assertError({porthost, {no_pool, pool}}, porthost_pool:control(pool, 0, "")),
+        ?assertError({porthost, {no_pool, pool}}, porthost_pool:call(pool, 0, ""))
+    end).
+
 reading_asks_no_process_test_() ->
     ?HOSTED(begin
         {ok, Pid} = pool(#{size => 2}),
@@ -176,13 +238,12 @@ reading_asks_no_process_test_() ->
 
 a_pool_that_cannot_be_opened_says_why_and_leaves_nothing_test_() ->
     ?HOSTED(with_traces(fun() ->
-        Probes = filename:join(drivers(), "../tests/drivers"),
         process_flag(trap_exit, false),         % nor is the caller killed
         [begin
              ?assertEqual({error, {porthost, Why}}, pool(Options#{registered => true})),
              ?assertEqual({undefined, undefined}, {whereis(pool), ets:whereis(pool)})
          end
-         || {Why, Options} <- [{{open, enoent}, #{command => "start_probe_drv errno 2", path => Probes}},
+         || {Why, Options} <- [{{open, enoent}, #{command => "start_probe_drv errno 2", path => probes()}},
                                {{open, badarg}, #{options => [no_such_option]}},
                                {{open, {porthost, {no_host, nobody}}}, #{host => nobody}},
                                {{load, {open_error, -10}}, #{command => "no_such_drv"}}]],

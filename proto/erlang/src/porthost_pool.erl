@@ -2,12 +2,16 @@
 %% @doc Ports of one driver, opened beforehand, one for each scheduler.
 %%
 %% A driver that is a set of functions has no use for a port of each process that calls it; but
-%% callers of a single port wait for each other. A pool opens some, and {@link port/1} gives each
-%% caller the one of the scheduler that it runs on:
+%% callers of a single port wait for each other. A pool opens some:
 %% ```
 %% {ok, _} = porthost_pool:start_link(#{name => crunch, command => "crunch_drv"}),
-%% porthost:port_control(porthost_pool:port(crunch), 0, "100")
+%% "1" = porthost_pool:control(crunch, 0, "100")
 %% '''
+%% {@link port/1} gives each caller the port of the scheduler that it runs on. {@link control/3} and
+%% {@link call/3} begin with that one too; if another call holds it they take one that none holds. It
+%% matters: processes that wait for a driver outside the VM leave their scheduler idle, and
+%% the VM gathers what little work remains on few schedulers.
+%%
 %% The ports belong to the pool's process, which throws away what they send to their owner. So the
 %% driver should answer by the results of control and call, or send to its caller (`driver_caller').
 %% What a port keeps from one call to the next is kept for whoever comes next. The driver should
@@ -28,7 +32,7 @@
 -module(porthost_pool).
 -behaviour(gen_server).
 
--export([start_link/1, child_spec/1, stop/1, port/1, info/1]).
+-export([start_link/1, child_spec/1, stop/1, port/1, control/3, call/3, info/1]).
 -export([enter/1, init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -include("porthost.hrl").
@@ -112,19 +116,69 @@ stop(Pool) ->
 %% while all ports are missing, `{porthost, {no_port, Pool}}'.
 -spec port(pool()) -> porthost:hosted_port().
 port(Pool) ->
-    case row(Pool, erlang:system_info(scheduler_id)) of
+    case row(Pool, erlang:system_info(scheduler_id), 2) of
         none -> error({porthost, {no_port, Pool}});
         Port -> Port
     end.
 
+%% @doc `porthost:port_control/3' on the port of the caller's scheduler, or, while that is in a call of
+%% this function or {@link call/3}, on another that is not. If all are, it waits at the scheduler's.
+-spec control(pool(), 0..16#FFFFFFFF, iodata()) -> iodata().
+control(Pool, Op, Data) ->
+    held(Pool, fun(Port) -> porthost:port_control(Port, Op, Data) end).
+
+%% @doc The same with `porthost:port_call/3'.
+-spec call(pool(), 0..16#FFFFFFFF, term()) -> term().
+call(Pool, Op, Data) ->
+    held(Pool, fun(Port) -> porthost:port_call(Port, Op, Data) end).
+
 %% @doc What the pool has. Asks no process either.
 -spec info(pool()) -> info().
 info(Pool) ->
-    row(Pool, info).
+    row(Pool, info, 2).
 
-row(Pool, Key) ->
-    try ets:lookup_element(Pool, Key, 2)
+row(Pool, Key, Position) ->
+    try ets:lookup_element(Pool, Key, Position)
     catch error:badarg -> error({porthost, {no_pool, Pool}})
+    end.
+
+%% A port that is held has a row in the table, with who holds it.
+held(Pool, Use) ->
+    Port = port(Pool),
+    case hold(Pool, Port) orelse hold_any(Pool, row(Pool, erlang:system_info(scheduler_id), 3)) of
+        false -> Use(Port);
+        true -> use(Pool, Port, Use);
+        Other -> use(Pool, Other, Use)
+    end.
+
+use(Pool, Port, Use) ->
+    try Use(Port)
+    after
+        try ets:delete(Pool, Port)
+        catch error:badarg -> true      % the pool has ended meanwhile
+        end
+    end.
+
+hold_any(_, []) ->
+    false;
+hold_any(Pool, [Port | Ports]) ->
+    case hold(Pool, Port) of
+        true -> Port;
+        false -> hold_any(Pool, Ports)
+    end.
+
+%% Who was killed in a call has left its row.
+hold(Pool, Port) ->
+    try ets:insert_new(Pool, {Port, self()}) orelse ets:lookup(Pool, Port) of
+        true ->
+            true;
+        [{_, Holder} = Row] ->
+            not is_process_alive(Holder) andalso ets:delete_object(Pool, Row)
+                andalso ets:insert_new(Pool, {Port, self()});
+        [] ->
+            false
+    catch
+        error:badarg -> error({porthost, {no_pool, Pool}})
     end.
 
 check(#{name := Name, command := Command} = Options) ->
@@ -156,9 +210,10 @@ is_text(Text) -> is_binary(Text) orelse io_lib:char_list(Text).
 
 is_size(Size) -> is_integer(Size) andalso Size >= 1 andalso Size =< ?MAX_SIZE.
 
-%% The process. Its table has a row for each scheduler, with the port for its callers, and one with
-%% the information. It goes with the process, however that ends; and a port that is replaced costs
-%% other processes nothing, as a change of a persistent term would.
+%% The process. Its table has a row for each scheduler, with the port for its callers and the others,
+%% one with the information, and one for each port that is held. It goes with the process, however
+%% that ends; and a port that is replaced costs other processes nothing, as a change of a persistent
+%% term would.
 
 %% Started by proc_lib: nobody is killed by a pool that does not start, the caller has the error.
 -spec enter(options()) -> ok | no_return().
@@ -166,7 +221,7 @@ enter(#{name := Name} = Options) ->
     process_flag(trap_exit, true),
     try register(Name, self()) of
         true ->
-            Name = ets:new(Name, [named_table, {read_concurrency, true}]),
+            Name = ets:new(Name, [named_table, public, {read_concurrency, true}, {write_concurrency, true}]),
             {ok, St} = init(Options),
             begin_with(St)
     catch
@@ -253,12 +308,13 @@ await_end(Refs, Timeout) ->
 
 %% A port that ends, and the one that takes its place.
 
-lost(Port, Reason, #st{ports = Ports, places = Places, lost = Lost} = St) ->
+lost(Port, Reason, #st{name = Table, ports = Ports, places = Places, lost = Lost} = St) ->
     {Index, Ports1} = maps:take(Port, Ports),
     #place{backoff = Backoff} = maps:get(Index, Places),
     {Lasted, Backoff1} = porthost_backoff:lost(Backoff),
     Without = St#st{ports = Ports1, places = Places#{Index := #place{backoff = Backoff1}}, lost = Lost + 1},
     St1 = trouble({ended, Reason}, Index, Without),
+    ets:delete(Table, Port),
     case Lasted of
         true -> replace(Index, St1);
         false -> later(Index, St1)
@@ -376,8 +432,9 @@ rows(Scheduler, Schedulers, _, _) when Scheduler > Schedulers ->
 rows(Scheduler, Schedulers, [], All) ->
     rows(Scheduler, Schedulers, All, All);
 rows(Scheduler, Schedulers, [_ | Rest] = Ports, All) ->
-    Open = [Port || Port <- Ports ++ All, Port =/= none],
-    [{Scheduler, first(Open)} | rows(Scheduler + 1, Schedulers, Rest, All)].
-
-first([Port | _]) -> Port;
-first([]) -> none.
+    Before = lists:sublist(All, length(All) - length(Ports)),
+    Row = case [Port || Port <- Ports ++ Before, Port =/= none] of
+              [First | Others] -> {Scheduler, First, Others};
+              [] -> {Scheduler, none, []}
+          end,
+    [Row | rows(Scheduler + 1, Schedulers, Rest, All)].
