@@ -5,7 +5,7 @@
 %% They run if the environment variable PORTHOSTD names the daemon. The probe drivers are in the directory drivers beside this module's.
 -module(rules).
 
--export([tested/1, hosted/2, served/1]).
+-export([tested/1, hosted/2, served/1, apart/1]).
 -export([connect/2, driver_dir/1, until/1, next/0, load/1, open/1, do/2, on/3, raw/2, asked/2, event/2]).
 
 -include_lib("eunit/include/eunit.hrl").

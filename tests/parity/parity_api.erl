@@ -1,10 +1,10 @@
 %% SPDX-License-Identifier: Apache-2.0
-%% Cases: the rest of the driver API: binaries, memory, threads, locks, the port data lock, time, environment.
+%% Cases: the rest of the driver API: binaries, memory, locks of drivers and ports, time, environment.
 -module(parity_api).
 -include("parity.hrl").
 
 cases() ->
-    binaries() ++ threads() ++ locks() ++ system().
+    binaries() ++ locks() ++ system().
 
 one(Driver, Action) ->
     fun() -> [do(open(Driver), Action)] end.
@@ -74,37 +74,6 @@ locks() ->
      {"callbacks of two ports never overlap with a lock for the driver and parallelism", Overlap("overlap_probe_drv", [{parallelism, true}])},
      {"callbacks of a port never overlap with a lock for each port", Overlap("overlap_locking_probe_drv", [])},
      {"callbacks of a port never overlap with a lock for each port and parallelism", Overlap("overlap_locking_probe_drv", [{parallelism, true}])}].
-
-threads() ->
-    [{"threads have names, keys of their own and exit values", one("thread_probe_drv", "thread_facts")},
-     {"a thread that the driver did not make cannot be joined", one("thread_probe_drv", "join_self")},
-     {"locks have names and say when they are taken", one("thread_probe_drv", "locks")},
-     {"a thread sends terms in the name of the port and has no time",
-      fun() -> P = open("thread_probe_drv"), [do(P, "terms_from_thread"), msgs(2), trace(2)] end},
-     {"a thread sends terms long after the callback",
-      fun() -> P = open("thread_probe_drv"), [do(P, "send_later"), msgs(1), trace(1)] end},
-     {"a thread cannot output to a port that is gone",
-      fun() ->
-              P = open("thread_probe_drv"),
-              close(P), gone(P),
-              [do(open(port2, "thread_probe_drv", []), "dead_port"), trace(2)]
-      end},
-     {"a port has one port data lock",
-      fun() -> _ = open("thread_probe_drv pdl"), [trace(2)] end},
-     {"locking the port data lock takes a reference", 
-      fun() -> P = open("thread_probe_drv pdl"), [do(P, "pdl_refc")] end},
-     {"a thread may use the queue under the port data lock",
-      fun() ->
-              trap(),
-              P = open("thread_probe_drv pdl"),
-              [do(P, "enq_from_thread"), parity_port:port_info(P, queue_size), close(P), gone(P), trace(5), msgs(1)]
-      end},
-     {"a port data lock outlives its port",
-      fun() ->
-              P = open("thread_probe_drv pdl"),
-              K = open(port2, "thread_probe_drv", []),
-              [do(P, "keep_pdl"), close(P), gone(P), do(K, "drop_pdl")]
-      end}].
 
 system() ->
     [{"errors have their names", one("system_probe_drv", "errno")},

@@ -32,8 +32,6 @@
 -define(PORT_OPTIONS, [{packet, 4}, binary]).
 -define(SOCKET_OPTIONS, [{inet_backend, inet}, binary, {packet, raw}, {active, false}]).
 -define(DEFAULT_TIMEOUT, 10000).
--define(MIN_DELAY, 100).
--define(MAX_DELAY, 10000).
 -define(POLL_MS, 10).
 -define(POLLS, 50).
 -define(LAST_WORDS_MS, 500).
@@ -41,10 +39,7 @@
 -define(JOINED_BYTES, 65536).
 
 -record(retry, {options :: porthost:options(),
-                min :: pos_integer(),
-                max :: pos_integer(),
-                delay :: pos_integer(),         % before the next attempt, ms
-                since :: integer()}).           % when the connection was made, monotonic ms
+                backoff :: porthost_backoff:t()}).
 
 %% In the place of #st{} while there is no connection.
 -record(wait, {parent :: pid() | undefined,
@@ -81,7 +76,7 @@ check(#{transport := Transport} = Options) ->
               {cookie, is_cookie(Transport, Options)},
               {name, is_atom(maps:get(name, Options, porthost))},
               {timeout, is_timeout(maps:get(timeout, Options, ?DEFAULT_TIMEOUT))},
-              {reconnect, is_reconnect(maps:get(reconnect, Options, #{}))}
+              {reconnect, porthost_backoff:is_option(maps:get(reconnect, Options, #{}))}
               | [{Key, false} || Key <- maps:keys(Options) -- [transport, cookie, name, timeout, reconnect]]],
     case [Key || {Key, false} <- Checks] of
         [] -> ok;
@@ -101,13 +96,6 @@ is_cookie({tcp, _, _}, #{cookie := Cookie}) -> porthost_auth:is_option(Cookie);
 is_cookie(_, Options) -> not is_map_key(cookie, Options).
 
 is_text(Text) -> is_binary(Text) orelse io_lib:char_list(Text).
-
-is_reconnect(#{} = Delays) ->
-    #{min := Min, max := Max} = Given = maps:merge(#{min => ?MIN_DELAY, max => ?MAX_DELAY}, Delays),
-    map_size(Given) =:= 2 andalso is_integer(Min) andalso is_integer(Max) andalso Min > 0 andalso
-        Max >= Min andalso Max < 1 bsl 32;
-is_reconnect(_) ->
-    false.
 
 is_timeout(infinity) -> true;
 is_timeout(T) -> is_integer(T) andalso T >= 0.
@@ -518,31 +506,23 @@ host_down(#st{parent = Parent, debug = Debug, retry = Retry} = St, Why) ->
     %% Forgets the stack: whoever has noticed the end was about to return to the loop.
     proc_lib:hibernate(?MODULE, wait, [schedule(#wait{parent = Parent, debug = Debug, retry = Next})]).
 
-%% Connecting again. The delay goes on growing if a connection did not last: a host that dies of
-%% what its clients do at once would otherwise be started as fast as it can die.
+%% Connecting again.
 
 retry(#{reconnect := Delays} = Options) ->
-    Min = maps:get(min, Delays, ?MIN_DELAY),
-    #retry{options = Options, min = Min, max = maps:get(max, Delays, ?MAX_DELAY), delay = Min, since = now_ms()};
+    #retry{options = Options, backoff = porthost_backoff:new(Delays)};
 retry(#{}) ->
     none.
 
 name(#retry{options = Options}) ->
     maps:get(name, Options, self()).
 
-now_ms() ->
-    erlang:monotonic_time(millisecond).
+after_loss(#retry{backoff = Backoff} = Retry) ->
+    {_, Backoff1} = porthost_backoff:lost(Backoff),
+    Retry#retry{backoff = Backoff1}.
 
-after_loss(#retry{min = Min, max = Max, since = Since} = Retry) ->
-    case now_ms() - Since > Max of
-        true -> Retry#retry{delay = Min};
-        false -> Retry
-    end.
-
-%% Between half of the delay and all of it, so that the clients of a host do not all come at once.
-schedule(#wait{retry = #retry{delay = Delay, max = Max} = Retry} = Wait) ->
-    Ms = Delay - rand:uniform(Delay div 2 + 1) + 1,
-    Wait#wait{timer = erlang:start_timer(Ms, self(), connect), retry = Retry#retry{delay = min(2 * Delay, Max)}}.
+schedule(#wait{retry = #retry{backoff = Backoff} = Retry} = Wait) ->
+    {Ms, Backoff1} = porthost_backoff:next(Backoff),
+    Wait#wait{timer = erlang:start_timer(Ms, self(), connect), retry = Retry#retry{backoff = Backoff1}}.
 
 -spec wait(#wait{}) -> no_return().
 wait(#wait{parent = Parent, timer = Timer} = Wait) ->
@@ -562,7 +542,7 @@ again(#wait{parent = Parent, debug = Debug, retry = Retry} = Wait) ->
     case connect(Parent, Retry#retry.options) of
         {ok, St} ->
             ?LOG_NOTICE("porthost: ~tp: connected again", [name(Retry)]),
-            loop(St#st{debug = Debug, retry = Retry#retry{since = now_ms()}});
+            loop(St#st{debug = Debug, retry = Retry#retry{backoff = porthost_backoff:began(Retry#retry.backoff)}});
         {error, _} ->
             wait(schedule(Wait))
     end.
