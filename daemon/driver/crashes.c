@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/trust.h"
 
 #define MAX_FILES 100u /* of crashes that count; the oldest of more are removed */
 #define ALLOWED_PREFIX "allowed-"
@@ -196,10 +197,14 @@ static void replace(atomic_int *fd, int by)
         close(old);
 }
 
+/* Who could write there could bar drivers, or allow them. */
 static const char *read_state(struct crashes *list, int fd)
 {
-    if (fd < 0 || faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS))
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) || faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS))
         return strerror(errno);
+    if (!ph_trusts(&st))
+        return PH_DISTRUST;
     return read_dir(list, fd) ? strerror(errno) : NULL;
 }
 
