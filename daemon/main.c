@@ -240,6 +240,7 @@ int main(int argc, char **argv)
     struct ph_options o;
     struct ph_config c;
     int status;
+    ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_AUTO); /* until the configuration says how */
     if (ph_activated_claim())
         return 1;
     if (ph_options_parse(argc, argv, &o, &status))

@@ -88,6 +88,8 @@ refuses 1 "$dir/c.json:2: reactors: expected an integer from 1 to 64 or \"auto\"
 ok $? "--check-config tells file, line and key of every error, with status 1"
 refuses 1 "$dir/c.json:2: reactors" --check-config --config "$dir/c.json"
 ok $? "--check-config checks the file that --config names"
+JOURNAL_STREAM=$(stat -c %d:%i "$dir/err") refuses 1 "<3>error $dir/c.json:2: reactors" --check-config "$dir/c.json"
+ok $? "in the journal they are errors"
 refuses 1 "No such file" --check-config "$dir/none.json"
 ok $? "--check-config refuses a file that is not there"
 refuses 2 "unexpected argument" --check-config "$dir/c.json" x
