@@ -46,6 +46,7 @@ CLI_SRC := $(wildcard proto/cli/*.c proto/cli/*/*.c)
 UNIT_SRC := $(wildcard tests/unit/check_*.c)
 DRIVERS := $(patsubst drivers/%.c,$(BUILD)/drivers/%.so,$(wildcard drivers/*_drv.c))
 TEST_DRIVERS := $(patsubst tests/drivers/%.c,$(BUILD)/tests/drivers/%.so,$(wildcard tests/drivers/*_drv.c))
+PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/tests/preload/%.so,$(wildcard tests/preload/*.c))
 BENCH_DRIVERS := $(patsubst tests/bench/drivers/%.c,$(BUILD)/tests/bench/drivers/%.so,$(wildcard tests/bench/drivers/*_drv.c))
 BENCH_PROGRAMS := $(BUILD)/tests/bench/load $(BUILD)/tests/bench/bare_echo $(BUILD)/tests/bench/c_node
 BENCH_EBIN := $(BUILD)/tests/bench/ebin
@@ -64,7 +65,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_extra -levent_pthreads -ljansson -lnettle -lsystemd -lz -ldl
 CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lnettle -ledit -lelf -lm
 # What check shares with the daemon: the rules of which drivers are loaded.
-CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/log.c))
+CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/log.c base/trust.c))
 
 # Where make install puts things: /usr for packages. The Erlang application is found by code:lib_dir(porthost) there.
 PREFIX ?= /usr/local
@@ -215,6 +216,10 @@ $(BUILD)/tests/drivers/%.so: tests/drivers/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(DRIVER_CFLAGS) -shared -o $@ $< -L$(ERL_LIB) -Wl,--exclude-libs,ALL -lei
 
+$(BUILD)/tests/preload/%.so: tests/preload/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -O2 -g $(WARN) -D_GNU_SOURCE -fPIC -pthread -MMD -MP -shared -o $@ $<
+
 # The benchmark's own programs stand for what others would write: no daemon code in them.
 $(BUILD)/tests/bench/load: $(call obj,$(wildcard tests/bench/load*.c))
 	@mkdir -p $(@D)
@@ -241,6 +246,7 @@ test-programs: $(UNIT_TESTS) $(FUZZ_TARGETS) $(BUILD)/tests/parity/term_build_po
 
 fuzz-programs: $(FUZZ_TARGETS) $(BUILD)/tests/fuzz/dictionary $(TEST_DRIVERS)
 test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BUILD)/tests/soak/soak $(BENCH_DRIVERS)
+test-programs: $(PRELOADS)
 
 bench-programs: $(BENCH_PROGRAMS) $(BENCH_DRIVERS) $(BENCH_EBIN)/.built
 

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 
 #define DEPTH 64
 #define BUFFER_BYTES 512
+#define LOG_WAIT_MS 1000 /* for who reads the log */
 
 static pid_t host; /* not what a driver forks */
 static atomic_int crashing; /* thread id of the first to crash */
@@ -178,6 +180,19 @@ static void put_events(struct report *r)
 
 /* --- where it goes --- */
 
+/* The prepared file gets a name: a full disk has room for what is in it. */
+static int name_prepared(int dir, const char *name)
+{
+    struct report r = {.fds = {-1, -1}};
+    int fd = ph_crashes_prepared();
+    if (fd < 0)
+        return -1;
+    put(&r, "/proc/self/fd/");
+    put_number(&r, (uint64_t)fd);
+    r.buf[r.n] = '\0';
+    return linkat(AT_FDCWD, r.buf, dir, name, AT_SYMLINK_FOLLOW) == 0 ? fd : -1;
+}
+
 static int open_file(int64_t now)
 {
     char name[64] = PH_CRASH_FILE_PREFIX;
@@ -189,7 +204,19 @@ static int open_file(int64_t now)
     put(&r, "-");
     put_number(&r, (uint64_t)host);
     memcpy(name + strlen(name), r.buf, r.n); /* two numbers fit */
-    return openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = name_prepared(dir, name);
+    return fd >= 0 ? fd : openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* Where the log goes, or -1. Who has stopped to read it cannot keep the process from its end: a pipe that is full loses the rest. */
+static int log_fd(void)
+{
+    struct stat st;
+    if (!ph_log_can_write(LOG_WAIT_MS))
+        return -1;
+    if (fstat(STDERR_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+        fcntl(STDERR_FILENO, F_SETFL, fcntl(STDERR_FILENO, F_GETFL) | O_NONBLOCK);
+    return STDERR_FILENO;
 }
 
 static void log_json(int sig, void **frames, int depth)
@@ -218,8 +245,8 @@ static void report(int sig, const siginfo_t *info)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     bool json = ph_log_is_json();
-    struct report r = {.fds = {json ? -1 : STDERR_FILENO, open_file(now.tv_sec)}};
-    if (!json && ph_log_has_prefix() && write(STDERR_FILENO, "<2>", 3) < 0)
+    struct report r = {.fds = {json ? -1 : log_fd(), open_file(now.tv_sec)}};
+    if (r.fds[0] >= 0 && ph_log_has_prefix() && write(STDERR_FILENO, "<2>", 3) < 0)
         r.fds[0] = -1;
     put(&r, "CRITICAL ");
     put_headline(&r, sig);

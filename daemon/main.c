@@ -3,6 +3,7 @@
  * signal, or a port that does not come to an end, cuts that short. */
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -158,6 +159,16 @@ static void raise_fd_limit(void)
     }
 }
 
+/* So that the log, or what a driver prints, never goes to a file or connection that got a standard descriptor's number. */
+static void hold_standard_descriptors(void)
+{
+    int fd = 0;
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd >= 0)
+        close(fd);
+}
+
 static int start_events(void)
 {
     struct event_base *base = ph_reactor_base(ph_reactor_first());
@@ -229,17 +240,24 @@ int main(int argc, char **argv)
     struct ph_options o;
     struct ph_config c;
     int status;
+    ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_AUTO); /* until the configuration says how */
     if (ph_activated_claim())
         return 1;
     if (ph_options_parse(argc, argv, &o, &status))
         return status;
     if (o.check)
         return check(&o);
-    if ((o.stdio_in >= 0 && ph_claim_stdio(o.stdio_in, o.stdio_out)) || ph_options_config(&o, &c)) {
+    if (o.stdio_in >= 0 && ph_claim_stdio(o.stdio_in, o.stdio_out)) {
+        ph_restore_stdio();
+        return 1;
+    }
+    hold_standard_descriptors();
+    if (ph_options_config(&o, &c)) {
         ph_restore_stdio();
         return 1;
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log or state file that may not grow further is no reason to die */
     ph_crash_install();
     raise_fd_limit();
     event_set_log_callback(on_libevent_log);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log: owns the level, and what a line looks like. Called from any thread, also under locks: it takes none and does
- * not allocate. A line is one write(2), so lines of several threads do not mix. ph_log is not for signal handlers: it formats. */
+ * not allocate. A line is one write(2), so lines of several threads do not mix; one that cannot be written at once is lost and counted. ph_log is
+ * not for signal handlers: it formats. */
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@
 #define LINE_END_BYTES 8
 #define SYSLOG_CRITICAL 2u
 #define SYSLOG_ERROR 3u
+#define SYSLOG_WARNING 4u
 
 static const char *const level_names[] = {
     [PH_LOG_ERROR] = "error", [PH_LOG_WARNING] = "warning", [PH_LOG_NOTICE] = "notice",
@@ -73,21 +76,6 @@ int ph_log_parse_level(const char *name, enum ph_log_level *level)
 bool ph_log_wants(enum ph_log_level level)
 {
     return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
-}
-
-static void write_all(const char *p, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(STDERR_FILENO, p, len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return; /* nobody to tell */
-        }
-        p += n;
-        len -= (size_t)n;
-    }
 }
 
 /* --- a line; nothing here is unfit for a signal handler --- */
@@ -205,29 +193,93 @@ static void put_json_head(struct line *l, const char *level, const struct ph_whe
     }
 }
 
+static void put_line(struct line *l, const char *level, unsigned priority, const struct ph_where *where, const char *text)
+{
+    if (atomic_load_explicit(&with_prefix, memory_order_relaxed)) {
+        put(l, "<");
+        put_number(l, priority, 1);
+        put(l, ">");
+    }
+    if (atomic_load_explicit(&as_json, memory_order_relaxed)) {
+        put_json_head(l, level, where);
+        put(l, ",\"text\":\"");
+        put_foreign(l, text, '\0', true);
+        memcpy(l->text + l->n, "\"}", 2);
+        l->n += 2;
+    } else {
+        put(l, level);
+        put(l, " ");
+        put_where_text(l, where);
+        put_foreign(l, text, '\0', false);
+    }
+    l->text[l->n++] = '\n';
+}
+
+/* --- writing; fit for a signal handler too --- */
+
+/* Lines that could not be written, and how many of them the log has not told of yet. torn: the last that was has no end. Relaxed: what two threads lose at once is
+ * told by either. */
+static atomic_uint_fast64_t lost, untold;
+static atomic_bool torn;
+
+bool ph_log_can_write(int wait_ms)
+{
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    int n;
+    while ((n = poll(&fd, 1, wait_ms)) < 0 && errno == EINTR)
+        ;
+    return n == 1;
+}
+
+/* Nobody who logs waits for whoever reads the log. False: it is not written, or not all of it. */
+static bool write_all(const char *p, size_t len)
+{
+    size_t done = 0;
+    while (done < len && ph_log_can_write(0)) {
+        ssize_t n = write(STDERR_FILENO, p + done, len - done);
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            break;
+    }
+    if (done > 0)
+        atomic_store_explicit(&torn, done < len, memory_order_relaxed);
+    return done == len;
+}
+
+/* Tells how many lines were lost; false if there is still no place for them. */
+static bool tell_loss(void)
+{
+    struct line l = {.n = 0}, text = {.n = 0};
+    uint64_t n = atomic_exchange_explicit(&untold, 0, memory_order_relaxed);
+    if (n == 0)
+        return true;
+    put(&text, "lines of the log were lost: ");
+    put_number(&text, n, 1);
+    text.text[text.n] = '\0';
+    if (atomic_load_explicit(&torn, memory_order_relaxed))
+        put(&l, "\n");
+    put_line(&l, level_names[PH_LOG_WARNING], SYSLOG_WARNING, NULL, text.text);
+    if (write_all(l.text, l.n))
+        return true;
+    atomic_fetch_add_explicit(&untold, n, memory_order_relaxed);
+    return false;
+}
+
 static void write_line(const char *level, unsigned priority, const struct ph_where *where, const char *text)
 {
     struct line l;
     l.n = 0;
-    if (atomic_load_explicit(&with_prefix, memory_order_relaxed)) {
-        put(&l, "<");
-        put_number(&l, priority, 1);
-        put(&l, ">");
-    }
-    if (atomic_load_explicit(&as_json, memory_order_relaxed)) {
-        put_json_head(&l, level, where);
-        put(&l, ",\"text\":\"");
-        put_foreign(&l, text, '\0', true);
-        memcpy(l.text + l.n, "\"}", 2);
-        l.n += 2;
-    } else {
-        put(&l, level);
-        put(&l, " ");
-        put_where_text(&l, where);
-        put_foreign(&l, text, '\0', false);
-    }
-    l.text[l.n++] = '\n';
-    write_all(l.text, l.n);
+    put_line(&l, level, priority, where, text);
+    if (tell_loss() && write_all(l.text, l.n))
+        return;
+    atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&untold, 1, memory_order_relaxed);
+}
+
+uint64_t ph_log_lost(void)
+{
+    return atomic_load_explicit(&lost, memory_order_relaxed);
 }
 
 void ph_log_in_handler(const struct ph_where *where, const char *text)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one log call. Lines go to stderr, one write each; errno is preserved; any thread. As text: "LEVEL [where] text"; or as a JSON object a line, with the
+/* The one log call. Lines go to stderr, one write each; errno is preserved; any thread. A line that cannot be written at once (a full disk, a pipe that nobody
+ * reads) is lost: that is counted, and the next line that can be written comes after one that says how many were. As text: "LEVEL [where] text"; or as a JSON object a line, with the
  * members time (seconds since 1970), level, connection, client, port, driver (those that are known) and text. Before either, if wanted, "<N>": the priority
  * for syslog, which systemd's journal takes off. */
 #ifndef PH_LOG_H
@@ -31,9 +32,11 @@ bool ph_log_wants(enum ph_log_level level);
 void ph_log(enum ph_log_level level, const struct ph_where *where, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* For signal handlers: a line of level "critical", with a text that needs no formatting. */
 void ph_log_in_handler(const struct ph_where *where, const char *text);
-/* These two are for who writes lines of its own. Any thread, signal handlers too. */
+/* These are for who writes lines of its own. Any thread, signal handlers too. */
 bool ph_log_is_json(void);
+bool ph_log_can_write(int wait_ms); /* now, or after waiting for so long; true if it fails at once, too */
 bool ph_log_has_prefix(void);
+uint64_t ph_log_lost(void); /* lines since the start */
 /* For broken invariants of our own: logs and aborts. */
 _Noreturn void ph_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

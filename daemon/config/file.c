@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
+#include "base/trust.h"
 #include "config/keys.h"
 
 #define MAX_FILE (1u << 20) /* bytes */
@@ -256,13 +258,27 @@ static void read_root(struct reading *r, struct ph_config *c, json_t *root)
         complain(r, &at, "limits: expected unsent_pause_bytes to be less than unsent_bytes");
 }
 
+/* Why the file is not read, or NULL. What is no file, as a pipe, comes from whoever has started the daemon. */
+static const char *distrust(const char *file, FILE *f)
+{
+    struct stat st;
+    if (fstat(fileno(f), &st))
+        return strerror(errno);
+    if (!S_ISREG(st.st_mode))
+        return NULL;
+    return !ph_trusts(&st) ? "the file " PH_DISTRUST : !ph_trusts_directory_of(file) ? "its directory " PH_DISTRUST : NULL;
+}
+
 static char *read_file(const char *file, size_t *len)
 {
     FILE *f = fopen(file, "re");
-    char *text = f ? ph_alloc(MAX_FILE + 1) : NULL;
-    *len = f ? fread(text, 1, MAX_FILE + 1, f) : 0;
-    if (!f || ferror(f) || *len > MAX_FILE) {
-        ph_log(PH_LOG_ERROR, NULL, "%s: %s", file, f && *len > MAX_FILE ? "the file is larger than 1 MiB" : strerror(errno));
+    const char *why = f ? distrust(file, f) : strerror(errno);
+    char *text = why ? NULL : ph_alloc(MAX_FILE + 1);
+    *len = text ? fread(text, 1, MAX_FILE + 1, f) : 0;
+    if (text && (ferror(f) || *len > MAX_FILE))
+        why = ferror(f) ? strerror(errno) : "the file is larger than 1 MiB";
+    if (why) {
+        ph_log(PH_LOG_ERROR, NULL, "%s: %s", file, why);
         ph_free(text);
         text = NULL;
     } else {

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "conn/refusal.h"
 #include "etf.h"
 #include "driver/ddll.h"
 #include "port/port.h"
@@ -266,12 +267,18 @@ static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
 
 /* --- reading --- */
 
+/* Of whoever is not known yet the log says so much and no more; but each wrong proof of the cookie, which is answered late anyway. */
+static bool may_tell(const struct ph_conn *c, enum ph_fault fault)
+{
+    return c->hello || fault == PH_FAULT_BAD_AUTH || ph_refusal_told();
+}
+
 static void end_of_stream(struct ph_conn *c)
 {
-    if (c->frame || c->header_got)
-        ph_log(PH_LOG_WARNING, &c->where, "the stream ends inside a frame");
-    else
+    if (!c->frame && !c->header_got)
         ph_log(PH_LOG_INFO, &c->where, "the client has closed the connection");
+    else if (may_tell(c, PH_FAULT_NONE))
+        ph_log(PH_LOG_WARNING, &c->where, "the stream ends inside a frame");
     begin_end(c, PH_FAULT_NONE, NULL);
 }
 
@@ -411,13 +418,21 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
     event_add(c->end_timer, &poll);
 }
 
-static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *detail)
+static void tell_fault(const struct ph_conn *c, enum ph_fault fault, const char *detail)
 {
     static const char *const texts[] = {
 #define X(name, atom, ends, text) [PH_FAULT_##name] = text,
         PH_FAULTS(X)
 #undef X
     };
+    if (fault == PH_FAULT_SHUTDOWN)
+        ph_log(PH_LOG_INFO, &c->where, "ending the connection: %s", texts[fault]);
+    else if (may_tell(c, fault))
+        ph_log(PH_LOG_WARNING, &c->where, "ending the connection: %s", detail ? detail : texts[fault]);
+}
+
+static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *detail)
+{
     if (c->state != OPEN)
         return;
     c->state = ENDING;
@@ -425,7 +440,7 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
     c->goodbye_detail = detail;
     unsigned late_ms = c->newcomer && goodbye && goodbye != PH_FAULT_SHUTDOWN ? ph_newcomer_failed(c->newcomer) : 0;
     if (goodbye) {
-        ph_log(goodbye == PH_FAULT_SHUTDOWN ? PH_LOG_INFO : PH_LOG_WARNING, &c->where, "ending the connection: %s", detail ? detail : texts[goodbye]);
+        tell_fault(c, goodbye, detail);
         ph_count_fault(goodbye);
     }
     event_del(c->readable);

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "conn/activated.h"
 #include "conn/conn.h"
+#include "conn/refusal.h"
 
 #define PIPE_SIZE (1 << 20)
 
@@ -56,7 +57,8 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
     (void)evl;
     (void)len;
     if (why) {
-        ph_log(PH_LOG_WARNING, NULL, "a connection is refused: %s", why);
+        if (ph_refusal_told())
+            ph_log(PH_LOG_WARNING, NULL, "a connection is refused: %s", why);
         ph_count(PH_COUNT_REFUSED, 1);
         close(fd);
         return;

@@ -15,9 +15,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/trust.h"
 
 #define MAX_FILES 100u /* of crashes that count; the oldest of more are removed */
 #define ALLOWED_PREFIX "allowed-"
+#define ROOM_BYTES 32768 /* for what is written about a crash */
 
 struct crash {
     TAILQ_ENTRY(crash) link;
@@ -30,11 +32,16 @@ TAILQ_HEAD(crashes, crash);
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards these three; a leaf, but for the log */
 static struct crashes crashes = TAILQ_HEAD_INITIALIZER(crashes);
 static uint64_t most, window;
-static atomic_int dir_fd = -1;
+static atomic_int dir_fd = -1, prepared_fd = -1;
 
 int ph_crashes_dir(void)
 {
     return atomic_load(&dir_fd);
+}
+
+int ph_crashes_prepared(void)
+{
+    return atomic_load(&prepared_fd);
 }
 
 /* --- reading --- */
@@ -174,12 +181,40 @@ static void tell_barred_locked(void)
     }
 }
 
+/* It is gone when it is closed. */
+static int prepare(int dir)
+{
+    int fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, ROOM_BYTES) && errno != EOPNOTSUPP)
+        ph_log(PH_LOG_WARNING, NULL, "state directory: no room for what is to be said about a crash: %s", strerror(errno));
+    return fd;
+}
+
+static void replace(atomic_int *fd, int by)
+{
+    int old = atomic_exchange(fd, by);
+    if (old >= 0)
+        close(old);
+}
+
+/* Who could write there could bar drivers, or allow them. */
+static const char *read_state(struct crashes *list, int fd)
+{
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) || faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS))
+        return strerror(errno);
+    if (!ph_trusts(&st))
+        return PH_DISTRUST;
+    return read_dir(list, fd) ? strerror(errno) : NULL;
+}
+
 int ph_crashes_set(const char *dir, uint64_t limit, uint64_t window_s)
 {
     struct crashes list = TAILQ_HEAD_INITIALIZER(list);
     int fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (dir && (fd < 0 || faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) || read_dir(&list, fd))) {
-        ph_log(PH_LOG_ERROR, NULL, "state directory %s: %s", dir, strerror(errno));
+    const char *why = dir ? read_state(&list, fd) : NULL;
+    if (why) {
+        ph_log(PH_LOG_ERROR, NULL, "state directory %s: %s", dir, why);
         free_all(&list);
         if (fd >= 0)
             close(fd);
@@ -193,9 +228,8 @@ int ph_crashes_set(const char *dir, uint64_t limit, uint64_t window_s)
     window = window_s;
     tell_barred_locked();
     pthread_mutex_unlock(&mu);
-    int old = atomic_exchange(&dir_fd, fd);
-    if (old >= 0)
-        close(old);
+    replace(&prepared_fd, fd < 0 ? -1 : prepare(fd));
+    replace(&dir_fd, fd);
     return 0;
 }
 

@@ -16,6 +16,8 @@
 int ph_crashes_set(const char *dir, uint64_t limit, uint64_t window_s);
 /* The directory's descriptor, or -1: any thread, also in signal handlers. */
 int ph_crashes_dir(void);
+/* Of a file there without a name, which a full disk has room for; or -1: the file system has no such files. Likewise. */
+int ph_crashes_prepared(void);
 bool ph_crashes_bar(const char *driver); /* it is not to be loaded; any thread */
 /* It may be loaded again: how many crashes are forgotten. Their files stay, under another name. May block. */
 unsigned ph_crashes_allow(const char *driver);

@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/trust.h"
 #include "driver/settings.h"
 
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards dirs; held while files are looked at, so never taken on a reactor but at start */
@@ -42,12 +42,6 @@ char *ph_driver_path_find(const char *name)
     return found;
 }
 
-static bool trusted(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 && (st.st_uid == 0 || st.st_uid == geteuid());
-}
-
 static bool is_driver_dir(const char *dir)
 {
     char resolved[PATH_MAX];
@@ -74,14 +68,14 @@ char *ph_driver_path_resolve(const char *name, const char *file, const char **wh
     *why = NULL;
     if (!resolved)
         return NULL;
-    if (!trusted(resolved))
-        *why = "the file belongs to another user or others may write it";
+    if (!ph_trusts_path(resolved))
+        *why = "the file " PH_DISTRUST;
     slash = strrchr(resolved, '/');
     *slash = '\0';
     if (!*why && !is_driver_file(name, file) && !is_driver_dir(slash == resolved ? "/" : resolved))
         *why = "not in a directory of the driver path";
-    if (!*why && !trusted(slash == resolved ? "/" : resolved))
-        *why = "the directory belongs to another user or others may write it";
+    if (!*why && !ph_trusts_path(slash == resolved ? "/" : resolved))
+        *why = "the directory " PH_DISTRUST;
     *slash = '/';
     if (*why) {
         free(resolved);

@@ -117,6 +117,7 @@ static void host(struct evbuffer *out)
     one(out, "porthost_worker_threads", GAUGE, "Threads for heavy drivers at the start.", ph_scheduler_threads());
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         one(out, plain[i].name, COUNTER, plain[i].help, ph_counter_sum(plain[i].counter));
+    one(out, "porthost_log_lines_lost_total", COUNTER, "Lines of the log that could not be written.", ph_log_lost());
     requests(out);
     faults(out);
     limits(out);

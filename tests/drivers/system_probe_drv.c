@@ -57,6 +57,20 @@ ACTION(do_time)
     say(a, erl_drv_monotonic_time((ErlDrvTimeUnit)77) == ERL_DRV_TIME_ERROR ? "error" : "no error");
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* driver_get_now: old drivers call it */
+/* Seconds since 1970 by offset and monotonic time, by driver_get_now, and by the system. */
+ACTION(do_clocks)
+{
+    ErlDrvNowData now;
+    struct timespec ts;
+    driver_get_now(&now);
+    clock_gettime(CLOCK_REALTIME, &ts);
+    say(a, "%lld %lu %lld", (long long)(erl_drv_time_offset(ERL_DRV_SEC) + erl_drv_monotonic_time(ERL_DRV_SEC)), now.megasecs * 1000000 + now.secs,
+        (long long)ts.tv_sec);
+}
+#pragma GCC diagnostic pop
+
 ACTION(do_convert)
 {
     say(a, "%lld", (long long)erl_drv_convert_time_unit(1500, ERL_DRV_MSEC, ERL_DRV_SEC));
@@ -116,6 +130,7 @@ static const struct action actions[] = {
     {"async_threads", do_async_threads},
     {"info_old", do_info_old},
     {"time", do_time},
+    {"clocks", do_clocks},
     {"convert", do_convert},
     {"environment", do_environment},
     {"dl", do_dl},

@@ -32,7 +32,7 @@ await() { # COMMAND...: until it succeeds, at most some seconds
 }
 
 config() { # TEXT: becomes the file, in one step
-  printf '%s\n' "$1" >"$dir/next" && mv "$dir/next" "$dir/c.json"
+  printf '%s\n' "$1" >"$dir/next" && chmod 644 "$dir/next" && mv "$dir/next" "$dir/c.json"
 }
 
 start() { # OPTION...: a daemon in the background that listens at $dir/s; its pid in $pid
@@ -76,7 +76,9 @@ reload() { # TEXT [LOGGED]: another configuration
 
 # --- checking ---
 
-"$daemon" --check-config conf/porthostd.json >"$dir/out" 2>"$dir/err" && grep -qx "conf/porthostd.json: no errors" "$dir/out" && [ ! -s "$dir/err" ]
+cp conf/porthostd.json "$dir/sample.json" # where nobody else may write, whatever the tree is like
+chmod 644 "$dir/sample.json"
+"$daemon" --check-config "$dir/sample.json" >"$dir/out" 2>"$dir/err" && grep -qx "$dir/sample.json: no errors" "$dir/out" && [ ! -s "$dir/err" ]
 ok $? "--check-config finds no errors in the sample"
 config '{"listeners": [{"unix": "/x"}],
 "reactors": 0,
@@ -86,6 +88,8 @@ refuses 1 "$dir/c.json:2: reactors: expected an integer from 1 to 64 or \"auto\"
 ok $? "--check-config tells file, line and key of every error, with status 1"
 refuses 1 "$dir/c.json:2: reactors" --check-config --config "$dir/c.json"
 ok $? "--check-config checks the file that --config names"
+JOURNAL_STREAM=$(stat -c %d:%i "$dir/err") refuses 1 "<3>error $dir/c.json:2: reactors" --check-config "$dir/c.json"
+ok $? "in the journal they are errors"
 refuses 1 "No such file" --check-config "$dir/none.json"
 ok $? "--check-config refuses a file that is not there"
 refuses 2 "unexpected argument" --check-config "$dir/c.json" x
@@ -97,6 +101,40 @@ fi
 config '{"listeners": []}'
 refuses 1 "$dir/c.json: listeners: expected at least one" --config "$dir/c.json"
 ok $? "a configuration without listeners is refused"
+
+# --- who may write it ---
+
+may_write="others may write it"
+config '{"listeners": [{"unix": "'"$dir"'/s"}]}'
+status=0
+for mode in 622 664 606; do
+  chmod "$mode" "$dir/c.json"
+  refuses 1 "$dir/c.json: the file belongs to another user or $may_write" --config "$dir/c.json" && [ ! -e "$dir/s" ] &&
+    refuses 1 "$may_write" --check-config "$dir/c.json" || status=1
+done
+ok $status "a configuration that a group or others may write is refused"
+mkdir "$dir/shared" && cp "$dir/sample.json" "$dir/shared/c.json"
+chmod 775 "$dir/shared"
+refuses 1 "$dir/shared/c.json: its directory belongs to another user or $may_write" --check-config "$dir/shared/c.json"
+ok $? "so is one that they may replace"
+ln -s "$dir/shared/c.json" "$dir/link.json"
+refuses 1 "$dir/link.json: its directory " --check-config "$dir/link.json"
+ok $? "also behind a link"
+chmod 1777 "$dir/shared"
+"$daemon" --check-config "$dir/shared/c.json" >"$dir/out" 2>"$dir/err"
+ok $? "but not one in a directory like /tmp, where they may not"
+"$daemon" --check-config <(cat "$dir/sample.json") >"$dir/out" 2>"$dir/err"
+ok $? "nor what comes out of a pipe"
+if [ "$(id -u)" -eq 0 ]; then
+  cp "$dir/sample.json" "$dir/other.json"
+  chown nobody "$dir/other.json"
+  refuses 1 "$dir/other.json: the file belongs to another user" --check-config "$dir/other.json"
+  ok $? "another user's is refused"
+fi
+mkdir -m 770 "$dir/state"
+config '{"listeners": [{"unix": "'"$dir"'/s"}], "state_dir": "'"$dir"'/state"}'
+refuses 1 "state directory $dir/state: belongs to another user or $may_write" --config "$dir/c.json"
+ok $? "so is a state directory that a group may write"
 
 # --- starting ---
 
@@ -255,6 +293,10 @@ says eacces
 ok $? "the rights of the other have changed"
 reload '{"listeners": [{"unix": "'"$dir"'/s", "mode": "0640"}]}' && [ ! -e "$dir/s2" ] && [ "$(stat -c %a "$dir/s")" = 640 ] && client ping
 ok $? "a listener that is not in the file any more is closed, the mode of the other changes"
+chmod 666 "$dir/c.json"
+: >"$dir/err"
+kill -HUP "$pid" && logged "stays as it was" && grep -qF "$may_write" "$dir/err" && client ping
+ok $? "a file that others may write is not read again"
 rm "$dir/c.json"
 : >"$dir/err"
 kill -HUP "$pid" && logged "stays as it was" && client ping

@@ -137,6 +137,35 @@ crash 0
 ok $? "no link is followed"
 rm -f "$state"/*
 
+# A disk of our own that can be filled. Only root has one.
+if unshare --mount true 2>/dev/null && mkdir -p "$dir/disk"; then
+  cat >"$dir/fill" <<'END'
+mount -t tmpfs -o size=128k,mode=700 none "$1" && mkdir -m 700 "$1/state" && touch "$1/log"
+shift 2
+"$@" </dev/null 2>>"$LOG" &
+pid=$!
+trap 'kill -KILL $pid' EXIT
+for _ in $(seq 200); do [ -S "$SOCKET" ] && break; sleep 0.05; done
+dd if=/dev/zero of="$DISK/full" bs=1k status=none 2>/dev/null
+timeout 20 "$CTL" --unix "$SOCKET" open echo_drv control 0 x && echo serves
+timeout 20 "$CTL" --unix "$SOCKET" open crash_probe_drv control 8 x control 0 x wait 5000
+wait $pid
+echo "status $?"
+trap - EXIT
+cat "$DISK"/state/crash-*
+END
+  config '{"state_dir": "'"$dir"'/disk/state", "crash_limit": 1000}'
+  rm -f "$dir/s"
+  DISK=$dir/disk LOG=$dir/disk/log SOCKET=$dir/s CTL=$ctl timeout 60 unshare --mount bash "$dir/fill" "$dir/disk" -- \
+    "$daemon" --unix "$dir/s" --driver-path "$drivers:$probes" --config "$dir/c.json" >"$dir/o" 2>"$dir/err"
+  says serves && says "status 139"
+  ok $? "with the disk of its log and state full it serves, and dies by the signal"
+  grep -q '^CRITICAL SIGSEGV in callback control of driver crash_probe_drv, conn ' "$dir/o" && grep -q '^driver: crash_probe_drv$' "$dir/o" && grep -q 'crash_probe_drv.so' "$dir/o"
+  ok $? "and what is to be said about the crash has its place there"
+else
+  echo "# no disk to fill: needs root"
+fi
+
 # --- too often ---
 
 config '{"state_dir": "'"$state"'", "crash_limit": 1, "drivers": {"crash_probe_drv": {"preload": true}}}'

@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A log that cannot be written, or that somebody tries to flood: the daemon goes on, and says what is missing. Prints TAP lines and "N passed, N failed".
+set -u
+daemon=${PORTHOSTD:-build/porthostd}
+ctl=${PORTHOSTCTL:-build/porthostctl}
+drivers=$(realpath "${DRIVERS:-build/drivers}")
+probes=$(realpath "${DRIVERS:-build/drivers}/../tests/drivers")
+dir=$(mktemp -d)
+n=0 failed=0
+pids=()
+ulimit -c 0
+trap 'kill -KILL "${pids[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
+
+ok() { # STATUS NAME
+  n=$((n + 1))
+  if [ "$1" -eq 0 ]; then
+    echo "ok $n - $2"
+  else
+    failed=$((failed + 1))
+    echo "not ok $n - $2"
+    tail -n 50 "$dir/err" "$dir/o" 2>/dev/null | cut -c 1-300 | sed 's/^/# /'
+  fi
+}
+
+await() { # COMMAND...: until it succeeds, at most some seconds
+  for _ in $(seq 400); do
+    "$@" && return 0
+    sleep 0.05
+  done
+  return 1
+}
+
+port=$((20000 + $$ % 10000)) # below those that the system gives away
+options=(--unix "$dir/s" --driver-path "$drivers:$probes" --metrics "127.0.0.1:$port" --log-level info)
+
+begun() { # PID
+  pid=$1
+  pids+=("$pid")
+  await test -S "$dir/s"
+}
+
+stop() {
+  kill -TERM "$pid"
+  wait "$pid" 2>/dev/null
+}
+
+serves() { timeout 20 "$ctl" --unix "$dir/s" open echo_drv control 0 hello >"$dir/o" 2>&1 && grep -q '{ok,control,"hello"}' "$dir/o"; }
+
+lost() { curl -sS -m 20 "http://127.0.0.1:$port/metrics" 2>"$dir/o" | sed -n 's/^porthost_log_lines_lost_total //p'; }
+
+# --- nobody takes it ---
+
+"$daemon" "${options[@]}" </dev/null 2>/dev/full &
+begun $! && serves && [ "$(lost)" -ge 5 ] && serves && stop
+ok $? "with a full disk the daemon serves, counts the lines that are lost, and ends in order"
+
+"$daemon" "${options[@]}" </dev/null 2> >(head -n 1 >/dev/null) &
+begun $! && serves && serves && [ "$(lost)" -ge 5 ] && stop
+ok $? "so it does when its reader has gone"
+
+"$daemon" "${options[@]}" </dev/null 2>&- &
+begun $! && serves && [ "$(lost)" -eq 0 ] && [ "$(readlink "/proc/$pid/fd/2")" = /dev/null ] && stop
+ok $? "so it does without any log; its descriptor is nobody else's"
+
+# --- a file that may not grow ---
+
+start_limited() { # BYTES OPTION...
+  (trap '' XFSZ && exec prlimit --fsize="$1": -- "$daemon" "${options[@]}" "${@:2}") </dev/null 2>>"$dir/err" &
+  begun $!
+}
+
+for format in text json; do
+  before=0
+  : >"$dir/err"
+  start_limited 700 --log-format "$format" && for _ in 1 2 3 4 5 6; do serves; done && [ "$(lost)" -gt 3 ]
+  ok $? "$format: what has no place in the file is lost"
+  [ "$(stat -c %s "$dir/err")" -eq 700 ] && before=$(lost); prlimit --pid "$pid" --fsize=1000000: && serves
+  [ "$(grep -c "lines of the log were lost: $before" "$dir/err")" -eq 1 ] && serves && [ "$(grep -c "lines of the log were lost" "$dir/err")" -eq 1 ] && [ "$(lost)" -eq "$before" ]
+  ok $? "$format: when there is place again the log says how many lines were lost, once"
+  grep -qE '^(warning |.*"level":"warning","text":")lines of the log were lost: [0-9]+("})?$' "$dir/err"
+  ok $? "$format: in a line of its own, though the last one before has no end"
+  stop
+done
+jq -R 'fromjson? | .level' "$dir/err" 2>/dev/null | grep -c . >"$dir/o"
+[ "$(cat "$dir/o")" -eq $(($(wc -l <"$dir/err") - 1)) ]
+ok $? "json: all but that one are whole"
+
+# --- a reader that does not read ---
+
+mkfifo "$dir/pipe"
+exec 7<>"$dir/pipe"
+"$daemon" "${options[@]}" </dev/null 2>"$dir/pipe" 7<&- &
+begun $!
+dd if=/dev/zero of="$dir/pipe" bs=4096 oflag=nonblock status=none 2>/dev/null
+serves && serves && [ "$(lost)" -gt 5 ]
+ok $? "a pipe that nobody reads holds nothing up"
+tr -d '\0' <"$dir/pipe" >"$dir/err" 7<&- &
+pids+=($!)
+exec 7<&-
+told() { serves && grep -q "^warning lines of the log were lost: [1-9]" "$dir/err"; }
+await told
+ok $? "and has the loss told when it is read again"
+stop
+
+exec 7<>"$dir/pipe"
+"$daemon" "${options[@]}" </dev/null 2>"$dir/pipe" 7<&- &
+begun $!
+dd if=/dev/zero of="$dir/pipe" bs=4096 oflag=nonblock status=none 2>/dev/null
+timeout 20 "$ctl" --unix "$dir/s" open crash_probe_drv control 8 x control 0 x wait 5000 >"$dir/o" 2>&1
+gone() { [ ! -e "/proc/$pid/stat" ] || grep -q ' Z ' "/proc/$pid/stat"; }
+await gone && { wait "$pid"; [ $? -eq 139 ]; }
+ok $? "nor does it keep a process that crashes from dying"
+exec 7<&-
+
+# --- a flood of connections that come to nothing ---
+
+flood() { # COUNT BYTES: so many connections that send that and wait for the end
+  perl -MIO::Socket::UNIX -e '$SIG{PIPE} = "IGNORE"; my ($at, $n, $bytes) = @ARGV; for (1 .. $n) { my $s = IO::Socket::UNIX->new(Peer => $at) or die "$_: $!"; syswrite $s, pack("H*", $bytes); shutdown $s, 1;
+    1 while sysread $s, my $answer, 4096 }' "$dir/s" "$@" 2>"$dir/o"
+}
+
+rm -f "$dir/s"
+echo '{"limits": {"connections": 1}}' >"$dir/c.json"
+"$daemon" "${options[@]}" --config "$dir/c.json" --log-level notice </dev/null 2>"$dir/err" &
+begun $!
+mkfifo "$dir/shell"
+"$ctl" --unix "$dir/s" shell <"$dir/shell" >"$dir/shell.out" 2>&1 &
+pids+=($!)
+exec 8>"$dir/shell"
+echo 'ping' >&8
+await grep -q pong "$dir/shell.out"
+flood 500 ""
+[ "$(grep -c 'a connection is refused: too many connections' "$dir/err")" -eq 20 ]
+ok $? "of many connections that are refused only some have a line"
+await grep -q '^warning 480 more connections were refused, or ended before their hello, within 10 seconds$' "$dir/err"
+ok $? "the number of the others follows"
+curl -sS -m 20 "http://127.0.0.1:$port/metrics" 2>&1 | grep -qx 'porthost_connections_refused_total 500'
+ok $? "all are counted"
+exec 8>&-
+released() { timeout 20 "$ctl" --unix "$dir/s" ping >"$dir/o" 2>&1; }
+await released
+: >"$dir/err"
+flood 300 00000003836a6a && flood 300 00000004
+[ "$(grep -c 'ending the connection' "$dir/err")" -ge 1 ] && [ "$(wc -l <"$dir/err")" -le 41 ]
+ok $? "so it is with connections that end before their hello"
+stop
+
+echo "1..$n"
+echo "$((n - failed)) passed, $failed failed"
+[ "$failed" -eq 0 ]
