@@ -64,7 +64,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_extra -levent_pthreads -ljansson -lnettle -lsystemd -lz -ldl
 CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lnettle -ledit -lelf -lm
 # What check shares with the daemon: the rules of which drivers are loaded.
-CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/log.c))
+CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/reserve.c base/log.c))
 
 # Where make install puts things: /usr for packages. The Erlang application is found by code:lib_dir(porthost) there.
 PREFIX ?= /usr/local
