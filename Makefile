@@ -200,6 +200,11 @@ $(filter-out $(FUZZ_CLI),$(FUZZ_TARGETS)): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/t
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--dynamic-list=daemon/exports.list -o $@ $(filter-out %/replay.o,$^) $(FUZZ_MAIN) $(DAEMON_LIBS)
 
+# Every kind of request while memory runs out; the fuzz target conn is what it runs.
+$(BUILD)/tests/faults/memory: $(BUILD)/obj/tests/faults/memory.o $(BUILD)/obj/tests/fuzz/fuzz_conn.o $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -Wl,--dynamic-list=daemon/exports.list -o $@ $^ $(DAEMON_LIBS)
+
 $(BUILD)/tests/fuzz/dictionary: $(BUILD)/obj/tests/fuzz/dictionary.o $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(DAEMON_LIBS)
