@@ -199,6 +199,8 @@ static int run(const struct ph_options *o, struct ph_config *c)
         end.abandoned = true;
         return 1;
     }
+    ph_ports_init();
+    ph_monitors_init();
     ph_ddll_init();
     ph_ddll_on_kill_ports(ph_kill_ports_of);
     ph_conn_on_stdio_end(on_stdio_end);

@@ -48,8 +48,9 @@ int ph_etf_pid(struct ph_cur *c, struct ph_slice *out); /* the encoded pid; both
 int ph_etf_ref(struct ph_cur *c, struct ph_slice *out); /* the encoded reference, any encoding */
 
 /* Flat text: a binary, a string, or a list of bytes 0..255, or an atom (its UTF-8) if atom_ok.
- * Copied into a new malloc'd NUL-terminated *text (owned by the caller, *len without the NUL). -2: it holds a NUL byte.
+ * Copied into a new malloc'd NUL-terminated *text (owned by the caller, *len without the NUL). -2: it holds a NUL byte. PH_ETF_NO_MEMORY: the cursor has moved.
  * List elements over 255 (code points) are encoded as UTF-8 only if the whole is a proper list of code points. */
+#define PH_ETF_NO_MEMORY (-3)
 int ph_etf_text(struct ph_cur *c, bool atom_ok, char **text, size_t *len);
 
 /* iodata. ph_iodata_each walks it in order, calling `bytes` for runs from strings and list integers and `binary` for every

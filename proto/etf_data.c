@@ -82,7 +82,7 @@ static int text_from_list(struct ph_cur *c, char **text, size_t *len)
         return -1;
     uint8_t *out = malloc((wide ? 4 : 1) * (size_t)n + 1);
     if (out == NULL)
-        return -1;
+        return PH_ETF_NO_MEMORY;
     int rc = list_text(c, n, &wide, out, len);
     out[*len] = '\0';
     *text = (char *)out;
@@ -94,6 +94,7 @@ int ph_etf_text(struct ph_cur *c, bool atom_ok, char **text, size_t *len)
     struct ph_cur q = *c;
     struct ph_slice s;
     char atom[MAXATOMLEN_UTF8];
+    int rc = 0;
 
     *text = NULL;
     if (ph_etf_binary(&q, &s) == 0 || string_ext(&q, &s) == 0) {
@@ -101,11 +102,15 @@ int ph_etf_text(struct ph_cur *c, bool atom_ok, char **text, size_t *len)
         *text = new_text(s.p, s.len);
     } else if (atom_ok && ph_etf_atom(&q, atom, sizeof atom, len) == 0) {
         *text = new_text(atom, *len);
-    } else if (text_from_list(&q, text, len)) {
-        return -1;
+    } else {
+        rc = text_from_list(&q, text, len);
     }
-    if (*text == NULL)
+    if (rc == -1)
         return -1;
+    if (*text == NULL) {
+        ph_etf_skip(c, MAX_LEVELS);
+        return PH_ETF_NO_MEMORY;
+    }
     if (memchr(*text, '\0', *len) != NULL) {
         free(*text);
         *text = NULL;

@@ -20,6 +20,7 @@
     X(BAD_AUTH, "bad_auth", 1, "the client does not know the cookie")                      \
     X(HELLO_TIMEOUT, "hello_timeout", 1, "no hello in time")                               \
     X(TOO_SLOW, "too_slow", 1, "the client does not read what it is sent")                 \
+    X(NO_MEMORY, "no_memory", 1, "the host has no memory for it")  \
     X(SHUTDOWN, "shutdown", 1, "the host ends")                                            \
     X(NOT_A_REQUEST, "not_a_request", 0, "a frame that is not a tuple led by an atom")     \
     X(UNEXPECTED_HELLO, "unexpected_hello", 0, "a second hello")                           \

@@ -14,8 +14,7 @@ int driver_set_timer(ErlDrvPort port, unsigned long time)
     struct ph_port *p = ph_port_here(port);
     if (!p)
         return -1;
-    ph_timer_set(p, time);
-    return 0;
+    return ph_timer_set(p, time);
 }
 
 /* erl_driver(3), driver_cancel_timer */

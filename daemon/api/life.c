@@ -35,6 +35,18 @@ int driver_failure_eof(ErlDrvPort port)
     return fail(p, "normal");
 }
 
+/* Frees the reason. */
+static void exit_with(struct ph_port *p, struct ph_wbuf *reason)
+{
+    ph_port_ref(p);
+    if (reason->failed)
+        ph_port_exit_atom(p, "enomem", PH_EXIT_FAILED);
+    else
+        ph_port_exit(p, (struct ph_slice){reason->buf, reason->len}, PH_EXIT_FAILED);
+    ph_port_unref(p);
+    ph_wbuf_free(reason);
+}
+
 /* erl_driver(3), driver_failure_atom. Latin-1. */
 int driver_failure_atom(ErlDrvPort port, char *string)
 {
@@ -44,10 +56,7 @@ int driver_failure_atom(ErlDrvPort port, char *string)
         return -1;
     ph_wbuf_init(&reason, NULL);
     ph_w_word(&reason, ph_atom_latin1(string, strlen(string)));
-    ph_port_ref(p);
-    ph_port_exit(p, (struct ph_slice){reason.buf, reason.len}, PH_EXIT_FAILED);
-    ph_port_unref(p);
-    ph_wbuf_free(&reason);
+    exit_with(p, &reason);
     return 0;
 }
 
@@ -69,10 +78,7 @@ int driver_failure(ErlDrvPort port, int error)
         return driver_failure_eof(port);
     ph_wbuf_init(&reason, NULL);
     ph_w_int(&reason, error);
-    ph_port_ref(p);
-    ph_port_exit(p, (struct ph_slice){reason.buf, reason.len}, PH_EXIT_FAILED);
-    ph_port_unref(p);
-    ph_wbuf_free(&reason);
+    exit_with(p, &reason);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/mem.h"
@@ -44,6 +45,14 @@ static struct slot *slot_at(struct ph_handles *t, uint32_t n)
     return chunk ? &chunk[n & (CHUNK_SLOTS - 1)] : NULL;
 }
 
+/* Is there memory for slot n, which was never used? */
+static bool has_chunk_locked(struct ph_handles *t, uint32_t n)
+{
+    if (slot_at(t, n) == NULL)
+        atomic_store_explicit(&t->chunk[n >> CHUNK_BITS], ph_calloc_try(CHUNK_SLOTS, sizeof(struct slot)), memory_order_release);
+    return slot_at(t, n) != NULL;
+}
+
 /* A free slot's number, or UINT32_MAX. */
 static uint32_t take_slot(struct ph_handles *t)
 {
@@ -52,11 +61,8 @@ static uint32_t take_slot(struct ph_handles *t)
     if (t->free_list) {
         n = t->free_list - 1;
         t->free_list = slot_at(t, n)->next_free;
-    } else if (t->used < (1u << SLOT_BITS)) {
+    } else if (t->used < (1u << SLOT_BITS) && has_chunk_locked(t, t->used)) {
         n = t->used++;
-        if ((n & (CHUNK_SLOTS - 1)) == 0)
-            atomic_store_explicit(&t->chunk[n >> CHUNK_BITS], ph_calloc(CHUNK_SLOTS, sizeof(struct slot)),
-                                  memory_order_release);
     }
     pthread_mutex_unlock(&t->free_mu);
     return n;

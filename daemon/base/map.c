@@ -22,15 +22,20 @@ static size_t find(const struct ph_map *m, uint64_t key)
     return i;
 }
 
-static void resize(struct ph_map *m, size_t cap)
+/* False: no memory, the map is as it was. */
+static bool resize(struct ph_map *m, size_t cap)
 {
     struct ph_map old = *m;
-    m->entries = ph_calloc(cap, sizeof *m->entries);
+    struct ph_map_entry *entries = ph_calloc_try(cap, sizeof *entries);
+    if (!entries)
+        return false;
+    m->entries = entries;
     m->cap = cap;
     for (size_t i = 0; i < old.cap; i++)
         if (old.entries[i].value)
             m->entries[find(m, old.entries[i].key)] = old.entries[i];
     ph_free(old.entries);
+    return true;
 }
 
 void *ph_map_get(const struct ph_map *m, uint64_t key)
@@ -38,12 +43,14 @@ void *ph_map_get(const struct ph_map *m, uint64_t key)
     return m->cap ? m->entries[find(m, key)].value : NULL;
 }
 
-void ph_map_put(struct ph_map *m, uint64_t key, void *value)
+bool ph_map_put(struct ph_map *m, uint64_t key, void *value)
 {
-    if ((m->n + 1) * 8 > m->cap * 7)
-        resize(m, m->cap ? m->cap * 2 : MIN_CAP);
+    /* Without memory for more, it is filled further than is good for its speed, but for one entry: searches end there. */
+    if ((m->n + 1) * 8 > m->cap * 7 && !resize(m, m->cap ? m->cap * 2 : MIN_CAP) && m->n + 1 >= m->cap)
+        return false;
     m->entries[find(m, key)] = (struct ph_map_entry){key, value};
     m->n++;
+    return true;
 }
 
 void *ph_map_del(struct ph_map *m, uint64_t key)

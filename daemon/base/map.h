@@ -3,6 +3,7 @@
 #ifndef PH_MAP_H
 #define PH_MAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,7 @@ struct ph_map {
 };
 
 void *ph_map_get(const struct ph_map *m, uint64_t key);             /* NULL: not there */
-void ph_map_put(struct ph_map *m, uint64_t key, void *value);       /* value not NULL; key not there yet */
+bool ph_map_put(struct ph_map *m, uint64_t key, void *value);       /* value not NULL; key not there yet. False: no memory, the map stays as it was */
 void *ph_map_del(struct ph_map *m, uint64_t key);                   /* the value, or NULL; gives memory back when mostly empty */
 void ph_map_each(const struct ph_map *m, void (*fn)(void *value, void *arg), void *arg); /* fn must not change the map */
 void ph_map_clear(struct ph_map *m);                                /* frees the memory, not the values */

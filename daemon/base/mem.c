@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The host's allocator: malloc with a rule for when it fails (mem.h). Owns nothing, keeps no state, called from any thread. */
+/* The host's allocator: malloc with a rule for when it fails (mem.h). Keeps no state, called from any thread. */
 #include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/reserve.h"
 
 /* malloc(0) may answer NULL, which here means out of memory. */
 static size_t at_least_one(size_t size)
@@ -18,25 +19,58 @@ void *ph_alloc_try(size_t size)
     return malloc(at_least_one(size));
 }
 
-void *ph_realloc_try(void *p, size_t size)
+void *ph_calloc_try(size_t n, size_t size)
 {
-    return realloc(p, at_least_one(size));
+    return calloc(at_least_one(n), at_least_one(size));
 }
 
-void *ph_alloc(size_t size)
+/* What is in the reserve goes to malloc's memory. */
+static void *leave_reserve(void *p, size_t size)
 {
-    void *p = ph_alloc_try(size);
+    void *q = ph_alloc_try(size);
+    if (q != NULL) {
+        memcpy(q, p, size < PH_RESERVE_BLOCK ? size : PH_RESERVE_BLOCK);
+        ph_reserve_give(p);
+    }
+    return q;
+}
+
+void *ph_realloc_try(void *p, size_t size)
+{
+    return ph_reserve_has(p) ? leave_reserve(p, size) : realloc(p, at_least_one(size));
+}
+
+char *ph_strdup_try(const char *s)
+{
+    size_t size = strlen(s) + 1;
+    char *copy = ph_alloc_try(size);
+    return copy == NULL ? NULL : memcpy(copy, s, size);
+}
+
+static void *from_reserve(size_t size)
+{
+    void *p = ph_reserve_take(size);
     if (p == NULL) {
         ph_fatal("out of memory: %zu bytes", size);
     }
     return p;
 }
 
+void *ph_alloc(size_t size)
+{
+    void *p = ph_alloc_try(size);
+    return p == NULL ? from_reserve(size) : p;
+}
+
 void *ph_calloc(size_t n, size_t size)
 {
-    void *p = calloc(at_least_one(n), at_least_one(size));
+    void *p = ph_calloc_try(n, size);
     if (p == NULL) {
-        ph_fatal("out of memory: %zu times %zu bytes", n, size);
+        size_t total;
+        if (__builtin_mul_overflow(n, size, &total)) {
+            ph_fatal("out of memory: %zu times %zu bytes", n, size);
+        }
+        p = memset(from_reserve(total), 0, total);
     }
     return p;
 }
@@ -44,10 +78,10 @@ void *ph_calloc(size_t n, size_t size)
 void *ph_realloc(void *p, size_t size)
 {
     void *q = ph_realloc_try(p, size);
-    if (q == NULL) {
+    if (q == NULL && p != NULL) {
         ph_fatal("out of memory: %zu bytes", size);
     }
-    return q;
+    return q == NULL ? from_reserve(size) : q;
 }
 
 char *ph_strdup(const char *s)
@@ -58,7 +92,11 @@ char *ph_strdup(const char *s)
 
 void ph_free(void *p)
 {
-    free(p);
+    if (ph_reserve_has(p)) {
+        ph_reserve_give(p);
+    } else {
+        free(p);
+    }
 }
 
 bool ph_mem_is_watched(void)

@@ -38,11 +38,10 @@ void *ph_pool_alloc_new(size_t size)
 void ph_pool_free_first(void *p, size_t size)
 {
     pthread_once(&once, set_up);
-    if (!p || off || ph_pool_mine || size == 0 || size > PH_POOL_MAX) {
+    if (!p || off || ph_pool_mine || size == 0 || size > PH_POOL_MAX || !(ph_pool_mine = ph_calloc_try(1, sizeof *ph_pool_mine))) {
         ph_free(p);
         return;
     }
-    ph_pool_mine = ph_calloc(1, sizeof *ph_pool_mine);
     pthread_setspecific(key, ph_pool_mine);
     ph_pool_free(p, size);
 }

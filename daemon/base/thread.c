@@ -3,6 +3,7 @@
  * ph_thread_start may be called from any thread. Setting up ph_self is up to the function that runs in the thread. */
 #include "base/thread.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
@@ -14,10 +15,11 @@
 
 _Thread_local struct ph_thread ph_self;
 
-/* Allocated by the starter, freed by the new thread. */
+/* Allocated by the starter, freed by the new thread, like the alternate stack. */
 struct start {
     void *(*run)(void *);
     void *arg;
+    void *alt_stack;
     char name[NAME_MAX_BYTES + 1];
 };
 
@@ -42,7 +44,7 @@ static void drop_alt_stack(void *arg)
 static void *thread_main(void *p)
 {
     struct start s = *(struct start *)p;
-    struct alt_stack alt = {.memory = ph_alloc(PH_ALT_STACK)};
+    struct alt_stack alt = {.memory = s.alt_stack};
     void *result;
     ph_free(p);
     pthread_setname_np(pthread_self(), s.name);
@@ -89,12 +91,11 @@ int ph_thread_start(pthread_t *tid, const char *name, size_t stack, void *(*run)
     }
     if (err == 0) {
         struct start *s = ph_alloc(sizeof *s);
-        s->run = run;
-        s->arg = arg;
-        memset(s->name, 0, sizeof s->name);
+        *s = (struct start){.run = run, .arg = arg, .alt_stack = ph_alloc_try(PH_ALT_STACK)};
         memcpy(s->name, name, strnlen(name, NAME_MAX_BYTES));
-        err = pthread_create(tid, &attr, thread_main, s);
+        err = s->alt_stack == NULL ? ENOMEM : pthread_create(tid, &attr, thread_main, s);
         if (err != 0) {
+            ph_free(s->alt_stack);
             ph_free(s);
         }
     }

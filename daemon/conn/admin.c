@@ -81,13 +81,13 @@ static bool trace(struct ph_req *r)
     if (not_permitted(r, is_own(r, &w) || may_administer(r), "trace ports of other connections"))
         return true;
     struct ph_port *p = find(&w);
-    bool known = p && (!on || ph_trace_on(p, r->peer));
+    const char *why = !p ? "undefined" : on ? ph_trace_on(p, r->peer) : NULL;
     if (p && !on)
         ph_trace_off(p, r->peer);
-    if (known)
-        ph_reply_ok_atom(r->peer, r->tag, "true");
+    if (why)
+        ph_reply_error_atom(r->peer, r->tag, why);
     else
-        ph_reply_error_atom(r->peer, r->tag, "undefined");
+        ph_reply_ok_atom(r->peer, r->tag, "true");
     if (p)
         ph_port_unref(p);
     return true;

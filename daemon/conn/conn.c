@@ -75,6 +75,16 @@ static void (*on_stdio_end)(void);
 
 static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *detail);
 
+/* From its start to its end the timer is in libevent's heap, if need be for a time that never comes: so its place there is kept, and setting it needs no memory.
+ * Should another one have taken the place while it rang, it rings again at once. */
+static const struct timeval never = {.tv_sec = INT32_MAX};
+
+static void set_end_timer(struct ph_conn *c, const struct timeval *after)
+{
+    if (event_add(c->end_timer, after))
+        event_active(c->end_timer, EV_TIMEOUT, 0);
+}
+
 struct ph_peer *ph_conn_peer(struct ph_conn *c)
 {
     return c->peer;
@@ -114,7 +124,7 @@ void ph_conn_set_hello(struct ph_conn *c, const char *name)
         set_client(c, name);
     ph_log(PH_LOG_INFO, &c->where, "hello%s%s", c->newcomer ? " from " : "", c->newcomer ? ph_newcomer_address(c->newcomer) : "");
     if (c->newcomer)
-        event_del(c->end_timer);
+        set_end_timer(c, &never);
     ph_newcomer_free(c->newcomer);
     c->newcomer = NULL;
 }
@@ -137,12 +147,13 @@ unsigned ph_conns_count(void)
 static enum ph_fault handle_frame(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrvBinary *frame)
 {
     struct ph_cur cur = {p, p + len}, whole;
+    enum ph_fault fault;
     ph_count(PH_COUNT_FRAMES_IN, 1);
     ph_count(PH_COUNT_BYTES_IN, len + PH_FRAME_HEADER);
     if (ph_etf_version(&cur))
         return PH_FAULT_BAD_TERM;
-    if (ph_request_quick(c, cur, frame))
-        return PH_FAULT_NONE;
+    if (ph_request_quick(c, cur, frame, &fault))
+        return fault;
     whole = cur;
     if (ph_etf_skip(&whole, (unsigned)ph_limit(PH_LIMIT_TERM_DEPTH))) {
         if (ph_etf_skip(&whole, UINT_MAX) == 0)
@@ -171,7 +182,7 @@ static enum ph_fault begin_frame(struct ph_conn *c, size_t need)
     c->frame = ph_bin_new((need < FRAME_AT_ONCE ? need : FRAME_AT_ONCE) + 1);
     c->frame_need = need;
     c->frame_got = 0;
-    return c->frame ? PH_FAULT_NONE : PH_FAULT_FRAME_TOO_LARGE;
+    return c->frame ? PH_FAULT_NONE : PH_FAULT_NO_MEMORY;
 }
 
 static size_t frame_room(const struct ph_conn *c)
@@ -195,7 +206,7 @@ static enum ph_fault frame_grew(struct ph_conn *c, size_t n)
         size_t size = c->frame_got * 2 < c->frame_need ? c->frame_got * 2 : c->frame_need;
         ErlDrvBinary *larger = ph_bin_realloc(c->frame, size + 1);
         if (!larger)
-            return PH_FAULT_FRAME_TOO_LARGE;
+            return PH_FAULT_NO_MEMORY;
         c->frame = larger;
     }
     return PH_FAULT_NONE;
@@ -240,7 +251,7 @@ static void hold_back(struct ph_conn *c)
     static const struct timeval look = {.tv_sec = 1};
     if (!c->no_input)
         event_del(c->readable);
-    event_add(c->end_timer, &look);
+    set_end_timer(c, &look);
 }
 
 static bool client_is_gone(const struct ph_conn *c)
@@ -255,10 +266,12 @@ static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
     enum ph_fault fault = PH_FAULT_NONE;
     while (len > 0 && c->state == OPEN && !fault && ph_peer_may_read(c->peer))
         fault = c->frame ? fill_frame(c, &p, &len) : take_header(c, &p, &len);
+    bool left = !fault && len > 0 && c->state == OPEN;
+    if (left && !(c->stash = ph_alloc_try(len)))
+        fault = PH_FAULT_NO_MEMORY;
     if (fault) {
         begin_end(c, fault, NULL);
-    } else if (len > 0 && c->state == OPEN) {
-        c->stash = ph_alloc(len);
+    } else if (left) {
         c->stash_len = len;
         memcpy(c->stash, p, len);
         hold_back(c);
@@ -307,8 +320,13 @@ static bool read_once(struct ph_conn *c)
 
 static void rearm(struct ph_conn *c)
 {
+    errno = 0;
     if (event_add(c->readable, NULL) == 0)
         return;
+    if (errno != EPERM) {
+        begin_end(c, PH_FAULT_NO_MEMORY, NULL);
+        return;
+    }
     c->no_input = true; /* a regular file: always readable, and epoll refuses it */
     event_active(c->readable, EV_READ, 0);
 }
@@ -341,7 +359,7 @@ static void drained(void *arg)
         consume(c, stash, c->stash_len);
     ph_free(stash);
     if (c->state == OPEN && !c->stash) {
-        event_del(c->end_timer);
+        set_end_timer(c, &never);
         rearm(c);
     }
 }
@@ -350,10 +368,23 @@ static void drained(void *arg)
 
 static void end_port(void *port, void *arg)
 {
-    static const uint8_t closed[] = "\x77\x11" "connection_closed", shutdown[] = "\x77\x08" "shutdown";
     const struct ph_conn *c = arg;
-    bool by_us = c->goodbye == PH_FAULT_SHUTDOWN;
-    ph_exit_later(port, (struct ph_slice){by_us ? shutdown : closed, (by_us ? sizeof shutdown : sizeof closed) - 1}, PH_EXIT_NORMALLY);
+    ph_port_disconnected(port, c->goodbye == PH_FAULT_SHUTDOWN);
+}
+
+/* Frees what the connection has but the peer, closes the descriptors. */
+static void let_go(struct ph_conn *c)
+{
+    if (c->readable)
+        event_free(c->readable);
+    if (c->end_timer)
+        event_free(c->end_timer);
+    ph_newcomer_free(c->newcomer); /* its place is free when the client sees the end */
+    close(c->fd_in);
+    if (c->fd_out != c->fd_in)
+        close(c->fd_out);
+    ph_bin_unref(c->frame);
+    ph_free(c->stash);
 }
 
 static void finish(struct ph_conn *c)
@@ -361,14 +392,7 @@ static void finish(struct ph_conn *c)
     ph_log(PH_LOG_INFO, &c->where, "the connection has ended");
     ph_peer_close(c->peer);
     ph_trace_forget(c->peer);
-    event_free(c->readable);
-    event_free(c->end_timer);
-    ph_newcomer_free(c->newcomer); /* its place is free when the client sees the end */
-    close(c->fd_in);
-    if (c->fd_out != c->fd_in)
-        close(c->fd_out);
-    ph_bin_unref(c->frame);
-    ph_free(c->stash);
+    let_go(c);
     ph_ddll_forget_peer(c->peer);
     ph_peer_unref(c->peer);
     pthread_mutex_lock(&list_mu);
@@ -391,6 +415,7 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
     struct ph_conn *c = arg;
     (void)fd;
     (void)what;
+    set_end_timer(c, &never);
     if (c->state == OPEN && c->newcomer) {
         ph_limit_met(PH_LIMIT_HELLO_S);
         begin_end(c, PH_FAULT_HELLO_TIMEOUT, NULL);
@@ -415,7 +440,7 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
             return;
         }
     }
-    event_add(c->end_timer, &poll);
+    set_end_timer(c, &poll);
 }
 
 static void tell_fault(const struct ph_conn *c, enum ph_fault fault, const char *detail)
@@ -448,18 +473,19 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
     ph_peer_each_port(c->peer, end_port, c);
     struct timeval late = {.tv_sec = late_ms / 1000, .tv_usec = late_ms % 1000 * 1000};
     if (late_ms)
-        event_add(c->end_timer, &late);
+        set_end_timer(c, &late);
     else
         event_active(c->end_timer, EV_TIMEOUT, 0);
 }
 
-/* Nothing more can be written: what is unsent is lost. */
-static void broken(void *arg, const char *why)
+/* A frame is lost; without a fault to tell the client, nothing more can be written, and what is unsent is lost. */
+static void broken(void *arg, enum ph_fault fault, const char *why)
 {
     struct ph_conn *c = arg;
     ph_log(c->state == OPEN ? PH_LOG_WARNING : PH_LOG_DEBUG, &c->where, "cannot write: %s", why);
-    begin_end(c, PH_FAULT_NONE, NULL);
-    ph_peer_drop_output(c->peer);
+    begin_end(c, fault, NULL);
+    if (!fault)
+        ph_peer_drop_output(c->peer);
 }
 
 static void shutdown_task(struct ph_task *task)
@@ -492,19 +518,45 @@ void ph_conns_shutdown(void)
 
 /* --- starting --- */
 
+/* False: no memory. */
+static bool make_parts(struct ph_conn *c, uint64_t id)
+{
+    struct ph_peer_owner owner = {.drained = drained, .broken = broken, .conn = c};
+    struct event_base *base = ph_reactor_base(c->reactor);
+    c->readable = event_new(base, c->fd_in, EV_READ | EV_PERSIST, on_readable, c);
+    c->end_timer = event_new(base, -1, 0, on_end_timer, c);
+    if (!c->readable || !c->end_timer || event_add(c->end_timer, &never))
+        return false;
+    c->peer = ph_peer_new(c->reactor, c->fd_out, id, &owner);
+    return c->peer != NULL;
+}
+
+/* It never began: the client finds its stream ended. */
+static void give_up(struct ph_conn *c)
+{
+    bool stdio = !c->access;
+    ph_log(PH_LOG_ERROR, NULL, "a connection is refused: no memory");
+    ph_count(PH_COUNT_REFUSED, 1);
+    let_go(c);
+    ph_access_unref(c->access);
+    ph_free(c);
+    pthread_mutex_lock(&list_mu);
+    conn_count--;
+    pthread_mutex_unlock(&list_mu);
+    if (stdio && on_stdio_end)
+        on_stdio_end();
+}
+
 static void start_task(struct ph_task *task)
 {
     struct ph_conn *c = (struct ph_conn *)((char *)task - offsetof(struct ph_conn, start));
-    struct ph_peer_owner owner = {.drained = drained, .broken = broken, .conn = c};
-    struct event_base *base = ph_reactor_base(c->reactor);
     pthread_mutex_lock(&list_mu);
     uint64_t id = ++last_id;
     pthread_mutex_unlock(&list_mu);
-    c->peer = ph_peer_new(c->reactor, c->fd_out, id, &owner);
-    c->readable = event_new(base, c->fd_in, EV_READ | EV_PERSIST, on_readable, c);
-    c->end_timer = event_new(base, -1, 0, on_end_timer, c);
-    if (!c->readable || !c->end_timer)
-        ph_fatal("out of memory for a connection");
+    if (!make_parts(c, id)) {
+        give_up(c);
+        return;
+    }
     c->where.connection = id;
     if (c->newcomer)
         set_client(c, ph_newcomer_address(c->newcomer));
@@ -517,8 +569,8 @@ static void start_task(struct ph_task *task)
     ph_select_reused(c->fd_out);
     rearm(c);
     struct timeval patience = {.tv_sec = (time_t)ph_limit(PH_LIMIT_HELLO_S)};
-    if (c->newcomer)
-        event_add(c->end_timer, &patience);
+    if (c->newcomer && c->state == OPEN)
+        set_end_timer(c, &patience);
     if (too_late)
         begin_end(c, PH_FAULT_SHUTDOWN, NULL);
 }

@@ -30,8 +30,8 @@ void ph_conn_set_hello(struct ph_conn *c, const char *name); /* the client is kn
 const struct ph_where *ph_conn_where(const struct ph_conn *c); /* for log lines; borrowed */
 
 /* Commands, controls and calls in the form that everybody writes them, with nothing wrong: decoded in one pass, submitted, true. False: nothing is done, and the
- * term must be looked at as a whole. The cursor is behind the version byte of one frame. */
-bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame);
+ * term must be looked at as a whole. The cursor is behind the version byte of one frame. *fault: as ph_request's result, if true. */
+bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame, enum ph_fault *fault);
 /* One frame's term, well-formed, without the version byte; frame: the driver binary it lies in, or NULL. PH_FAULT_NONE, or why the connection must end. */
 enum ph_fault ph_request(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrvBinary *frame);
 

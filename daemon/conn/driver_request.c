@@ -11,7 +11,7 @@
 /* Badarg of erl_ddll, not a fault of the protocol: the element has a type that the protocol allows. */
 struct decode {
     struct ph_ddll_req *q;
-    bool badarg;
+    bool badarg, no_memory;
 };
 
 static bool text(struct ph_req *r, bool atom_ok, char **out, struct decode *d)
@@ -20,6 +20,7 @@ static bool text(struct ph_req *r, bool atom_ok, char **out, struct decode *d)
     r->element++;
     int result = ph_etf_text(&r->cur, atom_ok, out, &len);
     d->badarg |= result == -2;
+    d->no_memory |= result == PH_ETF_NO_MEMORY;
     return result != -1;
 }
 
@@ -144,21 +145,23 @@ static void strip_path(char *path)
         path[--n] = '\0';
 }
 
-/* The request outlives the frame: its slices are moved to a copy. */
-static void own_slices(struct ph_ddll_req *q, const struct ph_slice *tag)
+/* The request outlives the frame: its slices are moved to a copy. False: no memory. */
+static bool own_slices(struct ph_ddll_req *q, const struct ph_slice *tag)
 {
     struct ph_slice *slices[] = {&q->tag, &q->ref, &q->name_term, &q->item};
     size_t total = 0, at = 0;
     q->tag = *tag;
     for (size_t i = 0; i < 4; i++)
         total += slices[i]->len;
-    q->frame = ph_alloc(total + 1);
+    if (!(q->frame = ph_alloc_try(total + 1)))
+        return false;
     for (size_t i = 0; i < 4; i++) {
         if (slices[i]->len)
             memcpy(q->frame + at, slices[i]->p, slices[i]->len);
         slices[i]->p = q->frame + at;
         at += slices[i]->len;
     }
+    return true;
 }
 
 /* Only loading, unloading and allowing change something. */
@@ -171,23 +174,36 @@ static bool may_ask(struct ph_req *r)
     return ph_req_permitted(r, !changes || !access || access->load, "load or unload drivers");
 }
 
+/* Why it is not done, or NULL. */
+static const char *refused(struct ph_req *r, struct decode *d)
+{
+    if (d->badarg)
+        return "badarg";
+    if (!may_ask(r))
+        return "not_permitted";
+    return d->no_memory || !own_slices(d->q, &r->tag) ? "enomem" : NULL;
+}
+
 bool ph_driver_request(struct ph_req *r)
 {
-    struct ph_ddll_req *q = ph_calloc(1, sizeof *q);
+    struct ph_ddll_req *q = ph_calloc_try(1, sizeof *q);
     struct decode d = {.q = q};
+    if (!q) {
+        ph_reply_error_atom(r->peer, r->tag, "enomem");
+        return true;
+    }
     q->what = r->what;
     q->peer = ph_peer_ref(r->peer);
     q->trusted = !ph_conn_access(r->conn);
     bool ok = elements(r, &d);
-    bool permitted = !ok || d.badarg || may_ask(r);
-    if (ok && (d.badarg || !permitted))
-        ph_reply_error_atom(r->peer, r->tag, permitted ? "badarg" : "not_permitted");
-    if (!ok || d.badarg || !permitted) {
+    const char *why = ok ? refused(r, &d) : NULL;
+    if (why)
+        ph_reply_error_atom(r->peer, r->tag, why);
+    if (!ok || why) {
         ph_ddll_req_free(q);
         return ok;
     }
     strip_path(q->path);
-    own_slices(q, &r->tag);
     q->charge = sizeof *q + q->tag.len + q->ref.len + q->name_term.len + q->item.len;
     ph_peer_charge(q->peer, q->charge);
     ph_ddll_submit(q);

@@ -73,6 +73,9 @@ static const char *place(const struct listener *l)
     return l->access->unix_path ? l->access->unix_path : l->access->tcp;
 }
 
+/* The timer is set for a time that never comes as soon as it is made: then setting it while memory is short needs none. */
+static const struct timeval never = {.tv_sec = INT32_MAX};
+
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     static const struct timeval trial = {.tv_sec = 1};
@@ -85,6 +88,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
         event_add(l->retry, &trial);
     } else {
         l->state = ACCEPTS;
+        event_add(l->retry, &never);
         ph_log(PH_LOG_NOTICE, NULL, "%s: accepts connections again", place(l));
     }
 }
@@ -113,6 +117,14 @@ static int add_listener(struct ph_access *access, const struct sockaddr *addr, s
         return -1;
     }
     l->retry = event_new(base, -1, 0, on_retry, l);
+    if (!l->retry || event_add(l->retry, &never)) {
+        if (l->retry)
+            event_free(l->retry);
+        evconnlistener_free(l->evl);
+        ph_free(l);
+        errno = ENOMEM;
+        return -1;
+    }
     l->access = ph_access_ref(access);
     l->fresh = true;
     evconnlistener_set_error_cb(l->evl, on_accept_error);

@@ -83,7 +83,8 @@ const uint8_t *ph_newcomer_challenge(struct ph_newcomer *n, const uint8_t *clien
     if (ph_auth_nonce(n->host_nonce))
         return NULL;
     memcpy(n->client_nonce, client_nonce, PH_NONCE);
-    n->hello = ph_alloc(hello.len);
+    if (!(n->hello = ph_alloc_try(hello.len)))
+        return NULL;
     n->hello_len = hello.len;
     memcpy(n->hello, hello.p, hello.len);
     n->challenged = true;

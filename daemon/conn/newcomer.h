@@ -26,7 +26,7 @@ const char *ph_newcomer_address(const struct ph_newcomer *n); /* "192.0.2.1:4711
 bool ph_newcomer_must_prove(const struct ph_newcomer *n);     /* its listener has a cookie */
 bool ph_newcomer_is_challenged(const struct ph_newcomer *n);
 /* Keeps a copy of the elements of its hello behind the name, to be done when it has proven itself, and makes the nonce to be sent: borrowed. client_nonce:
- * PH_NONCE bytes. NULL: the system gives no random bytes. */
+ * PH_NONCE bytes. NULL: the system gives no random bytes, or no memory. */
 const uint8_t *ph_newcomer_challenge(struct ph_newcomer *n, const uint8_t *client_nonce, struct ph_slice hello);
 /* Is this, PH_PROOF bytes, the proof? Then *ours is what is to be shown to it, and *hello what was kept: borrowed. */
 bool ph_newcomer_proves(const struct ph_newcomer *n, const uint8_t *shown, uint8_t ours[PH_PROOF], struct ph_slice *hello);

@@ -141,7 +141,7 @@ static enum ph_fault open_port(struct ph_req *r)
     if (text == -1)
         return bad_request(r);
     ph_count(PH_COUNT_OPENS, 1);
-    const char *refused = text || ph_open_parse(&r->cur, &options) ? "badarg" : open_refused(r, name, len);
+    const char *refused = text == PH_ETF_NO_MEMORY ? "enomem" : text || ph_open_parse(&r->cur, &options) ? "badarg" : open_refused(r, name, len);
     if (refused)
         ph_reply_error_atom(r->peer, r->tag, refused);
     else
@@ -206,7 +206,17 @@ static void count_op(enum ph_request what)
         ph_count(PH_COUNT_CALLS, 1);
 }
 
-static void submit_op(struct ph_req *r, uint64_t id, const struct ph_op_args *a)
+/* Tagged requests are refused; what has no answer must not be lost in silence. */
+static enum ph_fault no_memory(struct ph_req *r, size_t size)
+{
+    ph_log(PH_LOG_ERROR, ph_conn_where(r->conn), "no memory for a request of %zu bytes", size);
+    if (!r->tag.len)
+        return PH_FAULT_NO_MEMORY;
+    ph_reply_error_atom(r->peer, r->tag, "enomem");
+    return PH_FAULT_NONE;
+}
+
+static enum ph_fault submit_op(struct ph_req *r, uint64_t id, const struct ph_op_args *a)
 {
     count_op(r->what);
     struct ph_port *p = ph_peer_get_port(r->peer, id, ph_port_ref_obj);
@@ -214,20 +224,17 @@ static void submit_op(struct ph_req *r, uint64_t id, const struct ph_op_args *a)
         ph_log(PH_LOG_INFO, ph_conn_where(r->conn), "%s for port %llu, which is not open", r->name, (unsigned long long)id);
         if (r->tag.len)
             ph_reply_error_atom(r->peer, r->tag, r->what == PH_REQ_INFO ? "undefined" : "badarg");
-        return;
+        return PH_FAULT_NONE;
     }
     struct ph_op *op = ph_op_new(r->what, p, r->tag, a->data, r->frame);
-    if (!op) {
-        ph_log(PH_LOG_ERROR, ph_conn_where(r->conn), "out of memory for a request of %zu bytes", a->data.len);
-        if (r->tag.len)
-            ph_reply_error_atom(r->peer, r->tag, "enomem");
-        return;
-    }
+    if (!op)
+        return no_memory(r, a->data.len);
     op->caller = a->caller;
     op->pid = a->pid;
     op->number = a->number;
     op->force = a->force;
     ph_op_submit(op);
+    return PH_FAULT_NONE;
 }
 
 static enum ph_fault port_op(struct ph_req *r)
@@ -236,8 +243,7 @@ static enum ph_fault port_op(struct ph_req *r)
     uint64_t id;
     if (!port_id(r, &id) || !op_elements(r, &a) || !command_options(r, &a))
         return bad_request(r);
-    submit_op(r, id, &a);
-    return PH_FAULT_NONE;
+    return submit_op(r, id, &a);
 }
 
 /* --- the requests that come all the time --- */
@@ -281,7 +287,7 @@ static bool quick_name(struct ph_req *r)
     return true;
 }
 
-bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame)
+bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame, enum ph_fault *fault)
 {
     struct ph_req r = {.conn = c, .peer = ph_conn_peer(c), .cur = cur, .frame = frame};
     struct ph_op_args a = {.pid = PH_NIL};
@@ -297,7 +303,7 @@ bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame)
     a.number = (uint32_t)number;
     if (!quick_raw(&r, depth, &a.data) || r.cur.p != r.cur.end)
         return false;
-    submit_op(&r, id, &a);
+    *fault = submit_op(&r, id, &a);
     return true;
 }
 

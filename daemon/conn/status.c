@@ -14,7 +14,23 @@ struct found {
     bool opening;         /* also ports that are opening */
     struct ph_port **ports;
     size_t n, cap;
+    bool no_memory;
 };
+
+static bool has_room(struct found *f)
+{
+    size_t cap = f->cap ? f->cap * 2 : 64;
+    if (f->n < f->cap)
+        return true;
+    struct ph_port **ports = ph_realloc_try(f->ports, cap * sizeof(struct ph_port *));
+    if (!ports) {
+        f->no_memory = true;
+        return false;
+    }
+    f->ports = ports;
+    f->cap = cap;
+    return true;
+}
 
 static void collect(struct ph_port *p, void *arg)
 {
@@ -22,11 +38,8 @@ static void collect(struct ph_port *p, void *arg)
     enum ph_port_state state = ph_port_state(p);
     if ((f->only && p->peer != f->only) || state == PH_PORT_DEAD || (state == PH_PORT_OPENING && !f->opening))
         return;
-    if (f->n == f->cap) {
-        f->cap = f->cap ? f->cap * 2 : 64;
-        f->ports = ph_realloc(f->ports, f->cap * sizeof(struct ph_port *));
-    }
-    f->ports[f->n++] = ph_port_ref(p);
+    if (!f->no_memory && has_room(f))
+        f->ports[f->n++] = ph_port_ref(p);
 }
 
 /* Only what never changes, and the owner, may be read here: the port's lock is not ours. */
@@ -47,6 +60,17 @@ static void write_port(struct ph_wbuf *w, const struct ph_port *p)
     ph_w_word(w, p->owner);
 }
 
+static void reply_list(struct ph_req *r, const struct found *f, void (*write)(struct ph_wbuf *w, const struct ph_port *p))
+{
+    struct ph_wbuf *w = ph_reply_ok(r->tag);
+    ph_w_list(w, (uint32_t)f->n);
+    for (size_t i = 0; i < f->n; i++)
+        write(w, f->ports[i]);
+    if (f->n)
+        ph_w_nil(w);
+    ph_peer_commit(r->peer, w);
+}
+
 /* False: the scope is wrong. */
 static bool answer_list(struct ph_req *r, bool opening, void (*write)(struct ph_wbuf *w, const struct ph_port *p))
 {
@@ -58,13 +82,10 @@ static bool answer_list(struct ph_req *r, bool opening, void (*write)(struct ph_
     else if (ph_etf_is_atom(&r->cur, "connection"))
         return false;
     ph_ports_each(collect, &f);
-    struct ph_wbuf *w = ph_reply_ok(r->tag);
-    ph_w_list(w, (uint32_t)f.n);
-    for (size_t i = 0; i < f.n; i++)
-        write(w, f.ports[i]);
-    if (f.n)
-        ph_w_nil(w);
-    ph_peer_commit(r->peer, w);
+    if (f.no_memory)
+        ph_reply_error_atom(r->peer, r->tag, "enomem");
+    else
+        reply_list(r, &f, write);
     for (size_t i = 0; i < f.n; i++)
         ph_port_unref(f.ports[i]);
     ph_free(f.ports);

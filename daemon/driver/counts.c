@@ -49,9 +49,12 @@ static struct ph_driver_counts *counts_in(struct ph_driver_blocks *b, unsigned s
     return c;
 }
 
+/* NULL: no memory, perhaps there is some at the next count. */
 static struct ph_driver_blocks *new_thread(void)
 {
-    struct ph_driver_blocks *b = ph_calloc(1, sizeof *b);
+    struct ph_driver_blocks *b = ph_calloc_try(1, sizeof *b);
+    if (!b)
+        return NULL;
     pthread_mutex_lock(&mu);
     b->next = threads;
     threads = b;
@@ -62,11 +65,12 @@ static struct ph_driver_blocks *new_thread(void)
 void ph_driver_count_slow(unsigned slot, unsigned count, uint64_t n)
 {
     bool own = ph_thread_is_host() || ph_self.kind == PH_THREAD_ASYNC;
-    if (!own) {
+    struct ph_driver_blocks *b = !own ? NULL : ph_driver_blocks_mine ? ph_driver_blocks_mine : new_thread();
+    if (!b) {
         atomic_fetch_add_explicit(&counts_in(&others, slot)->n[count], n, memory_order_relaxed);
         return;
     }
-    struct ph_driver_counts *c = counts_in(ph_driver_blocks_mine ? ph_driver_blocks_mine : new_thread(), slot);
+    struct ph_driver_counts *c = counts_in(b, slot);
     atomic_store_explicit(&c->n[count], atomic_load_explicit(&c->n[count], memory_order_relaxed) + n, memory_order_relaxed);
 }
 

@@ -60,9 +60,9 @@ void ph_ddll_req_free(struct ph_ddll_req *req)
 {
     ph_peer_discharge(req->peer, req->charge);
     ph_peer_unref(req->peer);
-    free(req->frame);
-    free(req->path);
-    free(req->name);
+    ph_free(req->frame);
+    ph_free(req->path);
+    ph_free(req->name);
     ph_free(req);
 }
 
@@ -75,12 +75,13 @@ static void reply_load_error(const struct ph_ddll_req *req, const struct ph_load
     ph_peer_commit(req->peer, w);
 }
 
-/* "dir/name.so", or "name.so" without a directory: malloc'd. */
+/* "dir/name.so", or "name.so" without a directory: malloc'd. NULL: no memory. */
 static char *join(const char *dir, const char *name)
 {
     size_t n = (dir ? strlen(dir) + 1 : 0) + strlen(name) + sizeof ".so";
-    char *file = ph_alloc(n);
-    snprintf(file, n, "%s%s%s.so", dir ? dir : "", dir ? "/" : "", name);
+    char *file = ph_alloc_try(n);
+    if (file)
+        snprintf(file, n, "%s%s%s.so", dir ? dir : "", dir ? "/" : "", name);
     return file;
 }
 
@@ -103,9 +104,10 @@ static char *file_for(const struct ph_ddll_req *req, struct ph_load_error *err)
 {
     bool given = req->path && req->path[0];
     char *file = given ? join(req->path, req->name) : ph_driver_path_find(req->name);
-    if (!file)
+    if (!file && !given)
         file = join(NULL, req->name); /* dlopen or realpath will say that there is no such file */
-    if (req->trusted)
+    *err = (struct ph_load_error){.atom = "enomem"};
+    if (req->trusted || !file)
         return file;
     char *resolved = permitted(req->name, file, ph_peer_id(req->peer), err);
     ph_free(file);
@@ -129,6 +131,20 @@ static bool too_many_drivers(struct ph_load_error *err)
     return true;
 }
 
+/* NULL: no memory. */
+static struct ph_driver *new_driver(const char *name, const char *path, const char *file)
+{
+    struct ph_driver *d = ph_driver_new(name);
+    if (!d)
+        return NULL;
+    d->path = ph_strdup_try(path ? path : "");
+    d->file = realpath(file, NULL); /* also NULL if there is no such file, which loading it will say */
+    if (d->path && (d->file || errno != ENOMEM))
+        return d;
+    ph_driver_free(d);
+    return NULL;
+}
+
 /* A new driver from file (taken), listed; NULL and err. */
 static struct ph_driver *load_file(const char *name, const char *path, char *file, struct ph_load_error *err)
 {
@@ -136,15 +152,14 @@ static struct ph_driver *load_file(const char *name, const char *path, char *fil
         ph_free(file);
         return NULL;
     }
-    struct ph_driver *d = ph_driver_new(name);
-    d->path = ph_strdup(path ? path : "");
-    d->file = realpath(file, NULL);
-    if (ph_loader_load(d, file, err)) {
+    struct ph_driver *d = new_driver(name, path, file);
+    *err = (struct ph_load_error){.atom = "enomem"};
+    if (d && ph_loader_load(d, file, err)) {
         ph_driver_free(d);
         d = NULL;
-    } else {
-        ph_driver_list(d);
     }
+    if (d)
+        ph_driver_list(d);
     ph_free(file);
     return d;
 }
@@ -183,10 +198,15 @@ static void load_again(struct ph_ddll_req *req, struct ph_driver *d)
         return;
     }
     if (d->by_host) { /* from now on it belongs to its users */
+        char *path = ph_strdup_try(req->path ? req->path : "");
+        if (!path) {
+            ph_reply_error_atom(req->peer, req->tag, "enomem");
+            return;
+        }
         d->by_host = false;
         d->kill_ports = req->kill_ports;
         ph_free(d->path);
-        d->path = ph_strdup(req->path ? req->path : "");
+        d->path = path;
     }
     if (d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD) {
         ph_waiter_add(d, req, PH_WHEN_LOADED);
@@ -368,7 +388,7 @@ struct autoload {
 /* Why a port cannot be opened if its driver cannot be loaded. */
 static const char *open_reason(const struct ph_load_error *err)
 {
-    bool told = strcmp(err->atom, "system_limit") == 0 || strcmp(err->atom, "driver_crashed") == 0;
+    bool told = strcmp(err->atom, "system_limit") == 0 || strcmp(err->atom, "driver_crashed") == 0 || strcmp(err->atom, "enomem") == 0;
     return told ? err->atom : "no_driver";
 }
 
@@ -390,7 +410,11 @@ static void run_autoload(struct ph_job *job)
 
 void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d, const char *why), void *arg)
 {
-    struct autoload *a = ph_alloc(sizeof *a + len + 1);
+    struct autoload *a = ph_alloc_try(sizeof *a + len + 1);
+    if (!a) {
+        done(arg, NULL, "enomem");
+        return;
+    }
     *a = (struct autoload){.job.run = run_autoload, .done = done, .arg = arg, .conn = conn};
     memcpy(a->name, name, len);
     a->name[len] = '\0';

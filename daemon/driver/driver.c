@@ -35,8 +35,11 @@ static void apply_settings(struct ph_driver *d)
 
 struct ph_driver *ph_driver_new(const char *name)
 {
-    struct ph_driver *d = ph_calloc(1, sizeof *d);
-    d->name = ph_strdup(name);
+    struct ph_driver *d = ph_calloc_try(1, sizeof *d);
+    if (!d || !(d->name = ph_strdup_try(name))) {
+        ph_free(d);
+        return NULL;
+    }
     d->lock = ph_lock_new(ph_reactor_first(), NULL);
     apply_settings(d);
     LIST_INIT(&d->users);
@@ -192,6 +195,8 @@ static void unlist(struct ph_driver *d)
 void ph_driver_add_entry(ErlDrvEntry *entry)
 {
     struct ph_driver *d = ph_driver_new(entry->driver_name);
+    if (!d)
+        ph_fatal("out of memory for a driver"); /* add_driver_entry has no way to say so */
     d->entry = *entry;
     d->given = entry;
     d->linked_in = true;

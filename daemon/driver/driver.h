@@ -69,7 +69,7 @@ void ph_driver_on_idle(void (*idle)(struct ph_driver *d));
 
 /* --- for ddll.c and the API; drivers are made and changed only in jobs of the registry's lock, or while init() runs in one --- */
 
-struct ph_driver *ph_driver_new(const char *name);           /* new, not listed, no holds */
+struct ph_driver *ph_driver_new(const char *name);           /* new, not listed, no holds. NULL: no memory */
 void ph_driver_free(struct ph_driver *d);
 void ph_driver_list(struct ph_driver *d);                    /* in front of all others */
 /* Both: false, and nothing done, if something holds it. */

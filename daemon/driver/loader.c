@@ -27,8 +27,10 @@ static int open_error_number(const char *text)
     for (i = 0; i < text_count; i++)
         if (strcmp(texts[i], text) == 0)
             break;
-    if (i == text_count && i < MAX_OPEN_ERRORS)
-        texts[text_count++] = ph_strdup(text);
+    if (i == text_count && i < MAX_OPEN_ERRORS && (texts[i] = ph_strdup_try(text)))
+        text_count++;
+    else if (i == text_count)
+        i = MAX_OPEN_ERRORS; /* the last number's text has to do */
     pthread_mutex_unlock(&texts_mu);
     return FIRST_OPEN_ERROR - (i < MAX_OPEN_ERRORS ? i : MAX_OPEN_ERRORS - 1);
 }

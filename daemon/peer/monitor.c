@@ -25,6 +25,11 @@ static void make_ids(void)
     ids = ph_handles_new();
 }
 
+void ph_monitors_init(void)
+{
+    pthread_once(&once, make_ids);
+}
+
 static void monitor_ref(void *m)
 {
     atomic_fetch_add_explicit(&((struct ph_monitor *)m)->refs, 1, memory_order_relaxed);
@@ -62,9 +67,11 @@ static void tell(struct ph_monitor *m, const char *event, const ErlDrvTermData *
 
 uint64_t ph_monitor_new(struct ph_peer *own, ErlDrvTermData pid, void (*fired)(void *, uint64_t), void (*unref)(void *), void *arg)
 {
-    pthread_once(&once, make_ids);
+    ph_monitors_init();
+    struct ph_monitor *m = ph_calloc_try(1, sizeof *m);
+    if (!m)
+        return 0;
     struct ph_peer *peer = ph_peer_for(own, pid);
-    struct ph_monitor *m = ph_calloc(1, sizeof *m);
     *m = (struct ph_monitor){.peer = peer, .fired = fired, .unref = unref, .arg = arg};
     atomic_init(&m->refs, 1);
     pthread_mutex_lock(&peer->mu);
@@ -84,7 +91,7 @@ uint64_t ph_monitor_new(struct ph_peer *own, ErlDrvTermData pid, void (*fired)(v
 /* The monitor with that id, new reference, or NULL. */
 static struct ph_monitor *look_up(uint64_t id)
 {
-    pthread_once(&once, make_ids);
+    ph_monitors_init();
     return ph_handle_get(ids, id, monitor_ref);
 }
 

@@ -30,11 +30,31 @@ static LIST_HEAD(, ph_peer) with_origin = LIST_HEAD_INITIALIZER(with_origin);
 static void (*input_again)(struct ph_peer *p);
 
 static void flush_task(struct ph_task *task);
+static void drained_task(struct ph_task *task);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+/* False: no memory. */
+static bool make_buffers(struct ph_peer *p)
+{
+    p->out = evbuffer_new();
+    p->sending = evbuffer_new();
+    p->writable = event_new(ph_reactor_base(p->reactor), p->fd, EV_WRITE, on_writable, p);
+    if (p->out && p->sending && p->writable)
+        return true;
+    if (p->out)
+        evbuffer_free(p->out);
+    if (p->sending)
+        evbuffer_free(p->sending);
+    if (p->writable)
+        event_free(p->writable);
+    return false;
+}
 
 struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const struct ph_peer_owner *owner)
 {
-    struct ph_peer *p = ph_calloc(1, sizeof *p);
+    struct ph_peer *p = ph_calloc_try(1, sizeof *p);
+    if (!p)
+        return NULL;
     atomic_init(&p->refs, 1);
     atomic_init(&p->origin, PH_ORIGIN_NONE);
     atomic_init(&p->names, (unsigned)ph_limit(PH_LIMIT_NEW_NAMES));
@@ -42,12 +62,12 @@ struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const
     p->reactor = r;
     p->owner = *owner;
     p->fd = fd_out;
-    p->out = evbuffer_new();
-    p->sending = evbuffer_new();
-    p->writable = event_new(ph_reactor_base(r), fd_out, EV_WRITE, on_writable, p);
-    if (!p->out || !p->sending || !p->writable)
-        ph_fatal("out of memory for a connection");
+    if (!make_buffers(p)) {
+        ph_free(p);
+        return NULL;
+    }
     p->post_task.run = flush_task;
+    p->drained_task.run = drained_task;
     pthread_mutex_init(&p->out_mu, NULL);
     pthread_mutex_init(&p->mu, NULL);
     LIST_INIT(&p->monitors);
@@ -175,7 +195,17 @@ static void release_bin(const void *data, size_t len, void *bin)
     ph_bin_unref(bin);
 }
 
-/* Moves the frame into the buffer; its references go along. -1: out of memory. */
+/* The first n references are the buffer's now. */
+static void refs_moved(struct ph_wbuf *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        w->ref_bytes -= w->refs[i].len;
+    w->nrefs -= n;
+    if (n)
+        memmove(w->refs, w->refs + n, w->nrefs * sizeof *w->refs);
+}
+
+/* Moves the frame into the buffer; its references go along. -1: out of memory; a part of it may lie there. */
 static int append_frame(struct evbuffer *out, struct ph_wbuf *w)
 {
     uint32_t header = htonl((uint32_t)(ph_wbuf_total(w) - PH_FRAME_HEADER));
@@ -184,13 +214,27 @@ static int append_frame(struct evbuffer *out, struct ph_wbuf *w)
     for (size_t i = 0; i < w->nrefs; i++) {
         struct ph_wref *ref = &w->refs[i];
         if (evbuffer_add(out, w->buf + done, ref->at - done) ||
-            evbuffer_add_reference(out, ref->p, ref->len, release_bin, ref->owner))
+            evbuffer_add_reference(out, ref->p, ref->len, release_bin, ref->owner)) {
+            refs_moved(w, i);
             return -1;
+        }
         done = ref->at;
     }
     w->nrefs = 0;
     w->ref_bytes = 0;
     return evbuffer_add(out, w->buf + done, w->len - done);
+}
+
+/* A frame is lost, so nothing but goodbye may follow. One of which a part lies in `out` takes along those that wait there before it. */
+static void starve_locked(struct ph_peer *p, size_t before)
+{
+    unsigned mute = PH_MUTE_NOT;
+    if (evbuffer_get_length(p->out) != before) {
+        evbuffer_drain(p->out, evbuffer_get_length(p->out));
+        atomic_fetch_sub_explicit(&p->unsent, before, memory_order_relaxed);
+    }
+    atomic_compare_exchange_strong(&p->mute, &mute, PH_MUTE_UNTIL_GOODBYE);
+    atomic_store(&p->starved, true);
 }
 
 static void schedule_flush(struct ph_peer *p)
@@ -203,28 +247,49 @@ static void overflow(struct ph_peer *p)
 {
     ph_limit_met(PH_LIMIT_UNSENT_BYTES);
     atomic_store(&p->overflow, true);
-    atomic_store(&p->mute, true);
+    atomic_store(&p->mute, PH_MUTE_FOR_EVER);
+}
+
+/* False: no memory, or more than a frame can be. */
+static bool append_locked(struct ph_peer *p, struct ph_wbuf *w, size_t total)
+{
+    size_t before = evbuffer_get_length(p->out);
+    if (atomic_fetch_add_explicit(&p->unsent, total, memory_order_relaxed) > ph_limit(PH_LIMIT_UNSENT_BYTES))
+        overflow(p);
+    if (!w->failed && total <= UINT32_MAX && append_frame(p->out, w) == 0)
+        return true;
+    atomic_fetch_sub_explicit(&p->unsent, total, memory_order_relaxed);
+    starve_locked(p, before);
+    return false;
 }
 
 void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
 {
     size_t total = ph_wbuf_total(w);
     bool due = false;
-    if (w->failed || total > UINT32_MAX)
-        ph_log(PH_LOG_ERROR, &(struct ph_where){.connection = p->id}, "a frame of %zu bytes cannot be sent", total);
-    else if (ph_peer_is_open(p) && !atomic_load_explicit(&p->mute, memory_order_relaxed)) {
+    if (ph_peer_is_open(p) && !atomic_load_explicit(&p->mute, memory_order_relaxed)) {
         pthread_mutex_lock(&p->out_mu);
-        if (atomic_fetch_add_explicit(&p->unsent, total, memory_order_relaxed) > ph_limit(PH_LIMIT_UNSENT_BYTES))
-            overflow(p);
-        if (append_frame(p->out, w))
-            ph_fatal("out of memory for output");
+        bool kept = append_locked(p, w, total);
         due = !p->flush_due;
         p->flush_due = true;
         pthread_mutex_unlock(&p->out_mu);
+        if (!kept)
+            ph_log(PH_LOG_ERROR, &(struct ph_where){.connection = p->id}, "a frame of %zu bytes cannot be sent", total);
         ph_count(PH_COUNT_FRAMES_OUT, 1);
         ph_count(PH_COUNT_BYTES_OUT, total);
     }
     ph_wbuf_reset(w);
+    if (due)
+        schedule_flush(p);
+}
+
+void ph_peer_starve(struct ph_peer *p)
+{
+    pthread_mutex_lock(&p->out_mu);
+    starve_locked(p, evbuffer_get_length(p->out));
+    bool due = !p->flush_due;
+    p->flush_due = true;
+    pthread_mutex_unlock(&p->out_mu);
     if (due)
         schedule_flush(p);
 }
@@ -268,11 +333,13 @@ bool ph_peer_flush(struct ph_peer *p)
     pthread_mutex_unlock(&p->out_mu);
     int done = write_some(p);
     if (done < 0)
-        p->owner.broken(p->owner.conn, strerror(errno));
+        p->owner.broken(p->owner.conn, PH_FAULT_NONE, strerror(errno));
     else if (atomic_load_explicit(&p->overflow, memory_order_relaxed))
-        p->owner.broken(p->owner.conn, "too_slow: the client does not read what it is sent");
-    else if (done == 0)
-        event_add(p->writable, NULL);
+        p->owner.broken(p->owner.conn, PH_FAULT_NONE, "too_slow: the client does not read what it is sent");
+    else if (done == 0 && event_add(p->writable, NULL))
+        p->owner.broken(p->owner.conn, PH_FAULT_NO_MEMORY, "cannot wait until it reads");
+    if (atomic_load_explicit(&p->starved, memory_order_relaxed) && atomic_exchange(&p->starved, false))
+        p->owner.broken(p->owner.conn, PH_FAULT_NO_MEMORY, "no memory for a frame");
     maybe_drained(p);
     return done != 0;
 }
@@ -301,17 +368,13 @@ void ph_peer_charge(struct ph_peer *p, size_t bytes)
     atomic_fetch_add_explicit(&p->charged, bytes, memory_order_relaxed);
 }
 
-struct drained {
-    struct ph_task task;
-    struct ph_peer *peer; /* reference */
-};
-
+/* With a reference to the peer. */
 static void drained_task(struct ph_task *task)
 {
-    struct drained *d = (struct drained *)task;
-    maybe_drained(d->peer);
-    ph_peer_unref(d->peer);
-    ph_free(d);
+    struct ph_peer *p = (struct ph_peer *)((char *)task - offsetof(struct ph_peer, drained_task));
+    atomic_store(&p->drained_posted, false); /* first: who comes later posts it again */
+    maybe_drained(p);
+    ph_peer_unref(p);
 }
 
 void ph_peer_discharge(struct ph_peer *p, size_t bytes)
@@ -319,10 +382,10 @@ void ph_peer_discharge(struct ph_peer *p, size_t bytes)
     size_t before = atomic_fetch_sub(&p->charged, bytes);
     if (before <= CHARGED_LOW || before - bytes > CHARGED_LOW || !atomic_load(&p->held_back))
         return;
-    struct drained *d = ph_alloc(sizeof *d);
-    d->task.run = drained_task;
-    d->peer = ph_peer_ref(p);
-    ph_reactor_post(p->reactor, &d->task);
+    if (!atomic_exchange(&p->drained_posted, true)) {
+        ph_peer_ref(p);
+        ph_reactor_post(p->reactor, &p->drained_task);
+    }
 }
 
 bool ph_peer_may_read(const struct ph_peer *cp)
@@ -368,6 +431,8 @@ void ph_peer_say_goodbye(struct ph_peer *p, enum ph_fault fault, const char *det
         PH_FAULTS(X)
 #undef X
     };
+    unsigned mute = PH_MUTE_UNTIL_GOODBYE;
+    atomic_compare_exchange_strong(&p->mute, &mute, PH_MUTE_NOT);
     struct ph_wbuf *w = ph_peer_begin();
     const char *text = detail ? detail : texts[fault];
     ph_w_tuple(w, 3);
@@ -379,7 +444,7 @@ void ph_peer_say_goodbye(struct ph_peer *p, enum ph_fault fault, const char *det
 
 void ph_peer_drop_output(struct ph_peer *p)
 {
-    atomic_store(&p->mute, true);
+    atomic_store(&p->mute, PH_MUTE_FOR_EVER);
     evbuffer_drain(p->sending, evbuffer_get_length(p->sending));
     pthread_mutex_lock(&p->out_mu);
     evbuffer_drain(p->out, evbuffer_get_length(p->out));
@@ -447,14 +512,16 @@ bool ph_peer_may_add_port(struct ph_peer *p)
     return may;
 }
 
-bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port)
+enum ph_added ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port)
 {
+    enum ph_added added = PH_ADDED;
     pthread_mutex_lock(&p->mu);
-    bool ok = ph_peer_is_open(p) && !p->barred && !ph_map_get(&p->ports, id);
-    if (ok)
-        ph_map_put(&p->ports, id, port);
+    if (!ph_peer_is_open(p) || p->barred || ph_map_get(&p->ports, id))
+        added = PH_ADDED_IN_USE;
+    else if (!ph_map_put(&p->ports, id, port))
+        added = PH_ADDED_NO_MEMORY;
     pthread_mutex_unlock(&p->mu);
-    return ok;
+    return added;
 }
 
 void ph_peer_remove_port(struct ph_peer *p, uint64_t id)
@@ -514,9 +581,13 @@ bool ph_peer_has_ports(struct ph_peer *p)
 
 bool ph_peer_grant(struct ph_peer *p, uint64_t id, struct ph_slice term)
 {
-    struct ph_grant *g = ph_alloc(sizeof *g);
-    *g = (struct ph_grant){.id = id, .len = term.len, .term = ph_alloc(term.len)};
-    memcpy(g->term, term.p, term.len);
+    struct ph_grant *g = ph_alloc_try(sizeof *g);
+    uint8_t *copy = g ? ph_alloc_try(term.len) : NULL;
+    if (!copy) {
+        ph_free(g);
+        return false;
+    }
+    *g = (struct ph_grant){.id = id, .len = term.len, .term = memcpy(copy, term.p, term.len)};
     pthread_mutex_lock(&p->mu);
     bool ok = p->grant_count < MAX_GRANTS && ph_peer_is_open(p);
     if (ok) {

@@ -19,11 +19,11 @@ struct ph_monitor;
 /* What the connection above is asked for; called on the peer's reactor. */
 struct ph_peer_owner {
     void (*drained)(void *conn); /* unsent and unprocessed bytes fell below the low marks: reading may go on */
-    void (*broken)(void *conn, const char *why); /* writing failed, or too much is unsent */
+    void (*broken)(void *conn, enum ph_fault fault, const char *why); /* NONE: writing failed, or too much is unsent. NO_MEMORY: a frame was lost, goodbye can be said */
     void *conn;
 };
 
-struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const struct ph_peer_owner *owner); /* new; borrows the fd until ph_peer_close */
+struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const struct ph_peer_owner *owner); /* new; borrows the fd until ph_peer_close. NULL: no memory */
 struct ph_peer *ph_peer_ref(struct ph_peer *p);
 void ph_peer_unref(struct ph_peer *p);
 void ph_peer_ref_obj(void *p); /* the same as callbacks */
@@ -35,8 +35,10 @@ struct ph_reactor *ph_peer_reactor(const struct ph_peer *p);
 /* An empty frame (room for its length, and 131, written) to fill and commit before the next begin; per thread, borrowed. Refs in it are driver binaries. */
 struct ph_wbuf *ph_peer_begin(void);
 struct ph_wbuf *ph_peer_begin_with(const uint8_t *head, size_t len); /* the same, with the beginning of another frame that was begun like this */
-/* Queues the frame, resets the buffer. Frames from one thread, and from one lock, stay in order. Dropped if the peer is closed. */
+/* Queues the frame, resets the buffer. Frames from one thread, and from one lock, stay in order. Dropped if the peer is closed. Without memory for it the connection ends. */
 void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w);
+/* Something that came from it, or is for it, is lost for lack of memory: nothing but goodbye follows, and its connection ends. Any thread. */
+void ph_peer_starve(struct ph_peer *p);
 bool ph_peer_is_open(const struct ph_peer *p);
 size_t ph_peer_unsent(const struct ph_peer *p); /* bytes that wait to be written, about now */
 /* Bytes of requests taken from the connection and not yet worked off: what holds back a client that floods. */
@@ -69,7 +71,8 @@ struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid);
 /* --- ids of its ports; any thread --- */
 
 bool ph_peer_may_add_port(struct ph_peer *p); /* false, and counted, if it has as many as it may */
-bool ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port); /* false: id in use, closed or barred */
+enum ph_added { PH_ADDED, PH_ADDED_IN_USE, PH_ADDED_NO_MEMORY };
+enum ph_added ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port); /* IN_USE: also closed or barred */
 void ph_peer_bar_ports(struct ph_peer *p); /* from now on ph_peer_add_port fails */
 void ph_peer_remove_port(struct ph_peer *p, uint64_t id); /* the id is free */
 void ph_peer_port_told(struct ph_peer *p); /* the last frame about that port is committed: the connection may end */
@@ -77,14 +80,16 @@ void *ph_peer_get_port(struct ph_peer *p, uint64_t id, void (*ref)(void *port));
 void ph_peer_each_port(struct ph_peer *p, void (*fn)(void *port, void *arg), void *arg); /* under the peer's mutex: fn must be short */
 size_t ph_peer_port_count(struct ph_peer *p); /* that have an id */
 bool ph_peer_has_ports(struct ph_peer *p);    /* also such as are not told yet */
-/* Ids and port terms the client has granted for ports that drivers make. At most 64 are kept: false if there are so many. */
+/* Ids and port terms the client has granted for ports that drivers make. At most 64 are kept: false if there are so many, or no memory. */
 bool ph_peer_grant(struct ph_peer *p, uint64_t id, struct ph_slice term);
 bool ph_peer_take_grant(struct ph_peer *p, uint64_t *id, uint8_t **term, size_t *len); /* the term is malloc'd, the caller's */
 
 /* --- process monitors (peer/monitor.c); any thread --- */
 
+void ph_monitors_init(void); /* at start, when there is memory */
+
 /* Asks the peer of pid to say when the process ends; then, or when that peer goes, calls fired(arg, id, reason) once on some reactor,
- * with arg's reference (taken here; dropped by unref after that or at cancel). The id is never 0; 0: the peer is closed, arg not taken. */
+ * with arg's reference (taken here; dropped by unref after that or at cancel). The id is never 0; 0: the peer is closed, or no memory; arg not taken. */
 uint64_t ph_monitor_new(struct ph_peer *own, ErlDrvTermData pid, void (*fired)(void *arg, uint64_t id), void (*unref)(void *arg), void *arg);
 /* True if it was there and will not fire. */
 bool ph_monitor_cancel(uint64_t id);

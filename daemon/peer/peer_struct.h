@@ -19,6 +19,12 @@ struct ph_grant {
     uint8_t *term; /* malloc'd */
 };
 
+enum ph_mute {
+    PH_MUTE_NOT,
+    PH_MUTE_UNTIL_GOODBYE, /* a frame is missing: nothing but goodbye may follow */
+    PH_MUTE_FOR_EVER,      /* nothing can be written any more */
+};
+
 struct ph_peer {
     atomic_uint refs;
     uint64_t id;
@@ -28,12 +34,15 @@ struct ph_peer {
     struct event *writable;     /* own reactor only; armed while `sending` is not empty and the fd was full */
     struct evbuffer *sending;   /* own reactor only */
     atomic_bool closed;
-    atomic_bool mute; /* nothing can be written any more */
+    atomic_uint mute; /* enum ph_mute: what is committed is dropped */
     atomic_size_t unsent;  /* bytes in out and sending */
     atomic_size_t charged; /* bytes of requests being worked on */
     atomic_bool held_back; /* its connection stopped reading and waits for `drained` */
     atomic_bool input_held; /* its ports' input waits for ph_peer_on_input_again's function */
+    atomic_bool drained_posted; /* drained_task is on its way */
+    struct ph_task drained_task;
     atomic_bool overflow;  /* too much is unsent: nothing is taken any more, the next flush ends it */
+    atomic_bool starved;   /* there was no memory for a frame: the same */
     atomic_size_t kept;    /* bytes, see ph_peer_keep */
     atomic_uint names;     /* how many new names it may still make known */
     atomic_uint origin;    /* PH_ORIGIN_NONE until hello names one */

@@ -66,7 +66,9 @@ long ph_port_async(struct ph_port *p, unsigned *key, void (*invoke)(void *), voi
         deliver(p, data, free_fn);
         return 0;
     }
-    struct port_async *a = ph_alloc(sizeof *a);
+    struct port_async *a = ph_alloc_try(sizeof *a);
+    if (!a)
+        return -1;
     *a = (struct port_async){.async.invoke = run_invoke, .job.run = run_ready, .port = ph_port_ref(p), .pdl = ph_port_pdl_ref(p)};
     a->invoke = invoke;
     a->free_fn = free_fn;

@@ -46,6 +46,7 @@ static void announce_locked(struct ph_port *p)
 struct ph_held {
     struct ph_jobs jobs;   /* never empty */
     struct ph_map callers; /* of those, to anything but NULL */
+    bool everybody;        /* there was no memory for one of the callers: whatever comes waits, so that nothing overtakes */
 };
 
 static void release(struct ph_port *p)
@@ -66,8 +67,8 @@ static void hold(struct ph_port *p, struct ph_op *op)
         STAILQ_INIT(&p->held->jobs);
     }
     STAILQ_INSERT_TAIL(&p->held->jobs, &op->job, link);
-    if (!ph_map_get(&p->held->callers, op->caller))
-        ph_map_put(&p->held->callers, op->caller, p);
+    if (!ph_map_get(&p->held->callers, op->caller) && !ph_map_put(&p->held->callers, op->caller, p))
+        p->held->everybody = true;
 }
 
 void ph_busy_set(struct ph_port *p, bool on)
@@ -84,7 +85,7 @@ void ph_busy_set(struct ph_port *p, bool on)
 
 static bool caller_waits(const struct ph_port *p, ErlDrvTermData caller)
 {
-    return p->held && ph_map_get(&p->held->callers, caller) != NULL;
+    return p->held && (p->held->everybody || ph_map_get(&p->held->callers, caller) != NULL);
 }
 
 bool ph_op_is_command(const struct ph_op *op)

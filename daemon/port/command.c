@@ -90,23 +90,35 @@ static void call_outputv(struct ph_port *p, ErlDrvTermData caller, struct vec *v
     ph_callback_outputv(p, caller, &ev);
 }
 
+/* A command has no answer, and what it carries must not be lost in silence: its connection ends. */
+static void no_memory(struct ph_port *p, size_t size)
+{
+    struct ph_where where;
+    ph_log(PH_LOG_ERROR, ph_port_where(p, &where), "no memory for a command of %zu bytes", size);
+    ph_peer_starve(p->peer);
+}
+
 static void outputv(struct ph_port *p, ErlDrvTermData caller, struct ph_slice data, ErlDrvBinary *frame, size_t size)
 {
     SysIOVec small_iov[ON_STACK];
     ErlDrvBinary *small_binv[ON_STACK];
+    void *heap = NULL;
     struct vec v = {.share_over = SHARE_OVER, .frame = frame};
     walk(&v, data);
     if (v.n >= MANY) {
         v.share_over = SHARE_OVER_MANY;
         walk(&v, data);
     }
-    bool empty = is_empty_binary(data), heap = v.n + empty > ON_STACK;
-    v.common = v.common_size ? ph_bin_new(v.common_size) : NULL;
-    if (v.common_size && !v.common)
-        ph_fatal("out of memory for a command");
+    bool empty = is_empty_binary(data), many = v.n + empty > ON_STACK;
     size_t n = (size_t)v.n + 1;
-    v.iov = heap ? ph_alloc(n * sizeof *v.iov) : small_iov;
-    v.binv = heap ? ph_alloc(n * sizeof(ErlDrvBinary *)) : small_binv;
+    v.common = v.common_size ? ph_bin_new(v.common_size) : NULL;
+    if ((v.common_size && !v.common) || (many && !(heap = ph_alloc_try(n * (sizeof *v.iov + sizeof(ErlDrvBinary *)))))) {
+        ph_bin_unref(v.common);
+        no_memory(p, size);
+        return;
+    }
+    v.iov = many ? heap : small_iov;
+    v.binv = many ? (ErlDrvBinary **)(void *)(v.iov + n) : small_binv;
     v.iov[0] = v.iov[1] = (SysIOVec){0};
     v.binv[0] = v.binv[1] = NULL;
     walk(&v, data);
@@ -114,10 +126,7 @@ static void outputv(struct ph_port *p, ErlDrvTermData caller, struct ph_slice da
         v.iov[v.n++].iov_base = (void *)(uintptr_t)data.p;
     call_outputv(p, caller, &v, size);
     ph_bin_unref(v.common);
-    if (heap) {
-        ph_free(v.iov);
-        ph_free(v.binv);
-    }
+    ph_free(heap);
 }
 
 static void outputv_one(struct ph_port *p, ErlDrvTermData caller, struct ph_slice bin, ErlDrvBinary *frame)
@@ -127,8 +136,10 @@ static void outputv_one(struct ph_port *p, ErlDrvTermData caller, struct ph_slic
     ErlDrvBinary *binv[2] = {NULL, frame};
     struct vec v = {.n = 2, .iov = iov, .binv = binv};
     if (bin.len <= SHARE_OVER) {
-        if (!copy)
-            ph_fatal("out of memory for a command");
+        if (!copy) {
+            no_memory(p, bin.len);
+            return;
+        }
         iov[1].iov_base = memcpy(copy->orig_bytes, bin.p, bin.len);
         binv[1] = copy;
     }
@@ -163,6 +174,8 @@ void ph_port_command(struct ph_port *p, ErlDrvTermData caller, struct ph_slice d
     } else if (ph_flat_get(&flat, data) == 0) {
         ph_callback_output(p, caller, flat.p, flat.len);
         ph_flat_free(&flat);
+    } else {
+        no_memory(p, size);
     }
 }
 

@@ -44,9 +44,10 @@ void ph_op_control(struct ph_op *op)
     struct ph_port *p = op->port;
     struct ph_flat flat;
     char own[CONTROL_BUFFER] __attribute__((aligned(16))), *buf = own;
-    if (!p->driver->entry.control || ph_flat_get(&flat, op->data)) {
+    int bad = p->driver->entry.control ? ph_flat_get(&flat, op->data) : -1;
+    if (bad) {
         ph_callback_refused(p, "control", p->driver->entry.control != NULL);
-        ph_reply_error_atom(p->peer, op->tag, "badarg");
+        ph_reply_error_atom(p->peer, op->tag, bad == -2 ? "enomem" : "badarg");
         return;
     }
     ErlDrvSSizeT n = ph_callback_control(p, op->caller, op->number, flat.p, flat.len, &buf, sizeof own);

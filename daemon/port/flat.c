@@ -24,8 +24,10 @@ int ph_flat_get(struct ph_flat *f, struct ph_slice iodata)
         f->len = bin.len;
         return 0;
     }
-    if (ph_iodata_size(c, &size) || !(f->owned = ph_alloc_try(size + 1)))
+    if (ph_iodata_size(c, &size))
         return -1;
+    if (!(f->owned = ph_alloc_try(size + 1)))
+        return -2;
     f->p = f->owned;
     return ph_iodata_each(&c, &sink);
 }

@@ -171,7 +171,12 @@ static void run_info(struct ph_job *job)
 
 void ph_info_for(struct ph_port *p, struct ph_peer *to, struct ph_slice tag, struct ph_slice item)
 {
-    struct info_job *j = ph_alloc(sizeof *j + tag.len + item.len);
+    struct info_job *j = ph_alloc_try(sizeof *j + tag.len + item.len);
+    if (!j) {
+        ph_reply_error_atom(to, tag, "enomem");
+        ph_port_unref(p);
+        return;
+    }
     *j = (struct info_job){.job.run = run_info, .port = p, .to = ph_peer_ref(to), .tag_len = tag.len, .item_len = item.len};
     memcpy(j->body, tag.p, tag.len);
     memcpy(j->body + tag.len, item.p, item.len);
@@ -195,8 +200,14 @@ void ph_op_set_data(struct ph_op *op)
         ph_reply_error_atom(p->peer, op->tag, "system_limit");
         return;
     }
+    struct ph_blob *data = ph_blob_new(op->data.p, op->data.len);
+    if (!data) {
+        ph_peer_unkeep(p->peer, op->data.len);
+        ph_reply_error_atom(p->peer, op->tag, "enomem");
+        return;
+    }
     ph_port_forget_data(p);
-    p->user_data = ph_blob_new(op->data.p, op->data.len);
+    p->user_data = data;
     ph_reply_ok_atom(p->peer, op->tag, "true");
 }
 

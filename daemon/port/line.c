@@ -19,10 +19,8 @@ struct ph_line {
 
 struct ph_line *ph_line_new(size_t max)
 {
-    struct ph_line *l = ph_alloc_try(sizeof *l);
-    if (l != NULL) {
-        *l = (struct ph_line){.max = max};
-    }
+    struct ph_line *l = ph_alloc(sizeof *l);
+    *l = (struct ph_line){.max = max};
     return l;
 }
 

@@ -81,12 +81,14 @@ int ph_port_monitor(struct ph_port *p, ErlDrvTermData pid, ErlDrvMonitor *monito
 {
     if (ph_word_kind(pid) != PH_WORD_PID)
         return 1;
-    uint64_t id = ph_monitor_new(p->peer, pid, fired, unref_port, ph_port_ref(p));
+    struct ph_port_monitor *m = ph_alloc_try(sizeof *m);
+    uint64_t id = m ? ph_monitor_new(p->peer, pid, fired, unref_port, ph_port_ref(p)) : 0;
     if (!id) {
-        ph_port_unref(p);
+        if (m)
+            ph_port_unref(p);
+        ph_free(m);
         return 1;
     }
-    struct ph_port_monitor *m = ph_alloc(sizeof *m);
     *m = (struct ph_port_monitor){.id = id, .pid = pid};
     LIST_INSERT_HEAD(&p->monitors, m, link);
     to_api(monitor, id);

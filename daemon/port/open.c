@@ -202,8 +202,8 @@ static void apply_options(struct ph_port *p)
     const struct ph_open_options *o = &p->opening->options;
     p->binary = o->binary;
     p->eof = o->eof;
-    if (o->line && !(p->line = ph_line_new(o->line)))
-        ph_fatal("out of memory for a line buffer");
+    if (o->line)
+        p->line = ph_line_new(o->line);
 }
 
 static void started(struct ph_port *p, ErlDrvData data)
@@ -349,12 +349,13 @@ void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct
     size_t driver_len = space ? (size_t)(space - name) : len;
     struct ph_driver *d = ph_driver_find(name, driver_len, true);
     struct ph_port *p = NULL;
+    enum ph_added added;
     if (driver_len == 0 || (d && !options_suit(d, options))) {
         ph_reply_error_atom(peer, tag, "badarg");
     } else if (!(p = ph_port_new(peer, id, term, name, len))) {
         ph_reply_error_atom(peer, tag, "system_limit");
-    } else if (!ph_peer_add_port(peer, id, p)) {
-        ph_reply_error_atom(peer, tag, "port_id_in_use");
+    } else if ((added = ph_peer_add_port(peer, id, p)) != PH_ADDED) {
+        ph_reply_error_atom(peer, tag, added == PH_ADDED_IN_USE ? "port_id_in_use" : "enomem");
         ph_port_unlist(p);
         ph_port_unref(p);
         p = NULL;
@@ -380,7 +381,7 @@ struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_sl
     if (!ph_peer_may_add_port(creator->peer) || !ph_driver_take_port(d))
         return NULL;
     struct ph_port *p = ph_port_new(creator->peer, id, term, name, strlen(name));
-    if (p && !ph_peer_add_port(creator->peer, id, p)) {
+    if (p && ph_peer_add_port(creator->peer, id, p) != PH_ADDED) {
         ph_port_unlist(p);
         ph_port_unref(p);
         p = NULL;

@@ -45,6 +45,7 @@ struct ph_port {
     bool terminating;         /* stop() runs or has run */
     bool selects;             /* has asked for a descriptor */
     bool queue_overfull;      /* more than the limit was to be queued: the port is about to end. Guarded like ioq */
+    bool ended_by_host;       /* for end_job: why */
     uint8_t control_flags;
     uint64_t handle;          /* immutable; the ErlDrvPort */
     struct ph_driver *driver; /* hold; set once, under the list's mutex (table.c) */
@@ -70,6 +71,7 @@ struct ph_port {
     LIST_HEAD(, ph_port_monitor) monitors;
     LIST_HEAD(, ph_tracer) tracers; /* guarded by trace.c's mutex */
     int64_t os_pid;           /* -1: none */
+    struct ph_job end_job;    /* its connection ends (table.c): each port has its own, for there may be very many, and no memory */
     struct ph_blob *user_data; /* set_data: encoded term, NULL: undefined */
     char body[];              /* immutable: the encoded port term, then the command of open, NUL-terminated */
 };
@@ -94,11 +96,13 @@ struct ph_blob {
     uint8_t bytes[];
 };
 
-static inline struct ph_blob *ph_blob_new(const void *p, size_t len) /* to be freed with ph_free */
+static inline struct ph_blob *ph_blob_new(const void *p, size_t len) /* to be freed with ph_free; NULL: no memory */
 {
-    struct ph_blob *b = ph_alloc(sizeof *b + len);
-    b->len = len;
-    memcpy(b->bytes, p, len);
+    struct ph_blob *b = ph_alloc_try(sizeof *b + len);
+    if (b) {
+        b->len = len;
+        memcpy(b->bytes, p, len);
+    }
     return b;
 }
 
@@ -138,6 +142,7 @@ const struct ph_where *ph_port_where(const struct ph_port *p, struct ph_where *w
 
 /* --- table.c: handles and the list of all ports --- */
 
+void ph_ports_init(void); /* at start, when there is memory */
 /* New, with one reference for the caller and one for the table; LIST of all. NULL: no slot left, or more than its connection may keep. */
 struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice term, const char *name, size_t name_len);
 void ph_port_unlist(struct ph_port *p); /* handle and list; drops the table's reference */
@@ -154,6 +159,7 @@ void ph_port_set_driver(struct ph_port *p, struct ph_driver *d); /* takes the ho
 void ph_kill_ports_of(struct ph_driver *d);
 /* To this one, if its driver may not be opened any more: after ph_port_set_driver, since ph_kill_ports_of may have come before it. */
 void ph_kill_if_unwanted(struct ph_port *p);
+void ph_port_disconnected(struct ph_port *p, bool by_host); /* its connection ends, because the host does or not: the port exits. Once for a port, any thread */
 void ph_exit_later(struct ph_port *p, struct ph_slice reason, enum ph_exit_how how); /* submits it as a job; any thread */
 
 #endif

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -31,6 +32,9 @@ struct direction {
     bool parked;     /* in `parked`: fired while its port's client does not read, to be armed again when it does */
     LIST_ENTRY(direction) link;
     struct ph_lock *running_in; /* the lock in which its callback runs now, or NULL */
+    struct ph_job job;     /* these three: while queued */
+    struct ph_port *port;  /* reference */
+    unsigned job_epoch;
 };
 
 struct ph_fd {
@@ -45,14 +49,6 @@ static LIST_HEAD(, direction) parked = LIST_HEAD_INITIALIZER(parked);
 static struct ph_fd **table;
 static int table_size;
 static size_t selected; /* directions with an owner */
-
-struct ready_job {
-    struct ph_job job;
-    struct ph_port *port; /* reference */
-    struct ph_fd *fd;
-    int d;
-    unsigned epoch;
-};
 
 static void run_ready(struct ph_job *job);
 
@@ -77,20 +73,28 @@ static bool is_input(const struct direction *d)
     return d == &d->fd->dir[IN];
 }
 
+/* A port that waits for a descriptor must not wait for ever because the system has no memory to wait with: it ends. */
 static void gone_bad(struct direction *d, int err)
 {
+    static const uint8_t enomem[] = "\x77\x06" "enomem";
+    struct ph_port *p = err == ENOMEM || err == ENOSPC ? ph_port_by_handle(d->owner) : NULL;
     ph_log(PH_LOG_ERROR, NULL, "select: fd %d cannot be waited for: %s; it is deselected", d->fd->fd, strerror(err));
     set_owner_locked(d, 0);
     d->epoch++;
+    if (!p)
+        return;
+    ph_exit_later(p, (struct ph_slice){enomem, sizeof enomem - 1}, PH_EXIT_FAILED);
+    ph_port_unref(p);
 }
 
 static void arm_locked(struct direction *d)
 {
     short what = is_input(d) ? EV_READ : EV_WRITE;
+    errno = 0;
     if (!d->fd->always_ready && event_add(d->event, NULL) == 0)
         return;
     if (!d->fd->always_ready && errno != EPERM) {
-        gone_bad(d, errno);
+        gone_bad(d, errno ? errno : ENOMEM);
         return;
     }
     d->fd->always_ready = true;
@@ -140,10 +144,10 @@ static void queue_locked(struct direction *d)
         ph_port_unref(p);
         return;
     }
-    struct ready_job *j = ph_alloc(sizeof *j);
-    *j = (struct ready_job){.job.run = run_ready, .port = p, .fd = d->fd, .d = (int)(d - d->fd->dir), .epoch = d->epoch};
+    d->port = p;
+    d->job_epoch = d->epoch;
     d->queued = true;
-    ph_port_submit(p, &j->job);
+    ph_port_submit(p, &d->job);
 }
 
 static bool writable_now(int fd)
@@ -186,9 +190,9 @@ static void stop_select(struct ph_driver *d, int fd)
     ph_driver_release(d);
 }
 
-static bool wanted_locked(const struct direction *d, const struct ready_job *j)
+static bool wanted_locked(const struct direction *d)
 {
-    return d->epoch == j->epoch && d->owner == j->port->handle && ph_port_state(j->port) != PH_PORT_DEAD;
+    return d->epoch == d->job_epoch && d->owner == d->port->handle && ph_port_state(d->port) != PH_PORT_DEAD;
 }
 
 static void deselect_locked(struct direction *d)
@@ -207,26 +211,26 @@ static bool has_callback(const struct ph_port *p, int d)
 
 static void run_ready(struct ph_job *job)
 {
-    struct ready_job *j = (struct ready_job *)job;
-    struct direction *d = &j->fd->dir[j->d];
+    struct direction *d = (struct direction *)((char *)job - offsetof(struct direction, job));
+    struct ph_fd *f = d->fd;
+    struct ph_port *p = d->port;
     pthread_mutex_lock(&table_mu);
-    bool wanted = wanted_locked(d, j);
+    bool wanted = wanted_locked(d);
     d->running_in = wanted ? ph_self.lock : NULL;
-    if (wanted && !has_callback(j->port, j->d))
+    if (wanted && !has_callback(p, is_input(d) ? IN : OUT))
         deselect_locked(d);
     pthread_mutex_unlock(&table_mu);
     if (wanted)
-        ph_callback_ready(j->port, j->fd->fd, j->d == OUT);
+        ph_callback_ready(p, f->fd, !is_input(d));
     pthread_mutex_lock(&table_mu);
     d->running_in = NULL;
     d->queued = false;
     if (d->owner)
         arm_locked(d);
-    struct ph_driver *stopping = take_stopping_locked(j->fd);
+    struct ph_driver *stopping = take_stopping_locked(f);
     pthread_mutex_unlock(&table_mu);
-    stop_select(stopping, j->fd->fd);
-    ph_port_unref(j->port);
-    ph_free(j);
+    stop_select(stopping, f->fd);
+    ph_port_unref(p);
 }
 
 /* --- driver_select --- */
@@ -239,33 +243,48 @@ static int fd_limit(void)
     return (int)lim.rlim_max;
 }
 
+/* NULL: no memory. */
 static struct ph_fd *new_fd(struct ph_port *p, int fd)
 {
     static const short what[2] = {EV_READ, EV_WRITE};
-    struct ph_fd *f = ph_calloc(1, sizeof *f);
-    f->fd = fd;
-    for (int i = 0; i < 2; i++) {
+    struct ph_fd *f = ph_calloc_try(1, sizeof *f);
+    for (int i = 0; f && i < 2; i++) {
+        f->fd = fd;
         f->dir[i].fd = f;
+        f->dir[i].job.run = run_ready;
         f->dir[i].event = event_new(ph_reactor_base(ph_peer_reactor(p->peer)), fd, what[i], on_event, &f->dir[i]);
-        if (!f->dir[i].event)
-            ph_fatal("out of memory for a selected descriptor");
     }
-    return f;
+    if (!f || (f->dir[IN].event && f->dir[OUT].event))
+        return f;
+    for (int i = 0; i < 2; i++)
+        if (f->dir[i].event)
+            event_free(f->dir[i].event);
+    ph_free(f);
+    return NULL;
 }
 
-/* The entry for fd; NULL if there is none and create is false. */
+/* False: no memory. */
+static bool table_reaches_locked(int fd)
+{
+    if (fd < table_size)
+        return true;
+    int size = table_size ? table_size : 64;
+    while (size <= fd)
+        size *= 2;
+    struct ph_fd **larger = ph_realloc_try(table, (size_t)size * sizeof(struct ph_fd *));
+    if (!larger)
+        return false;
+    memset(larger + table_size, 0, (size_t)(size - table_size) * sizeof(struct ph_fd *));
+    table = larger;
+    table_size = size;
+    return true;
+}
+
+/* The entry for fd; NULL if there is none and create is false, or no memory. */
 static struct ph_fd *entry_locked(struct ph_port *p, int fd, bool create)
 {
-    if (fd >= table_size) {
-        if (!create)
-            return NULL;
-        int size = table_size ? table_size : 64;
-        while (size <= fd)
-            size *= 2;
-        table = ph_realloc(table, (size_t)size * sizeof(struct ph_fd *));
-        memset(table + table_size, 0, (size_t)(size - table_size) * sizeof(struct ph_fd *));
-        table_size = size;
-    }
+    if (create ? !table_reaches_locked(fd) : fd >= table_size)
+        return NULL;
     if (!table[fd] && create)
         table[fd] = new_fd(p, fd);
     return table[fd];
@@ -287,11 +306,15 @@ static bool runs_elsewhere(const struct direction *d)
     return d->running_in && d->running_in != ph_self.lock;
 }
 
-static void select_on(struct ph_port *p, int fd, int mode)
+static int select_on(struct ph_port *p, int fd, int mode)
 {
     struct ph_driver *cancelled = NULL;
     pthread_mutex_lock(&table_mu);
     struct ph_fd *f = entry_locked(p, fd, true);
+    if (!f) {
+        pthread_mutex_unlock(&table_mu);
+        return -1;
+    }
     if (f->stopping) {
         ph_log(PH_LOG_WARNING, &(struct ph_where){.driver = p->driver->name}, "fd %d is selected again before stop_select was called: it will not be", fd);
         cancelled = f->stopping;
@@ -312,6 +335,7 @@ static void select_on(struct ph_port *p, int fd, int mode)
     pthread_mutex_unlock(&table_mu);
     if (cancelled)
         ph_driver_release(cancelled);
+    return 0;
 }
 
 static void select_off(struct ph_port *p, int fd, int mode)
@@ -342,9 +366,8 @@ int ph_select(struct ph_port *p, int fd, int mode, bool on)
         return -1;
     p->selects = true;
     if (on)
-        select_on(p, fd, mode);
-    else
-        select_off(p, fd, mode);
+        return select_on(p, fd, mode);
+    select_off(p, fd, mode);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All ports, by handle. */
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/handle.h"
@@ -20,12 +21,21 @@ static void make_handles(void)
     handles = ph_handles_new();
 }
 
-struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice term, const char *name, size_t name_len)
+void ph_ports_init(void)
 {
     pthread_once(&once, make_handles);
+}
+
+struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice term, const char *name, size_t name_len)
+{
+    ph_ports_init();
     if (!ph_peer_keep(peer, term.len + name_len))
         return NULL;
-    struct ph_port *p = ph_calloc(1, sizeof *p + name_len + 1 + term.len);
+    struct ph_port *p = ph_calloc_try(1, sizeof *p + name_len + 1 + term.len);
+    if (!p) {
+        ph_peer_unkeep(peer, term.len + name_len);
+        return NULL;
+    }
     atomic_init(&p->refs, 2);
     p->id = id;
     p->peer = ph_peer_ref(peer);
@@ -135,6 +145,21 @@ void ph_exit_later(struct ph_port *p, struct ph_slice reason, enum ph_exit_how h
     *j = (struct exit_job){.job.run = run_exit, .port = ph_port_ref(p), .how = how, .len = reason.len};
     memcpy(j->reason, reason.p, reason.len);
     ph_port_submit(p, &j->job);
+}
+
+static void run_disconnected(struct ph_job *job)
+{
+    struct ph_port *p = (struct ph_port *)((char *)job - offsetof(struct ph_port, end_job));
+    ph_port_exit_atom(p, p->ended_by_host ? "shutdown" : "connection_closed", PH_EXIT_NORMALLY);
+    ph_port_unref(p);
+}
+
+void ph_port_disconnected(struct ph_port *p, bool by_host)
+{
+    ph_port_ref(p);
+    p->ended_by_host = by_host;
+    p->end_job.run = run_disconnected;
+    ph_port_submit(p, &p->end_job);
 }
 
 void ph_port_set_driver(struct ph_port *p, struct ph_driver *d)

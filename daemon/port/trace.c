@@ -44,19 +44,23 @@ static void drop_locked(struct ph_tracer *t)
     ph_free(t);
 }
 
-bool ph_trace_on(struct ph_port *p, struct ph_peer *peer)
+const char *ph_trace_on(struct ph_port *p, struct ph_peer *peer)
 {
+    const char *why = NULL;
+    struct ph_tracer *t;
     pthread_mutex_lock(&trace_mu);
-    bool alive = ph_port_state(p) != PH_PORT_DEAD;
-    if (alive && !find_locked(p, peer)) {
-        struct ph_tracer *t = ph_alloc(sizeof *t);
+    if (ph_port_state(p) == PH_PORT_DEAD)
+        why = "undefined";
+    else if (!find_locked(p, peer) && !(t = ph_alloc_try(sizeof *t)))
+        why = "enomem";
+    else if (!find_locked(p, peer)) {
         *t = (struct ph_tracer){.port = p, .peer = ph_peer_ref(peer)};
         LIST_INSERT_HEAD(&p->tracers, t, of_port);
         LIST_INSERT_HEAD(&tracers, t, all);
         atomic_fetch_add_explicit(&p->traced, 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&trace_mu);
-    return alive;
+    return why;
 }
 
 void ph_trace_off(struct ph_port *p, struct ph_peer *peer)

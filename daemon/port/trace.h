@@ -13,8 +13,8 @@ static inline bool ph_traced(const struct ph_port *p)
     return __builtin_expect(atomic_load_explicit((atomic_uint *)(uintptr_t)&p->traced, memory_order_relaxed) != 0, 0);
 }
 
-/* False: the port is dead. Twice is once. */
-bool ph_trace_on(struct ph_port *p, struct ph_peer *tracer);
+/* NULL, or why not: undefined (the port is dead), enomem. Twice is once. */
+const char *ph_trace_on(struct ph_port *p, struct ph_peer *tracer);
 void ph_trace_off(struct ph_port *p, struct ph_peer *tracer);
 void ph_trace_forget(struct ph_peer *tracer); /* all its traces: the connection has ended */
 void ph_trace_closed(struct ph_port *p);      /* tells that and ends all traces; after the port is dead */

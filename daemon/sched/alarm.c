@@ -54,12 +54,21 @@ static void move_down(struct ph_alarms *h, size_t i, struct ph_alarm *a)
     put(h, i, a);
 }
 
+static bool has_room_locked(struct ph_alarms *h)
+{
+    if (h->n < h->cap)
+        return true;
+    size_t cap = h->cap ? 2 * h->cap : 16;
+    struct ph_alarm **heap = ph_realloc_try(h->heap, cap * sizeof(struct ph_alarm *));
+    if (!heap)
+        return false;
+    h->heap = heap;
+    h->cap = cap;
+    return true;
+}
+
 static void insert_locked(struct ph_alarms *h, struct ph_alarm *a)
 {
-    if (h->n == h->cap) {
-        h->cap = h->cap ? 2 * h->cap : 16;
-        h->heap = ph_realloc(h->heap, h->cap * sizeof(struct ph_alarm *));
-    }
     h->n++;
     move_up(h, h->n - 1, a);
 }
@@ -106,7 +115,7 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
     pthread_mutex_unlock(&h->mu);
 }
 
-void ph_alarm_set(struct ph_reactor *r, struct ph_alarm *a, uint64_t due_ns)
+bool ph_alarm_set(struct ph_reactor *r, struct ph_alarm *a, uint64_t due_ns)
 {
     struct ph_alarms *h = ph_reactor_alarms(r);
     pthread_mutex_lock(&h->mu);
@@ -114,9 +123,13 @@ void ph_alarm_set(struct ph_reactor *r, struct ph_alarm *a, uint64_t due_ns)
         remove_locked(h, a);
     a->due_ns = due_ns;
     a->order = ++h->order;
-    insert_locked(h, a);
-    arm_locked(h);
+    bool room = has_room_locked(h);
+    if (room) {
+        insert_locked(h, a);
+        arm_locked(h);
+    }
     pthread_mutex_unlock(&h->mu);
+    return room;
 }
 
 void ph_alarm_cancel(struct ph_reactor *r, struct ph_alarm *a)

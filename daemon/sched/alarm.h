@@ -12,7 +12,7 @@ struct ph_alarm { /* embedded; all zero at first. The fields belong to alarm.c *
 };
 
 /* Calls a->ring(a) on the reactor once ph_now_ns() is due_ns or later, unless it is cancelled; set again: at the new time only. ring may not set or cancel. Any thread. */
-void ph_alarm_set(struct ph_reactor *r, struct ph_alarm *a, uint64_t due_ns);
+bool ph_alarm_set(struct ph_reactor *r, struct ph_alarm *a, uint64_t due_ns); /* false: no memory, and it is not set */
 /* It does not ring any more, nor is ring running, when this returns. Any thread, but not from ring. */
 void ph_alarm_cancel(struct ph_reactor *r, struct ph_alarm *a);
 

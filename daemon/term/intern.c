@@ -28,9 +28,13 @@ uint32_t ph_intern_hash(uint32_t hash, const void *p, size_t len)
     return h ^ h >> 15;
 }
 
+/* NULL: no memory. The first are small enough for the reserve. */
 static struct ph_intern_slots *new_slots(uint32_t n, struct ph_intern_slots *older)
 {
-    struct ph_intern_slots *s = ph_calloc(1, sizeof *s + n * sizeof s->slot[0]);
+    size_t size = sizeof(struct ph_intern_slots) + n * sizeof(_Atomic uint64_t);
+    struct ph_intern_slots *s = older == NULL ? ph_calloc(1, size) : ph_calloc_try(1, size);
+    if (s == NULL)
+        return NULL;
     s->older = older;
     s->mask = n - 1;
     return s;
@@ -53,6 +57,8 @@ static uint32_t find(struct ph_intern *t, struct ph_intern_slots *s, uint32_t ha
 static struct ph_intern_slots *grown_locked(struct ph_intern *t, struct ph_intern_slots *old)
 {
     struct ph_intern_slots *s = new_slots(old == NULL ? FIRST_SLOTS : 2 * (old->mask + 1), old);
+    if (s == NULL)
+        return old;
     for (uint32_t i = 0; old != NULL && i <= old->mask; i++) {
         uint64_t v = atomic_load_explicit(&old->slot[i], memory_order_relaxed);
         uint32_t to = (uint32_t)(v >> 32) & s->mask;
@@ -65,7 +71,7 @@ static struct ph_intern_slots *grown_locked(struct ph_intern *t, struct ph_inter
     return s;
 }
 
-/* At most half of the slots are ever used, so every search ends. */
+/* At most half of the slots are used, but for lack of memory for more; one is always free, so every search ends. */
 static uint32_t insert_locked(struct ph_intern *t, uint32_t hash, const void *key)
 {
     struct ph_intern_slots *s = atomic_load_explicit(&t->slots, memory_order_relaxed);
@@ -77,7 +83,8 @@ static uint32_t insert_locked(struct ph_intern *t, uint32_t hash, const void *ke
     uint32_t number = find(t, s, hash, key, &at);
     if (number != PH_INTERN_FULL || count >= t->limit)
         return number;
-    t->store(count, key);
+    if (count >= s->mask || !t->store(count, key))
+        return PH_INTERN_FULL;
     atomic_store_explicit(&t->count, count + 1, memory_order_release);
     atomic_store_explicit(&s->slot[at], (uint64_t)hash << 32 | (count + 1), memory_order_release);
     return count;

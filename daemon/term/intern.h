@@ -19,14 +19,14 @@ struct ph_intern {
     pthread_mutex_t mutex;
     uint32_t limit;
     bool (*equal)(uint32_t number, const void *key); /* any thread, also while another one inserts */
-    void (*store)(uint32_t number, const void *key); /* under the mutex, once for each number, before anyone else sees it */
+    bool (*store)(uint32_t number, const void *key); /* under the mutex, once for each number, before anyone else sees it. False: no memory, the number stays free */
 };
 
 #define PH_INTERN_INIT(limit_, equal_, store_) \
     {.slots = NULL, .mutex = PTHREAD_MUTEX_INITIALIZER, .limit = (limit_), .equal = (equal_), .store = (store_)}
 
 /* The number of the key, inserted if it is new. allowance: how many entries whoever asks may still make, counted down for
- * each; NULL for no end. PH_INTERN_FULL: new, and the table is full or the allowance used up. Any thread; no lock if it is there. */
+ * each; NULL for no end. PH_INTERN_FULL: new, and the table is full, the allowance used up, or no memory. Any thread; no lock if it is there. */
 uint32_t ph_intern(struct ph_intern *t, uint32_t hash, const void *key, atomic_uint *allowance);
 
 /* Was this number given out? What `store` wrote for it is then visible. */

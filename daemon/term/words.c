@@ -65,12 +65,15 @@ static bool atom_equal(uint32_t i, const void *key)
     return (size_t)(a->etf_len - a->text_at) == t->len && memcmp(a->etf + a->text_at, t->utf8, t->len) == 0;
 }
 
-static void atom_store(uint32_t i, const void *key)
+static bool atom_store(uint32_t i, const void *key)
 {
     const struct text *t = key;
     size_t head = t->len > UINT8_MAX ? 3 : 2;
-    struct atom *a = ph_alloc(sizeof *a + head + t->len + 1);
+    size_t size = sizeof(struct atom) + head + t->len + 1;
+    struct atom *a = i == SYSTEM_LIMIT ? ph_alloc(size) : ph_alloc_try(size);
 
+    if (a == NULL)
+        return false;
     a->text_at = (uint16_t)head;
     a->etf_len = (uint16_t)(head + t->len);
     a->etf[0] = head == 2 ? ERL_SMALL_ATOM_UTF8_EXT : ERL_ATOM_UTF8_EXT;
@@ -80,6 +83,7 @@ static void atom_store(uint32_t i, const void *key)
     memcpy(a->etf + head, t->utf8, t->len);
     a->etf[a->etf_len] = '\0';
     atoms[i] = a;
+    return true;
 }
 
 static bool origin_equal(uint32_t i, const void *key)
@@ -87,9 +91,10 @@ static bool origin_equal(uint32_t i, const void *key)
     return memcmp(&origins[i], key, sizeof origins[i]) == 0;
 }
 
-static void origin_store(uint32_t i, const void *key)
+static bool origin_store(uint32_t i, const void *key)
 {
     memcpy(&origins[i], key, sizeof origins[i]);
+    return true;
 }
 
 static bool far_pid_equal(uint32_t i, const void *key)
@@ -97,9 +102,10 @@ static bool far_pid_equal(uint32_t i, const void *key)
     return memcmp(&far_pids[i], key, sizeof far_pids[i]) == 0;
 }
 
-static void far_pid_store(uint32_t i, const void *key)
+static bool far_pid_store(uint32_t i, const void *key)
 {
     memcpy(&far_pids[i], key, sizeof far_pids[i]);
+    return true;
 }
 
 static struct ph_intern atom_table = PH_INTERN_INIT(MAX_ATOMS, atom_equal, atom_store);
@@ -160,7 +166,7 @@ static ErlDrvTermData atom_word(const char *utf8, size_t len)
     if (i != PH_INTERN_FULL)
         return make_word(i, TAG_ATOM);
     if (!atomic_flag_test_and_set(&told))
-        ph_log(PH_LOG_ERROR, NULL, "%u atoms: no more are made, new ones are system_limit", MAX_ATOMS);
+        ph_log(PH_LOG_ERROR, NULL, "%u atoms, or no memory: no more are made, new ones are system_limit", MAX_ATOMS);
     return make_word(SYSTEM_LIMIT, TAG_ATOM);
 }
 

@@ -42,6 +42,8 @@ static void finish(void)
 static ErlDrvData start(ErlDrvPort port, char *command)
 {
     struct self *s = driver_alloc(sizeof *s);
+    if (!s)
+        return ERL_DRV_ERROR_GENERAL;
     *s = (struct self){.port = port, .talk = !strstr(command, " mute")};
     return (ErlDrvData)s;
 }
@@ -95,8 +97,12 @@ static void ready_async(ErlDrvData d, ErlDrvThreadData data)
 static void submit(struct self *s, int number, int gated, unsigned int *key, void (*release)(void *), struct answer *a)
 {
     struct job *j = driver_alloc(sizeof *j);
+    if (!j)
+        return say(a, "no memory");
     *j = (struct job){.number = number, .gated = gated};
     long id = driver_async(s->port, key, invoke, j, release);
+    if (id < 0)
+        driver_free(j);
     say(a, "%s", id > 0 ? "positive" : id == 0 ? "zero" : "negative");
 }
 

@@ -22,6 +22,8 @@ static void set_busy(struct self *s, int on)
 static ErlDrvData start(ErlDrvPort port, char *command)
 {
     struct self *s = driver_alloc(sizeof *s);
+    if (!s)
+        return ERL_DRV_ERROR_GENERAL;
     *s = (struct self){.port = port};
     if (strstr(command, " busy"))
         set_busy(s, 1);

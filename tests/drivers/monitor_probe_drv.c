@@ -16,6 +16,8 @@ static ErlDrvData start(ErlDrvPort port, char *command)
 {
     struct self *s = driver_alloc(sizeof *s);
     (void)command;
+    if (!s)
+        return ERL_DRV_ERROR_GENERAL;
     *s = (struct self){.port = port, .remembered = driver_term_nil};
     return (ErlDrvData)s;
 }

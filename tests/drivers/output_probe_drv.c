@@ -10,6 +10,8 @@ struct self {
 static ErlDrvData start(ErlDrvPort port, char *command)
 {
     struct self *s = driver_alloc(sizeof *s);
+    if (!s)
+        return ERL_DRV_ERROR_GENERAL;
     *s = (struct self){.port = port};
     if (strstr(command, " early")) {
         trace("start flags %d", get_port_flags(port));
@@ -60,6 +62,8 @@ ACTION(do_output2_null)
 static void give_binary(struct self *s, ErlDrvSizeT hlen, char *data, size_t len, size_t skip, struct answer *a)
 {
     ErlDrvBinary *b = bin_of(data, len);
+    if (!b)
+        return say(a, "no memory");
     say(a, "%d", driver_output_binary(s->port, hlen ? "HD" : NULL, hlen, b, (ErlDrvSizeT)skip, len - 2 * skip));
     driver_free_binary(b);
 }

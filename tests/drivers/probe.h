@@ -77,8 +77,8 @@ struct action {
 
 static inline ErlDrvSSizeT answer_give(const struct answer *a, char **rbuf, ErlDrvSizeT rlen)
 {
-    if (a->len > rlen)
-        *rbuf = driver_alloc(a->len);
+    if (a->len > rlen && !(*rbuf = driver_alloc(a->len)))
+        return -1;
     memcpy(*rbuf, a->text, a->len);
     return (ErlDrvSSizeT)a->len;
 }
@@ -89,6 +89,8 @@ static inline ErlDrvSSizeT act(const struct action *table, void *self, const cha
 {
     struct answer a = {.len = 0};
     char *text = driver_alloc(len + 1);
+    if (!text)
+        return -1;
     memcpy(text, buf, len);
     text[len] = 0;
     size_t word = strcspn(text, " ");
@@ -106,11 +108,12 @@ static inline ErlDrvSSizeT act(const struct action *table, void *self, const cha
     return result;
 }
 
-/* A new binary with these bytes; the caller owns the reference. */
+/* A new binary with these bytes; the caller owns the reference. NULL: no memory. */
 static inline ErlDrvBinary *bin_of(const char *data, size_t len)
 {
     ErlDrvBinary *b = driver_alloc_binary(len);
-    memcpy(b->orig_bytes, data, len);
+    if (b)
+        memcpy(b->orig_bytes, data, len);
     return b;
 }
 
@@ -135,6 +138,7 @@ static inline void vec_of(struct vec *v, char *text, size_t len)
         int bare = size > 0 && *p == '~';
         p += bare;
         size -= (size_t)bare;
+        /* Without memory for a binary it is bare. */
         v->binv[n] = bare || size == 0 ? NULL : bin_of(p, size);
         v->iov[n].iov_base = v->binv[n] ? v->binv[n]->orig_bytes : p;
         v->iov[n].iov_len = size;
@@ -149,7 +153,8 @@ static inline void vec_of(struct vec *v, char *text, size_t len)
 static inline void vec_free(struct vec *v)
 {
     for (int i = 0; i < v->ev.vsize; i++)
-        driver_free_binary(v->binv[i]);
+        if (v->binv[i])
+            driver_free_binary(v->binv[i]);
 }
 
 #endif

@@ -12,6 +12,8 @@ static ErlDrvData start(ErlDrvPort port, char *command)
 {
     struct self *s = driver_alloc(sizeof *s);
     (void)command;
+    if (!s)
+        return ERL_DRV_ERROR_GENERAL;
     *s = (struct self){.port = port};
     return (ErlDrvData)s;
 }
@@ -78,6 +80,8 @@ ACTION(do_enq_bin)
 {
     struct self *s = self;
     ErlDrvBinary *b = bin_of(arg, len);
+    if (!b)
+        return say(a, "no memory");
     say(a, "%d", driver_enq_bin(s->port, b, 1, len - 1));
     say_queue(s, a);
     say(a, "refc %ld", driver_binary_get_refc(b));
@@ -88,6 +92,8 @@ ACTION(do_pushq_bin)
 {
     struct self *s = self;
     ErlDrvBinary *b = bin_of(arg, len);
+    if (!b)
+        return say(a, "no memory");
     say(a, "%d", driver_pushq_bin(s->port, b, 0, len));
     say_queue(s, a);
     say(a, "refc %ld", driver_binary_get_refc(b));
@@ -98,6 +104,8 @@ ACTION(do_bin_refc)
 {
     struct self *s = self;
     ErlDrvBinary *b = bin_of(arg, len);
+    if (!b)
+        return say(a, "no memory");
     driver_enq_bin(s->port, b, 0, len);
     driver_enq_bin(s->port, b, 0, 0);
     say(a, "queued %ld", driver_binary_get_refc(b));

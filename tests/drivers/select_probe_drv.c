@@ -33,6 +33,8 @@ static ErlDrvData start(ErlDrvPort port, char *command)
 {
     struct self *s = driver_alloc(sizeof *s);
     (void)command;
+    if (!s)
+        return ERL_DRV_ERROR_GENERAL;
     *s = (struct self){.port = port, .mine = -1, .other = -1, .read_size = 1};
     return (ErlDrvData)s;
 }

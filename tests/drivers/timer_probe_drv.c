@@ -20,6 +20,8 @@ static void set(struct self *s, unsigned long ms, struct answer *a)
 static ErlDrvData start(ErlDrvPort port, char *command)
 {
     struct self *s = driver_alloc(sizeof *s);
+    if (!s)
+        return ERL_DRV_ERROR_GENERAL;
     *s = (struct self){.port = port};
     if (strstr(command, " in_start")) {
         trace("start set_timer %d", driver_set_timer(port, 1));

@@ -62,6 +62,8 @@ static void *run_daemon(void *arg)
     c.log_level = PH_LOG_ERROR;
     c.limits[PH_LIMIT_FRAME_BYTES] = 1u << 20;
     FUZZ_ASSERT(ph_config_start_threads(&c) == 0);
+    ph_ports_init();
+    ph_monitors_init();
     ph_ddll_init();
     ph_ddll_on_kill_ports(ph_kill_ports_of);
     ph_peer_on_input_again(ph_select_input_again);
