@@ -29,7 +29,8 @@ static atomic_uint_fast64_t limit_ns = 100000000;
 
 void ph_port_remember_end(const struct ph_port *p)
 {
-    struct ph_who who = ph_who_driver(p->driver ? p->driver->name : p->name, "");
+    struct ph_where where;
+    struct ph_who who = ph_who_driver(ph_port_where(p, &where)->driver, "");
     pthread_mutex_lock(&ended_mu);
     ended[ended_count++ % ENDED_MAX] = (struct ended){.handle = p->handle, .id = p->id, .who = who};
     pthread_mutex_unlock(&ended_mu);

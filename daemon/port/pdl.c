@@ -149,7 +149,7 @@ ErlDrvPDL driver_pdl_create(ErlDrvPort port)
     atomic_init(&pdl->refs, 1);
     pthread_mutex_init(&pdl->mu, NULL);
     if (ph_checking())
-        ph_lock_made(PH_THING_PDL, pdl, p->name);
+        ph_lock_made(PH_THING_PDL, pdl, ph_port_name(p));
     atomic_store_explicit(&p->pdl, pdl, memory_order_release);
     return (ErlDrvPDL)(void *)pdl;
 }
