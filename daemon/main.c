@@ -10,8 +10,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "check/violation.h"
 #include "conn/activated.h"
 #include "conn/conn.h"
 #include "conn/listener.h"
@@ -26,6 +28,7 @@
 #include "service.h"
 
 #define END_POLL_US 5000
+#define VIOLATION_STATUS 3 /* drivers were checked, and broke rules */
 
 static struct {
     struct event *timer;
@@ -195,6 +198,10 @@ static int serve(const struct ph_options *o, const struct ph_config *c)
 /* Takes c. */
 static int run(const struct ph_options *o, struct ph_config *c)
 {
+    if (c->check_drivers) {
+        ph_check_start(ph_port_where);
+        ph_log(PH_LOG_NOTICE, NULL, "drivers are checked: what they break is reported, and costs time");
+    }
     if (ph_config_start_threads(c) || start_events()) {
         end.abandoned = true;
         return 1;
@@ -268,6 +275,8 @@ int main(int argc, char **argv)
         return 1;
     }
     status = run(&o, &c);
+    if (!status && ph_counter_sum(PH_COUNT_VIOLATIONS))
+        status = VIOLATION_STATUS;
     /* With a callback still running somewhere, nothing can be taken down in order. */
     if (end.abandoned || !ph_reload_end())
         _exit(status);

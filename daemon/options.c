@@ -13,6 +13,7 @@
 #define USAGE_STATUS 2
 #define MAX_ASYNC_THREADS 1024 /* as the VM's +A */
 #define MAX_BUSY_POLL_US 1000
+#define MAX_CALLBACK_MS 3600000
 
 enum {
     OPT_STDIO = 256,
@@ -28,6 +29,7 @@ enum {
     OPT_LOG_LEVEL,
     OPT_LOG_FORMAT,
     OPT_METRICS,
+    OPT_CHECK_DRIVERS,
     OPT_HELP,
     OPT_VERSION
 };
@@ -46,6 +48,7 @@ static const struct option long_options[] = {
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
     {"metrics", required_argument, NULL, OPT_METRICS},
+    {"check-drivers", optional_argument, NULL, OPT_CHECK_DRIVERS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -70,12 +73,14 @@ static const char help[] =
     "  --log-level LEVEL   error, warning, notice (default), info or debug; the log goes to stderr\n"
     "  --log-format FORMAT text (default), or json: an object a line\n"
     "  --metrics HOST:PORT serve metrics for Prometheus on a loopback address\n"
+    "  --check-drivers[=MS] report what drivers do wrong, and callbacks that take more than MS ms, 1 to 3600000; default: 100\n"
     "  --help              this text\n"
     "  --version           the version\n"
     "\n"
     "Options override what the configuration says. SIGHUP reads it again.\n"
     "\n"
-    "Exit status: 0 after an orderly end, 1 if it could not start, 2 for a wrong command line.\n";
+    "Exit status: 0 after an orderly end, 1 if it could not start, 2 for a wrong command line,\n"
+    "3 if drivers were checked and broke rules.\n";
 
 static void add_text(struct ph_strings *list, const char *text)
 {
@@ -171,6 +176,11 @@ static int one_option(int opt, struct ph_options *o, int *status)
     case OPT_METRICS:
         o->metrics = optarg;
         return 0;
+    case OPT_CHECK_DRIVERS:
+        o->check_drivers = true;
+        return optarg && (parse_number(optarg, MAX_CALLBACK_MS, &o->check_callback_ms) || !o->check_callback_ms)
+                   ? usage(status, "--check-drivers: '%s' is no number from 1 to 3600000", optarg)
+                   : 0;
     case OPT_HELP:
         fputs(help, stdout);
         return stop(status, 0);
@@ -191,7 +201,7 @@ static bool has_listener(const struct ph_options *o)
 int ph_options_parse(int argc, char **argv, struct ph_options *o, int *status)
 {
     int opt;
-    *o = (struct ph_options){.stdio_in = -1, .stdio_out = -1, .async_threads = -1, .busy_poll_us = -1, .log_level = -1, .log_format = -1};
+    *o = (struct ph_options){.stdio_in = -1, .stdio_out = -1, .async_threads = -1, .busy_poll_us = -1, .check_callback_ms = -1, .log_level = -1, .log_format = -1};
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         if (one_option(opt, o, status))
             return -1;
@@ -302,6 +312,9 @@ int ph_options_config(const struct ph_options *o, struct ph_config *c)
         c->async_threads = o->async_threads;
     if (o->busy_poll_us >= 0)
         c->busy_poll_us = (uint64_t)o->busy_poll_us;
+    c->check_drivers = c->check_drivers || o->check_drivers;
+    if (o->check_callback_ms > 0)
+        c->check_callback_ms = (uint64_t)o->check_callback_ms;
     if (!c->state_dir && o->stdio_in < 0)
         c->state_dir = service_state_dir();
     if (o->log_format >= 0)

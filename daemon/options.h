@@ -14,7 +14,8 @@ struct ph_options {
     const char *cookie_file; /* of tcp_addresses; borrowed from argv; NULL: not given */
     bool check;              /* only check the configuration */
     struct ph_strings unix_paths, tcp_addresses, driver_path;
-    int64_t async_threads, busy_poll_us; /* -1: not given */
+    int64_t async_threads, busy_poll_us, check_callback_ms; /* -1: not given */
+    bool check_drivers;
     const char *metrics;     /* borrowed from argv; NULL: not given */
     int log_level;           /* enum ph_log_level, -1: not given */
     int log_format;          /* enum ph_log_format, -1: not given */

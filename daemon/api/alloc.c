@@ -6,6 +6,7 @@
 
 #include "base/bin.h"
 #include "base/mem.h"
+#include "check/memory.h"
 
 #define STRUCT_SIZE 4096u /* what is larger is a buffer, and zeroing it would cost */
 
@@ -22,6 +23,8 @@ static void find_out(void)
 void *driver_alloc(ErlDrvSizeT size)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (ph_checking())
+        return ph_block_alloc(size);
     void *p = ph_alloc_try(size);
     pthread_once(&once, find_out);
     if (p && size <= STRUCT_SIZE && !watched)
@@ -32,49 +35,59 @@ void *driver_alloc(ErlDrvSizeT size)
 /* erl_driver(3), driver_realloc. NULL: out of memory, ptr stays. */
 void *driver_realloc(void *ptr, ErlDrvSizeT size)
 {
-    return ph_realloc_try(ptr, size);
+    return ph_checking() ? ph_block_realloc(ptr, size) : ph_realloc_try(ptr, size);
 }
 
 /* erl_driver(3), driver_free */
 void driver_free(void *ptr)
 {
-    ph_free(ptr);
+    if (ph_checking())
+        ph_block_free(ptr);
+    else
+        ph_free(ptr);
 }
 
 /* erl_driver(3), driver_alloc_binary */
 ErlDrvBinary *driver_alloc_binary(ErlDrvSizeT size)
 {
-    return ph_bin_new(size);
+    ErlDrvBinary *bin = ph_bin_new(size);
+    if (ph_checking())
+        ph_binary_made(bin);
+    return bin;
 }
 
 /* erl_driver(3), driver_realloc_binary */
 ErlDrvBinary *driver_realloc_binary(ErlDrvBinary *bin, ErlDrvSizeT size)
 {
-    return ph_bin_realloc(bin, size);
+    if (bin == NULL)
+        return driver_alloc_binary(size);
+    return ph_checking() && !ph_binary_may_move(bin, __func__) ? NULL : ph_bin_realloc(bin, size);
 }
 
 /* erl_driver(3), driver_free_binary */
 void driver_free_binary(ErlDrvBinary *bin)
 {
+    if (bin && ph_checking() && !ph_binary_drop(bin, __func__, true))
+        return;
     ph_bin_unref(bin);
 }
 
 /* erl_driver(3), driver_binary_get_refc */
 ErlDrvSInt driver_binary_get_refc(ErlDrvBinary *dbp)
 {
-    return ph_bin_refc(dbp);
+    return ph_checking() && !ph_binary_is_live(dbp, __func__) ? 0 : ph_bin_refc(dbp);
 }
 
 /* erl_driver(3), driver_binary_inc_refc */
 ErlDrvSInt driver_binary_inc_refc(ErlDrvBinary *dbp)
 {
-    return ph_bin_inc(dbp);
+    return ph_checking() && !ph_binary_inc(dbp, __func__) ? 0 : ph_bin_inc(dbp);
 }
 
 /* erl_driver(3), driver_binary_dec_refc. A binary that gets to 0 this way is not freed. */
 ErlDrvSInt driver_binary_dec_refc(ErlDrvBinary *dbp)
 {
-    return ph_bin_dec(dbp);
+    return ph_checking() && !ph_binary_drop(dbp, __func__, false) ? 0 : ph_bin_dec(dbp);
 }
 
 /* erl_driver(3), driver_vec_to_buf. Returns the bytes copied, whatever the manual says; ev->size is not looked at. */

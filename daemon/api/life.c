@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "driver/ddll.h"
 #include "peer/reply.h"
+#include "port/misuse.h"
 #include "port/open.h"
 #include "port/output.h"
 #include "term/words.h"
@@ -21,10 +22,19 @@ static int fail(struct ph_port *p, const char *reason)
     return 0;
 }
 
+/* The port, or NULL. */
+static struct ph_port *failing(ErlDrvPort port, const char *function)
+{
+    struct ph_port *p = ph_port_called(port, function);
+    if (p && ph_checking() && p->terminating)
+        ph_violation(PH_VIOLATION_FAILURE_IN_STOP, "%s in stop, or after it: the port ends already", function);
+    return p;
+}
+
 /* erl_driver(3), driver_failure_eof: with option eof the port stays open. */
 int driver_failure_eof(ErlDrvPort port)
 {
-    struct ph_port *p = ph_port_here(port);
+    struct ph_port *p = failing(port, __func__);
     if (!p)
         return -1;
     ph_out_flush_line(p);
@@ -50,7 +60,7 @@ static void exit_with(struct ph_port *p, struct ph_wbuf *reason)
 /* erl_driver(3), driver_failure_atom. Latin-1. */
 int driver_failure_atom(ErlDrvPort port, char *string)
 {
-    struct ph_port *p = ph_port_here(port);
+    struct ph_port *p = failing(port, __func__);
     struct ph_wbuf reason;
     if (!p)
         return -1;
@@ -63,14 +73,14 @@ int driver_failure_atom(ErlDrvPort port, char *string)
 /* erl_driver(3), driver_failure_posix */
 int driver_failure_posix(ErlDrvPort port, int error)
 {
-    struct ph_port *p = ph_port_here(port);
+    struct ph_port *p = failing(port, __func__);
     return p ? fail(p, ph_errno_id(error)) : -1;
 }
 
 /* erl_driver(3), driver_failure: the number itself is the reason, and 0 is eof. */
 int driver_failure(ErlDrvPort port, int error)
 {
-    struct ph_port *p = ph_port_here(port);
+    struct ph_port *p = failing(port, __func__);
     struct ph_wbuf reason;
     if (!p)
         return -1;
@@ -85,7 +95,7 @@ int driver_failure(ErlDrvPort port, int error)
 /* erl_driver(3), driver_exit: the owner is unlinked first and gets no signal. */
 int driver_exit(ErlDrvPort port, int err)
 {
-    struct ph_port *p = ph_port_here(port);
+    struct ph_port *p = failing(port, __func__);
     if (!p)
         return -1;
     if (ph_port_state(p) == PH_PORT_LIVE) {
@@ -102,7 +112,7 @@ int driver_exit(ErlDrvPort port, int err)
 /* erl_driver(3), driver_create_port: a port of the same driver, without start(). (ErlDrvPort)-1 if that is impossible. */
 ErlDrvPort driver_create_port(ErlDrvPort creator_port, ErlDrvTermData connected, char *name, ErlDrvData drv_data)
 {
-    struct ph_port *creator = ph_port_here(creator_port), *p = NULL;
+    struct ph_port *creator = ph_port_called(creator_port, __func__), *p = NULL;
     uint64_t id;
     uint8_t *term;
     size_t len;
@@ -116,7 +126,7 @@ ErlDrvPort driver_create_port(ErlDrvPort creator_port, ErlDrvTermData connected,
 /* erl_driver(3), erl_drv_init_ack */
 void erl_drv_init_ack(ErlDrvPort ix, ErlDrvData res)
 {
-    struct ph_port *p = ph_port_here(ix);
+    struct ph_port *p = ph_port_called(ix, __func__);
     if (!p)
         return;
     ph_port_ref(p);
@@ -127,7 +137,7 @@ void erl_drv_init_ack(ErlDrvPort ix, ErlDrvData res)
 /* erl_driver(3), erl_drv_set_os_pid */
 void erl_drv_set_os_pid(ErlDrvPort ix, ErlDrvSInt pid)
 {
-    struct ph_port *p = ph_port_here(ix);
+    struct ph_port *p = ph_port_called(ix, __func__);
     if (p)
         p->os_pid = pid;
 }
@@ -135,7 +145,7 @@ void erl_drv_set_os_pid(ErlDrvPort ix, ErlDrvSInt pid)
 /* erl_driver(3), driver_lock_driver */
 int driver_lock_driver(ErlDrvPort ix)
 {
-    struct ph_port *p = ph_port_here(ix);
+    struct ph_port *p = ph_port_called(ix, __func__);
     return p ? ph_ddll_make_permanent(p->driver) : -1;
 }
 

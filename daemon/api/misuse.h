@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the VM aborts on, the host aborts on: a driver that misuses a lock or a key cannot be answered. */
+/* What the VM aborts on, the host aborts on: a driver that misuses a lock or a key cannot be answered. In the checking mode it is reported and not done. */
 #ifndef PH_MISUSE_H
 #define PH_MISUSE_H
 

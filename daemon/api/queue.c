@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "check/memory.h"
 #include "port/pdl.h"
 
 #define INVALID ((ErlDrvSizeT)-1)
@@ -21,6 +22,15 @@ static void end_overfull(struct ph_port *p)
     ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_FAILED);
 }
 
+/* A lock that there is must be held, in callbacks too. */
+static struct ph_queue_access enter(ErlDrvPort port)
+{
+    struct ph_queue_access a = ph_queue_enter(port);
+    if (a.pdl && ph_checking())
+        ph_violation(PH_VIOLATION_QUEUE_WITHOUT_LOCK, "the port has a port data lock, which is not held");
+    return a;
+}
+
 static bool has_room(struct ph_queue_access a, size_t len)
 {
     if (!a.port)
@@ -32,12 +42,27 @@ static bool has_room(struct ph_queue_access a, size_t len)
     return false;
 }
 
+/* These two in the checking mode: false, and reported, if there can be no such bytes. */
+static bool are_bytes(const char *function, const char *buf, size_t len)
+{
+    if (!buf)
+        ph_violation(PH_VIOLATION_BAD_ARGUMENT, "%s: %zu bytes at NULL", function, len);
+    return buf != NULL;
+}
+
+static bool are_bytes_of(const char *function, const ErlDrvBinary *bin, size_t offset, size_t len)
+{
+    return ph_binary_is_live(bin, function) && ph_binary_has(bin, offset, len, function);
+}
+
 /* erl_driver(3), driver_enq */
 int driver_enq(ErlDrvPort port, char *buf, ErlDrvSizeT len)
 {
     if (len == 0)
         return 0;
-    struct ph_queue_access a = ph_queue_enter(port);
+    if (ph_checking() && !are_bytes(__func__, buf, len))
+        return -1;
+    struct ph_queue_access a = enter(port);
     int result = has_room(a, len) ? ph_ioq_enq(ph_port_ioq(a.port), buf, len) : -1;
     ph_queue_leave(a);
     return result;
@@ -48,7 +73,9 @@ int driver_pushq(ErlDrvPort port, char *buf, ErlDrvSizeT len)
 {
     if (len == 0)
         return 0;
-    struct ph_queue_access a = ph_queue_enter(port);
+    if (ph_checking() && !are_bytes(__func__, buf, len))
+        return -1;
+    struct ph_queue_access a = enter(port);
     int result = has_room(a, len) ? ph_ioq_pushq(ph_port_ioq(a.port), buf, len) : -1;
     ph_queue_leave(a);
     return result;
@@ -59,7 +86,9 @@ int driver_enq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, ErlDr
 {
     if (len == 0)
         return 0;
-    struct ph_queue_access a = ph_queue_enter(port);
+    if (ph_checking() && !are_bytes_of(__func__, bin, offset, len))
+        return -1;
+    struct ph_queue_access a = enter(port);
     int result = has_room(a, len) ? ph_ioq_enq_bin(ph_port_ioq(a.port), bin, offset, len) : -1;
     ph_queue_leave(a);
     return result;
@@ -70,7 +99,9 @@ int driver_pushq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, Erl
 {
     if (len == 0)
         return 0;
-    struct ph_queue_access a = ph_queue_enter(port);
+    if (ph_checking() && !are_bytes_of(__func__, bin, offset, len))
+        return -1;
+    struct ph_queue_access a = enter(port);
     int result = has_room(a, len) ? ph_ioq_pushq_bin(ph_port_ioq(a.port), bin, offset, len) : -1;
     ph_queue_leave(a);
     return result;
@@ -79,7 +110,9 @@ int driver_pushq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, Erl
 /* erl_driver(3), driver_enqv */
 int driver_enqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 {
-    struct ph_queue_access a = ph_queue_enter(port);
+    if (ph_checking() && !ph_vector_is_live(ev, __func__))
+        return -1;
+    struct ph_queue_access a = enter(port);
     int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_enqv(ph_port_ioq(a.port), ev, skip) : -1;
     ph_queue_leave(a);
     return result;
@@ -88,7 +121,9 @@ int driver_enqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 /* erl_driver(3), driver_pushqv */
 int driver_pushqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 {
-    struct ph_queue_access a = ph_queue_enter(port);
+    if (ph_checking() && !ph_vector_is_live(ev, __func__))
+        return -1;
+    struct ph_queue_access a = enter(port);
     int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_pushqv(ph_port_ioq(a.port), ev, skip) : -1;
     ph_queue_leave(a);
     return result;
@@ -97,7 +132,7 @@ int driver_pushqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 /* erl_driver(3), driver_deq */
 ErlDrvSizeT driver_deq(ErlDrvPort port, ErlDrvSizeT size)
 {
-    struct ph_queue_access a = ph_queue_enter(port);
+    struct ph_queue_access a = enter(port);
     ErlDrvSizeT left = a.port ? ph_ioq_deq(ph_port_ioq(a.port), size) : INVALID;
     ph_queue_leave(a);
     return left;
@@ -106,7 +141,7 @@ ErlDrvSizeT driver_deq(ErlDrvPort port, ErlDrvSizeT size)
 /* erl_driver(3), driver_sizeq */
 ErlDrvSizeT driver_sizeq(ErlDrvPort port)
 {
-    struct ph_queue_access a = ph_queue_enter(port);
+    struct ph_queue_access a = enter(port);
     ErlDrvSizeT size = a.port ? ph_port_queued(a.port) : INVALID;
     ph_queue_leave(a);
     return size;
@@ -115,7 +150,7 @@ ErlDrvSizeT driver_sizeq(ErlDrvPort port)
 /* erl_driver(3), driver_peekq */
 SysIOVec *driver_peekq(ErlDrvPort port, int *vlen)
 {
-    struct ph_queue_access a = ph_queue_enter(port);
+    struct ph_queue_access a = enter(port);
     SysIOVec *v = a.port ? ph_ioq_peek(ph_port_ioq(a.port), vlen) : NULL;
     if (!a.port)
         *vlen = -1;
@@ -126,7 +161,7 @@ SysIOVec *driver_peekq(ErlDrvPort port, int *vlen)
 /* erl_driver(3), driver_peekqv */
 ErlDrvSizeT driver_peekqv(ErlDrvPort port, ErlIOVec *ev)
 {
-    struct ph_queue_access a = ph_queue_enter(port);
+    struct ph_queue_access a = enter(port);
     ErlDrvSizeT size = a.port ? ph_ioq_peekv(ph_port_ioq(a.port), ev) : INVALID;
     ph_queue_leave(a);
     return size;

@@ -8,6 +8,7 @@
 
 #include "api/misuse.h"
 #include "base/mem.h"
+#include "check/lock.h"
 
 struct ErlDrvMutex_ {
     pthread_mutex_t lock;
@@ -39,9 +40,11 @@ static void *new_named(size_t head, const char *name)
 }
 
 /* What create returns: the object, or NULL with its memory freed when the system refused to make it. */
-static void *created(void *object, int err)
+static void *created(enum ph_thing_kind kind, void *object, const char *name, int err)
 {
     if (err == 0) {
+        if (ph_checking())
+            ph_lock_made(kind, object, name);
         return object;
     }
     ph_free(object);
@@ -61,10 +64,12 @@ static void must_exist(const char *function, const void *object)
 }
 
 /* Of a try function: 0 or EBUSY. */
-static int tried(const char *function, int err)
+static int tried(const char *function, const void *lock, enum ph_hold how, int err)
 {
     if (err != EBUSY) {
         must(function, err);
+    } else if (ph_checking()) {
+        ph_lock_not_taken(lock, how);
     }
     return err;
 }
@@ -73,14 +78,29 @@ static int tried(const char *function, int err)
 ErlDrvMutex *erl_drv_mutex_create(char *name)
 {
     ErlDrvMutex *m = new_named(offsetof(ErlDrvMutex, name), name);
-    return m == NULL ? NULL : created(m, pthread_mutex_init(&m->lock, NULL));
+    return m == NULL ? NULL : created(PH_THING_MUTEX, m, name, pthread_mutex_init(&m->lock, NULL));
+}
+
+/* Of a destroy function in the checking mode, before the object goes; err: from the system, which refuses if it is held. True: go on. */
+static bool may_end(enum ph_thing_kind kind, const void *object, const char *function, int err)
+{
+    if (err == 0)
+        ph_thing_ended(kind, object);
+    else
+        ph_lock_is_busy(kind, object, function);
+    return err == 0;
 }
 
 /* erl_driver(3), erl_drv_mutex_destroy */
 void erl_drv_mutex_destroy(ErlDrvMutex *mtx)
 {
+    if (ph_checking() && !ph_lock_may_end(PH_THING_MUTEX, mtx, __func__))
+        return;
     must_exist(__func__, mtx);
-    must(__func__, pthread_mutex_destroy(&mtx->lock));
+    int err = pthread_mutex_destroy(&mtx->lock);
+    if (ph_checking() && !may_end(PH_THING_MUTEX, mtx, __func__, err))
+        return;
+    must(__func__, err);
     ph_free(mtx);
 }
 
@@ -93,13 +113,17 @@ char *erl_drv_mutex_name(ErlDrvMutex *mtx)
 /* erl_driver(3), erl_drv_mutex_trylock */
 int erl_drv_mutex_trylock(ErlDrvMutex *mtx)
 {
+    if (ph_checking() && !ph_lock_try(PH_THING_MUTEX, mtx, PH_HOLD, __func__))
+        return EBUSY;
     must_exist(__func__, mtx);
-    return tried(__func__, pthread_mutex_trylock(&mtx->lock));
+    return tried(__func__, mtx, PH_HOLD, pthread_mutex_trylock(&mtx->lock));
 }
 
 /* erl_driver(3), erl_drv_mutex_lock */
 void erl_drv_mutex_lock(ErlDrvMutex *mtx)
 {
+    if (ph_checking() && !ph_lock_take(PH_THING_MUTEX, mtx, PH_HOLD, __func__))
+        return;
     must_exist(__func__, mtx);
     must(__func__, pthread_mutex_lock(&mtx->lock));
 }
@@ -107,6 +131,8 @@ void erl_drv_mutex_lock(ErlDrvMutex *mtx)
 /* erl_driver(3), erl_drv_mutex_unlock */
 void erl_drv_mutex_unlock(ErlDrvMutex *mtx)
 {
+    if (ph_checking() && !ph_lock_drop(PH_THING_MUTEX, mtx, PH_HOLD, __func__))
+        return;
     must_exist(__func__, mtx);
     must(__func__, pthread_mutex_unlock(&mtx->lock));
 }
@@ -115,14 +141,19 @@ void erl_drv_mutex_unlock(ErlDrvMutex *mtx)
 ErlDrvCond *erl_drv_cond_create(char *name)
 {
     ErlDrvCond *c = new_named(offsetof(ErlDrvCond, name), name);
-    return c == NULL ? NULL : created(c, pthread_cond_init(&c->cond, NULL));
+    return c == NULL ? NULL : created(PH_THING_COND, c, name, pthread_cond_init(&c->cond, NULL));
 }
 
 /* erl_driver(3), erl_drv_cond_destroy */
 void erl_drv_cond_destroy(ErlDrvCond *cnd)
 {
+    if (ph_checking() && !ph_lock_may_end(PH_THING_COND, cnd, __func__))
+        return;
     must_exist(__func__, cnd);
-    must(__func__, pthread_cond_destroy(&cnd->cond));
+    int err = pthread_cond_destroy(&cnd->cond);
+    if (ph_checking() && !may_end(PH_THING_COND, cnd, __func__, err))
+        return;
+    must(__func__, err);
     ph_free(cnd);
 }
 
@@ -135,6 +166,8 @@ char *erl_drv_cond_name(ErlDrvCond *cnd)
 /* erl_driver(3), erl_drv_cond_signal */
 void erl_drv_cond_signal(ErlDrvCond *cnd)
 {
+    if (ph_checking() && !ph_lock_is_known(PH_THING_COND, cnd, __func__))
+        return;
     must_exist(__func__, cnd);
     must(__func__, pthread_cond_signal(&cnd->cond));
 }
@@ -142,6 +175,8 @@ void erl_drv_cond_signal(ErlDrvCond *cnd)
 /* erl_driver(3), erl_drv_cond_broadcast */
 void erl_drv_cond_broadcast(ErlDrvCond *cnd)
 {
+    if (ph_checking() && !ph_lock_is_known(PH_THING_COND, cnd, __func__))
+        return;
     must_exist(__func__, cnd);
     must(__func__, pthread_cond_broadcast(&cnd->cond));
 }
@@ -149,6 +184,8 @@ void erl_drv_cond_broadcast(ErlDrvCond *cnd)
 /* erl_driver(3), erl_drv_cond_wait */
 void erl_drv_cond_wait(ErlDrvCond *cnd, ErlDrvMutex *mtx)
 {
+    if (ph_checking() && !(ph_lock_is_known(PH_THING_COND, cnd, __func__) && ph_lock_is_held(PH_THING_MUTEX, mtx, __func__)))
+        return;
     must_exist(__func__, cnd);
     must_exist(__func__, mtx);
     must(__func__, pthread_cond_wait(&cnd->cond, &mtx->lock));
@@ -171,7 +208,7 @@ static int init_rwlock(pthread_rwlock_t *lock)
 ErlDrvRWLock *erl_drv_rwlock_create(char *name)
 {
     ErlDrvRWLock *l = new_named(offsetof(ErlDrvRWLock, name), name);
-    return l == NULL ? NULL : created(l, init_rwlock(&l->lock));
+    return l == NULL ? NULL : created(PH_THING_RWLOCK, l, name, init_rwlock(&l->lock));
 }
 
 /* glibc destroys a read/write lock that is held without a word, so whether it is free is tried first. */
@@ -188,8 +225,13 @@ static int destroy_rwlock(pthread_rwlock_t *lock)
 /* erl_driver(3), erl_drv_rwlock_destroy */
 void erl_drv_rwlock_destroy(ErlDrvRWLock *rwlck)
 {
+    if (ph_checking() && !ph_lock_may_end(PH_THING_RWLOCK, rwlck, __func__))
+        return;
     must_exist(__func__, rwlck);
-    must(__func__, destroy_rwlock(&rwlck->lock));
+    int err = destroy_rwlock(&rwlck->lock);
+    if (ph_checking() && !may_end(PH_THING_RWLOCK, rwlck, __func__, err))
+        return;
+    must(__func__, err);
     ph_free(rwlck);
 }
 
@@ -202,13 +244,17 @@ char *erl_drv_rwlock_name(ErlDrvRWLock *rwlck)
 /* erl_driver(3), erl_drv_rwlock_tryrlock */
 int erl_drv_rwlock_tryrlock(ErlDrvRWLock *rwlck)
 {
+    if (ph_checking() && !ph_lock_try(PH_THING_RWLOCK, rwlck, PH_HOLD_READ, __func__))
+        return EBUSY;
     must_exist(__func__, rwlck);
-    return tried(__func__, pthread_rwlock_tryrdlock(&rwlck->lock));
+    return tried(__func__, rwlck, PH_HOLD_READ, pthread_rwlock_tryrdlock(&rwlck->lock));
 }
 
 /* erl_driver(3), erl_drv_rwlock_rlock */
 void erl_drv_rwlock_rlock(ErlDrvRWLock *rwlck)
 {
+    if (ph_checking() && !ph_lock_take(PH_THING_RWLOCK, rwlck, PH_HOLD_READ, __func__))
+        return;
     must_exist(__func__, rwlck);
     must(__func__, pthread_rwlock_rdlock(&rwlck->lock));
 }
@@ -216,6 +262,8 @@ void erl_drv_rwlock_rlock(ErlDrvRWLock *rwlck)
 /* erl_driver(3), erl_drv_rwlock_runlock */
 void erl_drv_rwlock_runlock(ErlDrvRWLock *rwlck)
 {
+    if (ph_checking() && !ph_lock_drop(PH_THING_RWLOCK, rwlck, PH_HOLD_READ, __func__))
+        return;
     must_exist(__func__, rwlck);
     must(__func__, pthread_rwlock_unlock(&rwlck->lock));
 }
@@ -223,13 +271,17 @@ void erl_drv_rwlock_runlock(ErlDrvRWLock *rwlck)
 /* erl_driver(3), erl_drv_rwlock_tryrwlock */
 int erl_drv_rwlock_tryrwlock(ErlDrvRWLock *rwlck)
 {
+    if (ph_checking() && !ph_lock_try(PH_THING_RWLOCK, rwlck, PH_HOLD_WRITE, __func__))
+        return EBUSY;
     must_exist(__func__, rwlck);
-    return tried(__func__, pthread_rwlock_trywrlock(&rwlck->lock));
+    return tried(__func__, rwlck, PH_HOLD_WRITE, pthread_rwlock_trywrlock(&rwlck->lock));
 }
 
 /* erl_driver(3), erl_drv_rwlock_rwlock */
 void erl_drv_rwlock_rwlock(ErlDrvRWLock *rwlck)
 {
+    if (ph_checking() && !ph_lock_take(PH_THING_RWLOCK, rwlck, PH_HOLD_WRITE, __func__))
+        return;
     must_exist(__func__, rwlck);
     must(__func__, pthread_rwlock_wrlock(&rwlck->lock));
 }
@@ -237,6 +289,8 @@ void erl_drv_rwlock_rwlock(ErlDrvRWLock *rwlck)
 /* erl_driver(3), erl_drv_rwlock_rwunlock */
 void erl_drv_rwlock_rwunlock(ErlDrvRWLock *rwlck)
 {
+    if (ph_checking() && !ph_lock_drop(PH_THING_RWLOCK, rwlck, PH_HOLD_WRITE, __func__))
+        return;
     must_exist(__func__, rwlck);
     must(__func__, pthread_rwlock_unlock(&rwlck->lock));
 }

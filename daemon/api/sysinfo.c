@@ -3,10 +3,12 @@
  * with. Any thread. */
 #include <erl_driver.h>
 #include <erl_nif.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "check/violation.h"
 #include "sched/sched.h"
 
 #if !defined(PH_ERTS_VERSION) || !defined(PH_OTP_RELEASE)
@@ -26,7 +28,12 @@ static const size_t generations[] = {
 /* erl_driver(3), driver_system_info */
 void driver_system_info(ErlDrvSysInfo *sip, size_t si_size)
 {
-    if (sip == NULL || si_size < generations[0]) {
+    bool fits = sip != NULL && si_size >= generations[0];
+    if (!fits && ph_checking()) {
+        ph_violation(PH_VIOLATION_BAD_ARGUMENT, "%s(%p, %zu)", __func__, (void *)sip, si_size);
+        return;
+    }
+    if (!fits) {
         ph_fatal("a driver misused driver_system_info(%p, %zu)", (void *)sip, si_size);
     }
     size_t known = generations[0];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "port/misuse.h"
 #include "port/monitor.h"
 #include "port/output.h"
 #include "port/pdl.h"
@@ -24,12 +25,21 @@ ErlDrvTermData driver_mk_atom(char *string)
     return ph_atom_latin1(string, strlen(string));
 }
 
+/* In the checking mode, of functions that any thread may call: that port is gone. */
+static void gone(ErlDrvPort port, const char *function)
+{
+    if (ph_checking())
+        ph_port_not_here(port, function);
+}
+
 /* erl_driver(3), driver_mk_port. Any thread: drivers call it from their async jobs too. */
 ErlDrvTermData driver_mk_port(ErlDrvPort port)
 {
     struct ph_port *p = ph_port_by_handle((uint64_t)(uintptr_t)port);
-    if (!p)
+    if (!p) {
+        gone(port, __func__);
         return PH_NIL;
+    }
     ph_port_unref(p);
     return ph_port_word((uint64_t)(uintptr_t)port);
 }
@@ -38,8 +48,10 @@ ErlDrvTermData driver_mk_port(ErlDrvPort port)
 ErlDrvTermData driver_connected(ErlDrvPort port)
 {
     struct ph_port *p = ph_port_by_handle((uint64_t)(uintptr_t)port);
-    if (!p)
+    if (!p) {
+        gone(port, __func__);
         return PH_NIL;
+    }
     ErlDrvTermData owner = p->owner;
     ph_port_unref(p);
     return owner;
@@ -48,7 +60,7 @@ ErlDrvTermData driver_connected(ErlDrvPort port)
 /* erl_driver(3), driver_caller */
 ErlDrvTermData driver_caller(ErlDrvPort port)
 {
-    struct ph_port *p = ph_port_here(port);
+    struct ph_port *p = ph_port_called(port, __func__);
     return p ? p->caller : PH_NIL;
 }
 
@@ -82,7 +94,7 @@ int erl_drv_send_term(ErlDrvTermData port, ErlDrvTermData to, ErlDrvTermData *da
 /* erl_driver(3), driver_output_term: the older form, from callbacks only. */
 int driver_output_term(ErlDrvPort ix, ErlDrvTermData *data, int len)
 {
-    struct ph_port *p = ph_port_here(ix);
+    struct ph_port *p = ph_port_called(ix, __func__);
     return p ? ph_out_term(p, p->owner, data, len) : -1;
 }
 

@@ -10,11 +10,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include "api/misuse.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "check/lock.h"
 #include "port/port.h"
 
 #define NO_NAME "unknown"
@@ -64,6 +66,8 @@ static ErlDrvTid new_tid(const char *name)
 static void ended_thread(void *unused)
 {
     (void)unused;
+    if (ph_checking())
+        ph_locks_thread_ends();
     if (mine.tid != NULL && !mine.tid->joinable) {
         pthread_mutex_lock(&ended_lock);
         SLIST_INSERT_HEAD(&ended, mine.tid, next);
@@ -100,6 +104,14 @@ static void *thread_main(void *p)
     return tid->func(tid->args);
 }
 
+/* In the checking mode, which reports it: true, and the call is not to be done. */
+static bool refused(const char *function, const char *why)
+{
+    if (ph_checking())
+        ph_violation(PH_VIOLATION_THREAD_MISUSE, "%s: %s", function, why);
+    return ph_checking();
+}
+
 /* erl_driver(3), erl_drv_thread_opts_create. The name is the driver's own business. */
 ErlDrvThreadOpts *erl_drv_thread_opts_create(char *name)
 {
@@ -114,6 +126,8 @@ ErlDrvThreadOpts *erl_drv_thread_opts_create(char *name)
 /* erl_driver(3), erl_drv_thread_opts_destroy */
 void erl_drv_thread_opts_destroy(ErlDrvThreadOpts *opts)
 {
+    if (opts == NULL && refused(__func__, "there are no options"))
+        return;
     if (opts == NULL) {
         ph_misuse(__func__, EINVAL);
     }
@@ -154,8 +168,12 @@ int erl_drv_thread_create(char *name, ErlDrvTid *tid, void *(*func)(void *), voi
     t->args = args;
     t->driver = running_driver();
     *tid = t;
+    if (ph_checking())
+        ph_thing_made(PH_THING_THREAD, t, t->name);
     int err = ph_thread_start(&t->pthread, t->name, stack_size(opts), thread_main, t);
     if (err != 0) {
+        if (ph_checking())
+            ph_thing_ended(PH_THING_THREAD, t);
         ph_free(t);
     }
     return err;
@@ -188,6 +206,8 @@ ErlDrvTid erl_drv_thread_self(void)
 /* erl_driver(3), erl_drv_equal_tids */
 int erl_drv_equal_tids(ErlDrvTid tid1, ErlDrvTid tid2)
 {
+    if ((tid1 == NULL || tid2 == NULL) && refused(__func__, "there is no such thread"))
+        return 0;
     if (tid1 == NULL || tid2 == NULL) {
         ph_misuse(__func__, EINVAL);
     }
@@ -203,15 +223,26 @@ char *erl_drv_thread_name(ErlDrvTid tid)
 /* erl_driver(3), erl_drv_thread_exit */
 void erl_drv_thread_exit(void *resp)
 {
+    if ((mine.tid == NULL || !mine.tid->joinable) && refused(__func__, "this thread is not the driver's"))
+        return;
     if (mine.tid == NULL || !mine.tid->joinable) {
         ph_misuse(__func__, EACCES);
     }
     pthread_exit(resp);
 }
 
+static bool may_join(ErlDrvTid tid)
+{
+    if (!ph_thing_is_known(PH_THING_THREAD, tid))
+        return !refused("erl_drv_thread_join", "that is no thread of a driver's, or it has been joined");
+    return tid != mine.tid || !refused("erl_drv_thread_join", "a thread cannot join itself");
+}
+
 /* erl_driver(3), erl_drv_thread_join */
 int erl_drv_thread_join(ErlDrvTid tid, void **respp)
 {
+    if (ph_checking() && !may_join(tid))
+        return EINVAL;
     if (tid == NULL || !tid->joinable) {
         return EINVAL;
     }
@@ -220,15 +251,31 @@ int erl_drv_thread_join(ErlDrvTid tid, void **respp)
     }
     int err = pthread_join(tid->pthread, respp);
     if (err == 0) {
+        if (ph_checking())
+            ph_thing_ended(PH_THING_THREAD, tid);
         ph_free(tid);
     }
     return err;
 }
 
-/* erl_driver(3), erl_drv_tsd_key_create. The name has no use. */
+/* By which the checking mode knows it. */
+static const void *key_address(ErlDrvTSDKey key)
+{
+    return (const void *)(uintptr_t)key;
+}
+
+static bool key_refused(const char *function, const char *why)
+{
+    if (ph_checking())
+        ph_violation(PH_VIOLATION_TSD_KEY, "%s: %s", function, why);
+    return ph_checking();
+}
+
+/* erl_driver(3), erl_drv_tsd_key_create. The name is for reports. */
 int erl_drv_tsd_key_create(char *name, ErlDrvTSDKey *key)
 {
-    (void)name;
+    if (key == NULL && key_refused(__func__, "there is no place for the key"))
+        return EINVAL;
     if (key == NULL) {
         ph_misuse(__func__, EINVAL);
     }
@@ -242,24 +289,37 @@ int erl_drv_tsd_key_create(char *name, ErlDrvTSDKey *key)
     }
     pthread_mutex_unlock(&keys_lock);
     *key = k < KEYS_MAX ? k : -1;
+    if (ph_checking() && k < KEYS_MAX)
+        ph_thing_made(PH_THING_KEY, key_address(k), name);
     return k < KEYS_MAX ? 0 : ENOMEM;
 }
 
 /* Relaxed: whoever uses a key learned of it from its creator, by means that order more than this flag. */
-static void must_be_key(const char *function, ErlDrvTSDKey key)
+static bool is_key(ErlDrvTSDKey key)
 {
-    if (key < 1 || key >= KEYS_MAX || !atomic_load_explicit(&key_used[key], memory_order_relaxed)) {
+    return key >= 1 && key < KEYS_MAX && atomic_load_explicit(&key_used[key], memory_order_relaxed);
+}
+
+/* False: reported, in the checking mode. */
+static bool must_be_key(const char *function, ErlDrvTSDKey key)
+{
+    if (is_key(key))
+        return true;
+    if (!key_refused(function, "there is no such key"))
         ph_misuse(function, EINVAL);
-    }
+    return false;
 }
 
 /* erl_driver(3), erl_drv_tsd_key_destroy. Values are not cleared: they show again under the next key of that number. */
 void erl_drv_tsd_key_destroy(ErlDrvTSDKey key)
 {
     pthread_mutex_lock(&keys_lock);
-    must_be_key(__func__, key);
-    atomic_store_explicit(&key_used[key], false, memory_order_relaxed);
+    bool found = must_be_key(__func__, key);
+    if (found)
+        atomic_store_explicit(&key_used[key], false, memory_order_relaxed);
     pthread_mutex_unlock(&keys_lock);
+    if (found && ph_checking())
+        ph_thing_ended(PH_THING_KEY, key_address(key));
 }
 
 static void make_room_for(const char *function, ErlDrvTSDKey key)
@@ -278,7 +338,8 @@ static void make_room_for(const char *function, ErlDrvTSDKey key)
 /* erl_driver(3), erl_drv_tsd_set */
 void erl_drv_tsd_set(ErlDrvTSDKey key, void *data)
 {
-    must_be_key(__func__, key);
+    if (!must_be_key(__func__, key))
+        return;
     if (key >= mine.count) {
         make_room_for(__func__, key);
     }
@@ -288,6 +349,5 @@ void erl_drv_tsd_set(ErlDrvTSDKey key, void *data)
 /* erl_driver(3), erl_drv_tsd_get */
 void *erl_drv_tsd_get(ErlDrvTSDKey key)
 {
-    must_be_key(__func__, key);
-    return key < mine.count ? mine.values[key] : NULL;
+    return must_be_key(__func__, key) && key < mine.count ? mine.values[key] : NULL;
 }

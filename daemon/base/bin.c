@@ -19,7 +19,7 @@ struct block {
     ErlDrvBinary bin;
 };
 
-_Static_assert(offsetof(struct block, bin) == 8, "nothing between the count and the binary");
+_Static_assert(offsetof(struct block, bin) == PH_BIN_HEAD, "nothing between the count and the binary");
 _Static_assert(offsetof(struct block, bin.orig_bytes) % 8 == 0, "the data is 8-aligned");
 
 static struct block *block_of(const ErlDrvBinary *b)
@@ -37,11 +37,38 @@ static size_t block_size(size_t size)
     return head + size < sizeof(struct block) ? sizeof(struct block) : head + size;
 }
 
+static void *plain_alloc(size_t total, size_t used)
+{
+    (void)used;
+    return ph_alloc_try(total);
+}
+
+static void *plain_realloc(void *block, size_t total, size_t used)
+{
+    (void)used;
+    return ph_realloc_try(block, total);
+}
+
+/* How memory is had: set before there are threads. */
+static size_t pool_max = PH_POOL_MAX;
+static struct ph_bin_memory memory = {plain_alloc, plain_realloc, ph_free};
+
+void ph_bin_set_memory(const struct ph_bin_memory *m)
+{
+    memory = *m;
+    pool_max = 0;
+}
+
+static size_t used_size(size_t size)
+{
+    return offsetof(struct block, bin.orig_bytes) + size;
+}
+
 ErlDrvBinary *ph_bin_new(size_t size)
 {
     size_t total = block_size(size);
-    bool pooled = total <= PH_POOL_MAX;
-    struct block *block = total == 0 ? NULL : pooled ? ph_pool_alloc(total) : ph_alloc_try(total);
+    bool pooled = total <= pool_max;
+    struct block *block = total == 0 ? NULL : pooled ? ph_pool_alloc(total) : memory.alloc(total, used_size(size));
     if (block == NULL) {
         return NULL;
     }
@@ -56,7 +83,7 @@ static void free_block(struct block *block)
     if (block->pooled) {
         ph_pool_free(block, block->pooled);
     } else {
-        ph_free(block);
+        memory.free(block);
     }
 }
 
@@ -79,7 +106,7 @@ ErlDrvBinary *ph_bin_realloc(ErlDrvBinary *b, size_t size)
     }
     size_t total = block_size(size);
     struct block *old = block_of(b);
-    struct block *block = total == 0 ? NULL : old->pooled ? leave_pool(old, total) : ph_realloc_try(old, total);
+    struct block *block = total == 0 ? NULL : old->pooled ? leave_pool(old, total) : memory.realloc(old, total, used_size(size));
     if (block == NULL) {
         return NULL;
     }

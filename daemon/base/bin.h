@@ -14,4 +14,14 @@ ErlDrvSInt ph_bin_refc(const ErlDrvBinary *b);
 ErlDrvSInt ph_bin_inc(ErlDrvBinary *b);                       /* count after */
 ErlDrvSInt ph_bin_dec(ErlDrvBinary *b);                       /* count after; reaching 0 does not free */
 
+/* Where binaries get their memory from, instead of the pool and malloc. total: bytes of the block, of which used are the hidden head, the head and the data; the rest is
+ * there for no one. The ErlDrvBinary begins PH_BIN_HEAD bytes into the block. NULL: out of memory, and realloc leaves the block. Once, before there are threads. */
+#define PH_BIN_HEAD 8
+struct ph_bin_memory {
+    void *(*alloc)(size_t total, size_t used);
+    void *(*realloc)(void *block, size_t total, size_t used);
+    void (*free)(void *block);
+};
+void ph_bin_set_memory(const struct ph_bin_memory *m);
+
 #endif

@@ -24,6 +24,7 @@
     X(REFUSED, "refused_connections")    \
     X(FAULTS, "faults")                  \
     X(NOT_PERMITTED, "not_permitted")    \
+    X(VIOLATIONS, "violations")          \
     X(DRIVER_PORTS, "limit_driver_ports") \
     PH_LIMITS(PH_LIMIT_COUNTER, X)
 #define PH_LIMIT_COUNTER(X, name, key, value, least, most) X(LIMIT_##name, "limit_" #key)

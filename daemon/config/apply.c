@@ -7,6 +7,7 @@
 #include "driver/crashes.h"
 #include "driver/ddll.h"
 #include "driver/path.h"
+#include "port/misuse.h"
 #include "sched/sched.h"
 
 #define MAX_AUTO_REACTORS 4
@@ -20,6 +21,7 @@ void ph_config_apply(const struct ph_config *c)
     ph_driver_path_set(&c->driver_path);
     ph_driver_settings_set(c->drivers, c->driver_count);
     ph_drivers_apply_settings();
+    ph_port_callback_limit(c->check_callback_ms);
 }
 
 int ph_config_apply_state(const struct ph_config *c)
@@ -64,6 +66,6 @@ void ph_config_keep_fixed(struct ph_config *c, const struct ph_config *in_force)
         if (!key->restart || key->type == PH_TYPE_SECTION || ph_value_equal(key, to, old))
             continue;
         ph_log(PH_LOG_WARNING, NULL, "%s%s has changed: that needs a restart", ph_section_prefix(key->section), key->name);
-        memcpy(to, old, sizeof(uint64_t)); /* all of them are numbers */
+        memcpy(to, old, ph_value_size(key));
     }
 }

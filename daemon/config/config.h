@@ -29,6 +29,8 @@ struct ph_config {
     uint64_t limits[PH_LIMIT_COUNT];
     char *state_dir;     /* or NULL */
     uint64_t crash_limit, crash_window_s;
+    bool check_drivers;
+    uint64_t check_callback_ms;
     char *metrics;       /* "HOST:PORT", or NULL: none */
     bool metrics_remote; /* it may be another than a loopback address */
     unsigned log_level;  /* these three: enums of base/log.h */

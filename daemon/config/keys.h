@@ -64,6 +64,8 @@ enum ph_type {
     PH_LIMITS(PH_LIMIT_KEY, X)                                                                                                                \
     X(ROOT, shutdown_s, NUMBER, ph_config, shutdown_s, RANGE(0, 3600), "10", RELOAD)                                                          \
     X(ROOT, state_dir, PATH, ph_config, state_dir, UP_TO(4095), "null", RELOAD)                                                               \
+    X(ROOT, check_drivers, BOOL, ph_config, check_drivers, ANY, "false", RESTART)                                                             \
+    X(ROOT, check_callback_ms, NUMBER, ph_config, check_callback_ms, RANGE(1, 3600000), "100", RELOAD)                                        \
     X(ROOT, crash_limit, NUMBER, ph_config, crash_limit, RANGE(0, 1000), "3", RELOAD)                                                         \
     X(ROOT, crash_window_s, NUMBER, ph_config, crash_window_s, RANGE(0, 31536000), "3600", RELOAD)                                            \
     X(ROOT, metrics, ADDRESS, ph_config, metrics, ANY, "null", RELOAD)                                                                         \
@@ -100,7 +102,8 @@ void ph_key_describe(const struct ph_key *key, char *buf, size_t size);
 
 bool ph_value_set(const struct ph_key *key, void *to, const json_t *value); /* false, and nothing changed, if it is not what it must be */
 void ph_value_clear(const struct ph_key *key, void *to);
-bool ph_value_equal(const struct ph_key *key, const void *a, const void *b); /* of numbers: for keys that need a restart */
+bool ph_value_equal(const struct ph_key *key, const void *a, const void *b); /* these two: of numbers and booleans, which keys that need a restart are */
+size_t ph_value_size(const struct ph_key *key);
 
 /* --- where.c --- */
 

@@ -201,5 +201,11 @@ void ph_value_clear(const struct ph_key *key, void *to)
 
 bool ph_value_equal(const struct ph_key *key, const void *a, const void *b)
 {
-    return (key->type != PH_TYPE_NUMBER && key->type != PH_TYPE_THREADS) || memcmp(a, b, sizeof(uint64_t)) == 0;
+    return memcmp(a, b, ph_value_size(key)) == 0;
+}
+
+size_t ph_value_size(const struct ph_key *key)
+{
+    bool is_number = key->type == PH_TYPE_NUMBER || key->type == PH_TYPE_THREADS;
+    return is_number ? sizeof(uint64_t) : key->type == PH_TYPE_BOOL ? sizeof(bool) : 0;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests that look at the host: ports, stats, port_stats. On the connection's reactor. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/counters.h"
 #include "base/mem.h"
+#include "check/violation.h"
 #include "conn/request.h"
 #include "peer/reply.h"
 #include "port/port.h"
@@ -102,6 +104,33 @@ bool ph_answer_port_stats(struct ph_req *r)
     return answer_list(r, true, ph_w_port_stats);
 }
 
+struct violations {
+    uint32_t kinds; /* that there were any of: these are written */
+    uint64_t n[PH_VIOLATION_COUNT];
+};
+
+static struct violations get_violations(void)
+{
+    struct violations v = {0};
+    for (unsigned i = 0; i < PH_VIOLATION_COUNT && ph_checking(); i++) {
+        v.n[i] = ph_violations_of((enum ph_violation)i);
+        v.kinds += v.n[i] != 0;
+    }
+    return v;
+}
+
+static void write_violations(struct ph_wbuf *w, const struct violations *v)
+{
+    char atom[64];
+    for (unsigned i = 0; i < PH_VIOLATION_COUNT; i++) {
+        if (!v->n[i])
+            continue;
+        snprintf(atom, sizeof atom, "violation_%s", ph_violation_name((enum ph_violation)i));
+        ph_w_atom(w, atom);
+        ph_w_uint(w, v->n[i]);
+    }
+}
+
 void ph_answer_stats(struct ph_req *r)
 {
     static const char *const names[] = {
@@ -109,8 +138,9 @@ void ph_answer_stats(struct ph_req *r)
         PH_COUNTERS(X)
 #undef X
     };
+    struct violations v = get_violations();
     struct ph_wbuf *w = ph_reply_ok(r->tag);
-    ph_w_map(w, PH_COUNTER_COUNT + 4);
+    ph_w_map(w, PH_COUNTER_COUNT + 4 + v.kinds);
     for (size_t i = 0; i < PH_COUNTER_COUNT; i++) {
         ph_w_atom(w, names[i]);
         ph_w_uint(w, ph_counter_sum((enum ph_counter)i));
@@ -123,5 +153,6 @@ void ph_answer_stats(struct ph_req *r)
     ph_w_uint(w, ph_async_threads());
     ph_w_atom(w, "worker_threads");
     ph_w_uint(w, ph_scheduler_threads());
+    write_violations(w, &v);
     ph_peer_commit(r->peer, w);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "check/memory.h"
 #include "driver/crashes.h"
 #include "driver/driver.h"
 #include "driver/entry.h"
@@ -147,6 +148,8 @@ void ph_loader_finish(struct ph_driver *d)
         d->entry.finish();
     ph_self.callback = NULL;
     ph_self.driver = NULL;
+    if (ph_checking())
+        ph_things_left(d->name);
 }
 
 void ph_loader_unload(struct ph_driver *d)

@@ -10,6 +10,7 @@
 
 #include "base/counters.h"
 #include "base/mem.h"
+#include "check/violation.h"
 #include "conn/conn.h"
 #include "driver/counts.h"
 #include "metrics/metrics.h"
@@ -261,6 +262,21 @@ static void histogram(struct evbuffer *out, const struct driver *d)
     evbuffer_add_printf(out, "porthost_driver_callback_seconds_count{driver=\"%s\"} %" PRIu64 "\n", d->label, runs(d));
 }
 
+static void violations(struct evbuffer *out)
+{
+    uint64_t counts[PH_VIOLATION_COUNT];
+    char label[256];
+    const char *name;
+    family(out, "porthost_driver_violations_total", COUNTER, "Rules that the driver broke, if drivers are checked; without a driver's name: unknown threads.");
+    for (unsigned i = 0; ph_checking() && (name = ph_violations_by(i, counts)); i++) {
+        set_label(label, sizeof label, name);
+        for (unsigned kind = 0; kind < PH_VIOLATION_COUNT; kind++)
+            if (counts[kind])
+                evbuffer_add_printf(out, "porthost_driver_violations_total{driver=\"%s\",kind=\"%s\"} %" PRIu64 "\n", label,
+                                    ph_violation_name((enum ph_violation)kind), counts[kind]);
+    }
+}
+
 void ph_metrics_page(struct evbuffer *out)
 {
     struct drivers all = get_drivers();
@@ -272,5 +288,6 @@ void ph_metrics_page(struct evbuffer *out)
     family(out, "porthost_driver_callback_seconds", "histogram", "Time in callbacks that were not within another.");
     for (size_t i = 0; i < all.n; i++)
         histogram(out, &all.v[i]);
+    violations(out);
     ph_free(all.v);
 }

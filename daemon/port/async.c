@@ -7,7 +7,10 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "check/lock.h"
+#include "check/memory.h"
 #include "port/callback.h"
+#include "port/misuse.h"
 #include "port/pdl.h"
 
 struct port_async {
@@ -31,6 +34,8 @@ static void done(struct port_async *a)
 static void deliver(struct ph_port *p, void *data, void (*free_fn)(void *))
 {
     bool dead = ph_port_state(p) == PH_PORT_DEAD;
+    if (ph_checking() && dead && !free_fn && ph_block_is_live(data))
+        ph_port_violation(p, PH_VIOLATION_ASYNC_LOST, "ready_async", "the port has ended, and driver_async was given nothing that frees the data at %p", data);
     if ((dead || !ph_callback_ready_async(p, data)) && free_fn)
         free_fn(data);
 }
@@ -42,6 +47,14 @@ static void run_ready(struct ph_job *job)
     done(a);
 }
 
+static void invoke_checked(struct port_async *a)
+{
+    ph_locks_enter();
+    a->invoke(a->data);
+    ph_locks_leave();
+    ph_blocks_look_recent();
+}
+
 static void run_invoke(struct ph_async_job *job)
 {
     struct port_async *a = (struct port_async *)job;
@@ -51,7 +64,10 @@ static void run_invoke(struct ph_async_job *job)
     ph_driver_count(slot, PH_DRIVER_ASYNC_WAIT_NS, begin - a->since_ns);
     ph_self.driver = a->port->driver->name;
     ph_self.callback = "async_invoke";
-    a->invoke(a->data);
+    if (ph_checking())
+        invoke_checked(a);
+    else
+        a->invoke(a->data);
     ph_self.callback = NULL;
     ph_self.driver = NULL;
     ph_driver_count(slot, PH_DRIVER_ASYNC_RUN_NS, ph_now_ns() - begin);

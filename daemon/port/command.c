@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "port/callback.h"
 #include "port/flat.h"
+#include "port/misuse.h"
 #include "port/op.h"
 
 #define SHARE_OVER 64u     /* binaries of more bytes get an element of their own ... */
@@ -84,10 +85,21 @@ static bool is_one_binary(struct ph_slice data, struct ph_slice *bin)
     return ph_etf_binary(&c, bin) == 0 && c.p == c.end && bin->len > 0;
 }
 
+static void call_checked(struct ph_port *p, ErlDrvTermData caller, ErlIOVec *ev)
+{
+    struct ph_vector_copy copy;
+    ph_vector_keep(&copy, ev);
+    ph_callback_outputv(p, caller, ev);
+    ph_vector_compare(p, &copy, ev);
+}
+
 static void call_outputv(struct ph_port *p, ErlDrvTermData caller, struct vec *v, size_t size)
 {
     ErlIOVec ev = {.vsize = v->n, .size = size, .iov = v->iov, .binv = v->binv};
-    ph_callback_outputv(p, caller, &ev);
+    if (ph_checking())
+        call_checked(p, caller, &ev);
+    else
+        ph_callback_outputv(p, caller, &ev);
 }
 
 /* A command has no answer, and what it carries must not be lost in silence: its connection ends. */

@@ -2,9 +2,11 @@
 /* port_control and port_call: the driver answers in a buffer of ours, its own, or a driver binary. In the port's lock. */
 #include "base/bin.h"
 #include "base/mem.h"
+#include "check/memory.h"
 #include "peer/reply.h"
 #include "port/callback.h"
 #include "port/flat.h"
+#include "port/misuse.h"
 #include "port/op.h"
 
 #define CONTROL_BUFFER 64
@@ -24,6 +26,15 @@ static void write_driver_binary(struct ph_wbuf *w, ErlDrvBinary *b)
     ph_bin_unref(b);
 }
 
+/* driver_alloc'd: the same allocator. */
+static void free_answer(char *p)
+{
+    if (ph_checking())
+        ph_block_free(p);
+    else
+        ph_free(p);
+}
+
 static void write_control_result(struct ph_wbuf *w, const struct ph_port *p, char *own, char *given, size_t n)
 {
     bool binary = (p->control_flags & PORT_CONTROL_FLAG_BINARY) != 0;
@@ -36,23 +47,31 @@ static void write_control_result(struct ph_wbuf *w, const struct ph_port *p, cha
     else
         ph_w_string(w, given, n);
     if (!binary && given != own)
-        ph_free(given); /* driver_alloc'd: the same allocator */
+        free_answer(given);
+}
+
+static bool is_good(struct ph_port *p, char *own, char *given, size_t n)
+{
+    bool binary = given != own && (p->control_flags & PORT_CONTROL_FLAG_BINARY) != 0;
+    return ph_answer_is_good(p, &(struct ph_answer){.callback = "control", .own = own, .size = CONTROL_BUFFER, .given = given, .n = n, .binary = binary});
 }
 
 void ph_op_control(struct ph_op *op)
 {
     struct ph_port *p = op->port;
     struct ph_flat flat;
-    char own[CONTROL_BUFFER] __attribute__((aligned(16))), *buf = own;
+    char own[CONTROL_BUFFER + PH_ANSWER_GUARD] __attribute__((aligned(16))), *buf = own;
     int bad = p->driver->entry.control ? ph_flat_get(&flat, op->data) : -1;
     if (bad) {
         ph_callback_refused(p, "control", p->driver->entry.control != NULL);
         ph_reply_error_atom(p->peer, op->tag, bad == -2 ? "enomem" : "badarg");
         return;
     }
-    ErlDrvSSizeT n = ph_callback_control(p, op->caller, op->number, flat.p, flat.len, &buf, sizeof own);
+    if (ph_checking())
+        ph_answer_guard(own + CONTROL_BUFFER);
+    ErlDrvSSizeT n = ph_callback_control(p, op->caller, op->number, flat.p, flat.len, &buf, CONTROL_BUFFER);
     ph_flat_free(&flat);
-    if (n < 0) {
+    if (n < 0 || (ph_checking() && !is_good(p, own, buf, (size_t)n))) {
         ph_reply_error_atom(p->peer, op->tag, "badarg");
         return;
     }
@@ -68,10 +87,21 @@ static int result_term(const char *buf, ErlDrvSSizeT n, struct ph_slice *term)
     return ph_etf_version(&c) || ph_etf_raw(&c, term) ? -1 : 0;
 }
 
+static bool is_call_good(struct ph_port *p, char *own, char *given, size_t n, unsigned flags)
+{
+    struct ph_answer a = {.callback = "call", .own = own, .size = CALL_BUFFER, .given = given, .n = n, .kept = (flags & DRIVER_CALL_KEEP_BUFFER) != 0};
+    struct ph_slice term;
+    if (!ph_answer_is_good(p, &a))
+        return false;
+    if (given && result_term(given, (ErlDrvSSizeT)n, &term))
+        ph_port_violation(p, PH_VIOLATION_BAD_ANSWER, "call", "the answer of %zu bytes is no term in the external format", n);
+    return true;
+}
+
 void ph_op_call(struct ph_op *op)
 {
     struct ph_port *p = op->port;
-    char own[CALL_BUFFER] __attribute__((aligned(16))), *buf = own;
+    char own[CALL_BUFFER + PH_ANSWER_GUARD] __attribute__((aligned(16))), *buf = own;
     unsigned flags = 0;
     if (!p->driver->entry.call) {
         ph_callback_refused(p, "call", false);
@@ -81,9 +111,15 @@ void ph_op_call(struct ph_op *op)
     /* The byte in front of the data is the op's own (see op.h). */
     char *in = (char *)(uintptr_t)(op->data.p - 1);
     *in = (char)VERSION_BYTE;
-    ErlDrvSSizeT n = ph_callback_call(p, op->caller, op->number, in, op->data.len + 1, &buf, sizeof own, &flags);
+    if (ph_checking())
+        ph_answer_guard(own + CALL_BUFFER);
+    ErlDrvSSizeT n = ph_callback_call(p, op->caller, op->number, in, op->data.len + 1, &buf, CALL_BUFFER, &flags);
     struct ph_slice term;
-    if (n <= 0 || !buf || (buf == own && (size_t)n > sizeof own) || result_term(buf, n, &term)) {
+    if (ph_checking() && n > 0 && !is_call_good(p, own, buf, (size_t)n, flags)) {
+        ph_reply_error_atom(p->peer, op->tag, "badarg");
+        return;
+    }
+    if (n <= 0 || !buf || (buf == own && n > CALL_BUFFER) || result_term(buf, n, &term)) {
         ph_reply_error_atom(p->peer, op->tag, "badarg");
     } else {
         struct ph_wbuf *w = ph_reply_ok(op->tag);
@@ -91,5 +127,5 @@ void ph_op_call(struct ph_op *op)
         ph_peer_commit(p->peer, w);
     }
     if (buf != own && n > 0 && !(flags & DRIVER_CALL_KEEP_BUFFER))
-        ph_free(buf);
+        free_answer(buf);
 }

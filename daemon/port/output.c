@@ -6,6 +6,7 @@
 
 #include "base/bin.h"
 #include "base/mem.h"
+#include "check/memory.h"
 #include "peer/reply.h"
 #include "port/trace.h"
 #include "term/build.h"
@@ -81,9 +82,19 @@ static void emit_line(void *arg, const char *line, size_t len, bool eol)
     send_to_owner(m->port, w);
 }
 
+/* What is sent then is dropped. */
+static bool is_closing(const struct ph_port *p)
+{
+    if (ph_port_state(p) != PH_PORT_CLOSING)
+        return false;
+    if (ph_checking())
+        ph_violation(PH_VIOLATION_OUTPUT_AFTER_CLOSE, "the port is closed, and only empties its queue: its owner gets no more of it");
+    return true;
+}
+
 void ph_out_data(struct ph_port *p, const char *header, size_t header_len, const char *buf, size_t len)
 {
-    if (ph_port_state(p) == PH_PORT_CLOSING)
+    if (is_closing(p))
         return;
     ph_stat_add(&p->stats.input, header_len + len);
     if (ph_traced(p))
@@ -111,7 +122,7 @@ static void write_shared(struct ph_wbuf *w, ErlDrvBinary *bin, const char *at, s
 
 void ph_out_binary(struct ph_port *p, const char *header, size_t header_len, ErlDrvBinary *bin, size_t offset, size_t len)
 {
-    if (ph_port_state(p) == PH_PORT_CLOSING)
+    if (is_closing(p))
         return;
     ph_stat_add(&p->stats.input, header_len + len);
     if (ph_traced(p))
@@ -162,7 +173,7 @@ static int skip_in_vector(ErlIOVec *ev, size_t skip)
 
 void ph_out_vector(struct ph_port *p, const char *header, size_t header_len, ErlIOVec *ev, size_t skip)
 {
-    if (ph_port_state(p) == PH_PORT_CLOSING)
+    if (is_closing(p))
         return;
     if (skip >= ev->size) {
         ph_out_data(p, header, header_len, NULL, 0);
@@ -198,8 +209,26 @@ void ph_out_flush_line(struct ph_port *p)
         ph_line_flush(p->line, emit_line, &m);
 }
 
+static bool is_live(const ErlDrvBinary *b)
+{
+    return !b || ph_binary_is_live(b, "driver term");
+}
+
+/* Binaries come first: the check looks into them. */
+static bool terms_are_good(const ErlDrvTermData *spec, int n)
+{
+    if (!ph_build_binaries(spec, n, is_live))
+        return false;
+    if (ph_build_check(spec, n) == 0)
+        return true;
+    ph_violation(PH_VIOLATION_BAD_TERM, "%d words at %p that are not one driver term", n, (const void *)spec);
+    return false;
+}
+
 int ph_out_term(struct ph_port *p, ErlDrvTermData to, const ErlDrvTermData *spec, int n)
 {
+    if (ph_checking() && !terms_are_good(spec, n))
+        return -1;
     if (ph_build_check(spec, n))
         return -1;
     if (ph_word_kind(to) != PH_WORD_PID || ph_port_state(p) == PH_PORT_CLOSING)

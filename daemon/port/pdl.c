@@ -5,6 +5,8 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "check/lock.h"
+#include "port/misuse.h"
 
 struct ph_pdl {
     atomic_long refs;
@@ -35,6 +37,8 @@ void ph_pdl_unref(struct ph_pdl *pdl)
 {
     if (!pdl || atomic_fetch_sub_explicit(&pdl->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (ph_checking())
+        ph_thing_ended(PH_THING_PDL, pdl);
     pthread_mutex_destroy(&pdl->mu);
     ph_free(pdl);
 }
@@ -80,13 +84,18 @@ struct ph_queue_access ph_queue_enter(ErlDrvPort port)
         return a;
     }
     p = ph_port_by_handle((uint64_t)(uintptr_t)port);
-    if (!p)
+    if (!p) {
+        if (ph_checking())
+            ph_port_queue_not_here(port, "the queue or a monitor");
         return a;
+    }
     struct ph_pdl *pdl = atomic_load_explicit(&p->pdl, memory_order_acquire);
     if (pdl && held_here(pdl) && ph_port_state(p) != PH_PORT_DEAD)
         a.port = p;
     else
         ph_port_unref(p);
+    if (ph_checking() && !a.port)
+        ph_port_queue_not_here(port, "the queue or a monitor");
     return a;
 }
 
@@ -133,12 +142,14 @@ static struct ph_pdl *from_api(ErlDrvPDL pdl)
 /* erl_driver(3), driver_pdl_create. From a callback of the port. */
 ErlDrvPDL driver_pdl_create(ErlDrvPort port)
 {
-    struct ph_port *p = ph_port_here(port);
+    struct ph_port *p = ph_port_called(port, __func__);
     if (!p || atomic_load(&p->pdl))
         return NULL;
     struct ph_pdl *pdl = ph_calloc(1, sizeof *pdl);
     atomic_init(&pdl->refs, 1);
     pthread_mutex_init(&pdl->mu, NULL);
+    if (ph_checking())
+        ph_lock_made(PH_THING_PDL, pdl, ph_port_name(p));
     atomic_store_explicit(&p->pdl, pdl, memory_order_release);
     return (ErlDrvPDL)(void *)pdl;
 }
@@ -146,6 +157,8 @@ ErlDrvPDL driver_pdl_create(ErlDrvPort port)
 /* erl_driver(3), driver_pdl_lock. Any thread. Adds a reference while locked. */
 void driver_pdl_lock(ErlDrvPDL pdl)
 {
+    if (ph_checking() && !ph_lock_take(PH_THING_PDL, pdl, PH_HOLD, __func__))
+        return;
     atomic_fetch_add_explicit(&from_api(pdl)->refs, 1, memory_order_relaxed);
     lock(from_api(pdl));
 }
@@ -153,6 +166,8 @@ void driver_pdl_lock(ErlDrvPDL pdl)
 /* erl_driver(3), driver_pdl_unlock. */
 void driver_pdl_unlock(ErlDrvPDL pdl)
 {
+    if (ph_checking() && !ph_lock_drop(PH_THING_PDL, pdl, PH_HOLD, __func__))
+        return;
     unlock(from_api(pdl));
     ph_pdl_unref(from_api(pdl));
 }
@@ -160,18 +175,20 @@ void driver_pdl_unlock(ErlDrvPDL pdl)
 /* erl_driver(3), driver_pdl_get_refc. */
 ErlDrvSInt driver_pdl_get_refc(ErlDrvPDL pdl)
 {
-    return atomic_load(&from_api(pdl)->refs);
+    return ph_checking() && !ph_lock_is_known(PH_THING_PDL, pdl, __func__) ? 0 : atomic_load(&from_api(pdl)->refs);
 }
 
 /* erl_driver(3), driver_pdl_inc_refc. The count after. */
 ErlDrvSInt driver_pdl_inc_refc(ErlDrvPDL pdl)
 {
-    return atomic_fetch_add(&from_api(pdl)->refs, 1) + 1;
+    return ph_checking() && !ph_pdl_inc(pdl, __func__) ? 0 : atomic_fetch_add(&from_api(pdl)->refs, 1) + 1;
 }
 
 /* erl_driver(3), driver_pdl_dec_refc. The count after; at 0 the lock is gone. */
 ErlDrvSInt driver_pdl_dec_refc(ErlDrvPDL pdl)
 {
+    if (ph_checking() && !ph_pdl_dec(pdl, __func__))
+        return 0;
     ErlDrvSInt after = atomic_load(&from_api(pdl)->refs) - 1;
     ph_pdl_unref(from_api(pdl));
     return after;

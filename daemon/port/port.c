@@ -12,6 +12,7 @@
 #include "peer/reply.h"
 #include "port/busy.h"
 #include "port/callback.h"
+#include "port/misuse.h"
 #include "port/monitor.h"
 #include "port/open.h"
 #include "port/pdl.h"
@@ -173,6 +174,8 @@ static void drop_queue(struct ph_port *p)
 static void bury(struct ph_port *p)
 {
     ph_port_set_state(p, PH_PORT_DEAD);
+    if (ph_checking())
+        ph_port_remember_end(p);
     ph_timer_cancel(p); /* these two: of what stop() set up in spite of all */
     ph_monitors_drop(p);
     drop_queue(p);

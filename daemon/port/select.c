@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "port/callback.h"
+#include "port/misuse.h"
 
 enum { IN, OUT };
 static const int bit[2] = {ERL_DRV_READ, ERL_DRV_WRITE};
@@ -296,6 +297,8 @@ static void steal_locked(struct ph_port *p, struct direction *d)
     struct ph_port *from = ph_port_by_handle(d->owner);
     if (from) {
         ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "select takes fd %d over from another port", d->fd->fd);
+        if (ph_checking())
+            ph_fd_stolen(d->fd->fd);
         ph_port_unref(from);
     }
     deselect_locked(d);
@@ -364,6 +367,8 @@ int ph_select(struct ph_port *p, int fd, int mode, bool on)
 {
     if (fd < 0 || fd >= fd_limit())
         return -1;
+    if (ph_checking() && !ph_fd_may_select(p, fd, mode, on))
+        return -1;
     p->selects = true;
     if (on)
         return select_on(p, fd, mode);
@@ -371,11 +376,18 @@ int ph_select(struct ph_port *p, int fd, int mode, bool on)
     return 0;
 }
 
+void ph_select_drop(struct ph_port *p, int fd)
+{
+    select_off(p, fd, ERL_DRV_READ | ERL_DRV_WRITE);
+}
+
 void ph_select_forget(struct ph_port *p)
 {
     if (!p->selects)
         return;
     p->selects = false;
+    if (ph_checking())
+        ph_fds_forget(p);
     pthread_mutex_lock(&table_mu);
     for (int fd = 0; fd < table_size; fd++)
         for (int i = 0; table[fd] && i < 2; i++)

@@ -9,6 +9,7 @@
 int ph_select(struct ph_port *p, int fd, int mode, bool on);
 /* At its end: nothing is waited for on behalf of the port any more. Closes nothing, calls nothing. In the port's lock. */
 void ph_select_forget(struct ph_port *p);
+void ph_select_drop(struct ph_port *p, int fd); /* the port waits for this one no more; calls nothing. In the port's lock */
 /* The number fd has just become a connection of ours: whatever a driver left registered under it, having closed it, is dropped. Any thread. */
 void ph_select_reused(int fd);
 /* The ports of this client may be told of input again (see ph_peer_may_input). Any thread. */

@@ -94,6 +94,18 @@ int ph_build_check(const ErlDrvTermData *spec, int n)
     return depth == 1 ? 0 : -1;
 }
 
+bool ph_build_binaries(const ErlDrvTermData *spec, int n, bool (*fn)(const ErlDrvBinary *b))
+{
+    for (int at = 0; spec && at < n; at += 1 + arguments[spec[at]]) {
+        const ErlDrvTermData *op = spec + at;
+        if (op[0] < ERL_DRV_NIL || op[0] > ERL_DRV_MAP || arguments[op[0]] > n - at - 1)
+            return true;
+        if (op[0] == ERL_DRV_BINARY && !fn(pointer(op[1])))
+            return false;
+    }
+    return true;
+}
+
 struct op {
     uint32_t at;   /* index of its tag in the specification */
     uint32_t size; /* operations in its term, with itself */

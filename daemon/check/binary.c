@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The references of drivers to binaries. Each binary's own count is the sum of the host's and the drivers'; here the drivers' are counted apart, so that the first
+ * one too many that a driver drops is noticed, whoever would have suffered from it. */
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/bin.h"
+#include "check/memory.h"
+#include "check/thing.h"
+
+static struct ph_thing *binary_locked(const ErlDrvBinary *b)
+{
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_BINARY, b);
+    return t && t->kind == PH_THING_BINARY ? t : NULL;
+}
+
+void ph_binary_made(ErlDrvBinary *b)
+{
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = b ? binary_locked(b) : NULL;
+    if (t)
+        t->refs = 1;
+    pthread_mutex_unlock(&ph_things_mu);
+}
+
+static bool refuse_locked(struct ph_report *r, enum ph_violation kind, const struct ph_act *act, const char *function, const void *b, const char *what)
+{
+    const struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, b);
+    ph_report_init(r, kind, act, "%s(%p): %s", function, b, what);
+    if (t)
+        ph_thing_notes(r, t);
+    return false;
+}
+
+/* free: the function is one that frees. */
+static bool live_locked(struct ph_report *r, const ErlDrvBinary *b, const char *function, const struct ph_act *act, bool free)
+{
+    const struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, b);
+    if (!t && free)
+        return refuse_locked(r, PH_VIOLATION_UNKNOWN_FREE, act, function, b, "that is not a driver binary, or was freed long ago");
+    if (!t)
+        return refuse_locked(r, PH_VIOLATION_BINARY_UNKNOWN, act, function, b, "that is not a driver binary, or was freed long ago");
+    if (t->kind != PH_THING_BINARY)
+        return refuse_locked(r, free ? PH_VIOLATION_WRONG_FREE : PH_VIOLATION_BINARY_UNKNOWN, act, function, b, "that is a block of driver_alloc");
+    if (t->gone && free)
+        return refuse_locked(r, PH_VIOLATION_DOUBLE_FREE, act, function, b, "that binary is free already");
+    if (t->gone)
+        return refuse_locked(r, PH_VIOLATION_BINARY_AFTER_FREE, act, function, b, "the last reference to that binary is gone");
+    return true;
+}
+
+bool ph_binary_is_live(const ErlDrvBinary *b, const char *function)
+{
+    struct ph_act act;
+    struct ph_report r;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    bool ok = live_locked(&r, b, function, &act, false);
+    pthread_mutex_unlock(&ph_things_mu);
+    if (!ok)
+        ph_report_tell(&r);
+    return ok;
+}
+
+bool ph_binary_has(const ErlDrvBinary *b, size_t offset, size_t len, const char *function)
+{
+    size_t size = (size_t)b->orig_size;
+    bool ok = offset <= size && len <= size - offset;
+    if (!ok)
+        ph_violation(PH_VIOLATION_BAD_ARGUMENT, "%s: %zu bytes from %zu on of a binary of %zu", function, len, offset, size);
+    return ok;
+}
+
+bool ph_vector_is_live(const ErlIOVec *ev, const char *function)
+{
+    for (int i = 0; ev->binv && i < ev->vsize; i++)
+        if (ev->binv[i] && !ph_binary_is_live(ev->binv[i], function))
+            return false;
+    return true;
+}
+
+bool ph_binary_inc(ErlDrvBinary *b, const char *function)
+{
+    struct ph_act act;
+    struct ph_report r;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    bool ok = live_locked(&r, b, function, &act, false);
+    if (ok) {
+        struct ph_thing *t = binary_locked(b);
+        if (!t->made.who.driver) /* the host's: whoever takes the first reference is answerable for it */
+            t->made.who = act.who;
+        t->refs++;
+        ph_thing_change_locked(t, function, &act);
+    }
+    pthread_mutex_unlock(&ph_things_mu);
+    if (!ok)
+        ph_report_tell(&r);
+    return ok;
+}
+
+static bool drop_locked(struct ph_report *r, ErlDrvBinary *b, const char *function, const struct ph_act *act, bool free)
+{
+    if (!live_locked(r, b, function, act, free))
+        return false;
+    struct ph_thing *t = binary_locked(b);
+    if (t->refs <= 0)
+        return refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "the driver has no reference to that binary left");
+    if (!free && ph_bin_refc(b) == 1)
+        return refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "that is the last reference, and this function does not free");
+    t->refs--;
+    ph_thing_change_locked(t, function, act);
+    return true;
+}
+
+bool ph_binary_drop(ErlDrvBinary *b, const char *function, bool free)
+{
+    struct ph_act act;
+    struct ph_report r;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    bool ok = drop_locked(&r, b, function, &act, free);
+    pthread_mutex_unlock(&ph_things_mu);
+    if (!ok)
+        ph_report_tell(&r);
+    return ok;
+}
+
+bool ph_binary_take(const ErlDrvBinary *b, struct ph_report *r)
+{
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = binary_locked(b);
+    bool ok = t && !t->gone && t->refs > 0;
+    if (ok) {
+        t->refs--;
+        ph_thing_change_locked(t, "answer", &r->act);
+    } else {
+        snprintf(r->text, sizeof r->text, "the answer at %p is neither in the buffer given nor a binary that the driver has a reference to", (const void *)b);
+        if (t)
+            ph_thing_notes(r, t);
+    }
+    pthread_mutex_unlock(&ph_things_mu);
+    return ok;
+}
+
+bool ph_binary_may_move(ErlDrvBinary *b, const char *function)
+{
+    struct ph_act act;
+    struct ph_report r;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    bool ok = live_locked(&r, b, function, &act, false);
+    if (ok && (binary_locked(b)->refs != 1 || ph_bin_refc(b) != 1))
+        ok = refuse_locked(&r, PH_VIOLATION_REFCOUNT, &act, function, b, "others have references to that binary, which would move");
+    pthread_mutex_unlock(&ph_things_mu);
+    if (!ok)
+        ph_report_tell(&r);
+    return ok;
+}

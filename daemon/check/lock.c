@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns each thread's list of what it holds. A lock that a callback left locked is an orphan: it is told once, and whoever asks for it gets it instead of waiting for ever. */
+#include "check/lock.h"
+
+#include <stdio.h>
+
+#define HELD_MAX 64u /* more at once are not looked at */
+
+struct held {
+    const void *lock;
+    enum ph_thing_kind kind;
+    enum ph_hold how;
+    unsigned depth; /* of callbacks, when it was taken */
+    struct ph_stack stack;
+};
+
+static _Thread_local struct {
+    struct held v[HELD_MAX];
+    unsigned n, depth;
+} mine;
+
+static int held_index(const void *lock)
+{
+    for (int i = (int)mine.n - 1; i >= 0; i--)
+        if (mine.v[i].lock == lock)
+            return i;
+    return -1;
+}
+
+static void push(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const struct ph_stack *stack)
+{
+    if (mine.n < HELD_MAX)
+        mine.v[mine.n++] = (struct held){lock, kind, how, mine.depth, *stack};
+}
+
+static void pop(int i)
+{
+    mine.n--;
+    for (unsigned j = (unsigned)i; j < mine.n; j++)
+        mine.v[j] = mine.v[j + 1];
+}
+
+/* --- things --- */
+
+void ph_thing_made(enum ph_thing_kind kind, const void *at, const char *name)
+{
+    struct ph_act act;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    ph_thing_new_locked(kind, at, name, &act);
+    pthread_mutex_unlock(&ph_things_mu);
+}
+
+void ph_thing_ended(enum ph_thing_kind kind, const void *at)
+{
+    struct ph_act act;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(kind, at);
+    if (t)
+        ph_thing_end_locked(t, &act);
+    pthread_mutex_unlock(&ph_things_mu);
+}
+
+bool ph_thing_is_known(enum ph_thing_kind kind, const void *at)
+{
+    pthread_mutex_lock(&ph_things_mu);
+    const struct ph_thing *t = ph_thing_find_locked(kind, at);
+    bool known = t && !t->gone;
+    pthread_mutex_unlock(&ph_things_mu);
+    return known;
+}
+
+void ph_lock_made(enum ph_thing_kind kind, const void *lock, const char *name)
+{
+    if (lock)
+        ph_thing_made(kind, lock, name);
+}
+
+/* --- rules --- */
+
+/* Reports: the lock, if it is known, with where it came from and where this thread has taken it. False. */
+static bool refuse(enum ph_violation violation, enum ph_thing_kind kind, const void *lock, const char *function, const char *why)
+{
+    struct ph_act act;
+    struct ph_report r;
+    char what[80];
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    const struct ph_thing *t = ph_thing_find_locked(kind, lock);
+    snprintf(what, sizeof what, "%p", lock);
+    ph_report_init(&r, violation, &act, "%s: %s %s", function, t ? ph_thing_what(t, what, sizeof what) : what, why);
+    int i = held_index(lock);
+    if (i >= 0)
+        ph_report_note(&r, &mine.v[i].stack, "taken by this thread");
+    if (t)
+        ph_thing_notes(&r, t);
+    pthread_mutex_unlock(&ph_things_mu);
+    ph_report_tell(&r);
+    return false;
+}
+
+bool ph_lock_is_known(enum ph_thing_kind kind, const void *lock, const char *function)
+{
+    return ph_thing_is_known(kind, lock) || refuse(PH_VIOLATION_LOCK_UNKNOWN, kind, lock, function, "does not exist, or not any more");
+}
+
+static bool adopt(enum ph_thing_kind kind, const void *lock)
+{
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(kind, lock);
+    bool orphan = t && t->orphan;
+    if (t)
+        t->orphan = false;
+    pthread_mutex_unlock(&ph_things_mu);
+    return orphan;
+}
+
+static void take(enum ph_thing_kind kind, const void *lock, enum ph_hold how)
+{
+    struct ph_act act;
+    ph_act_now(&act);
+    push(kind, lock, how, &act.stack);
+}
+
+bool ph_lock_take(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const char *function)
+{
+    if (!ph_lock_is_known(kind, lock, function))
+        return false;
+    if (held_index(lock) >= 0)
+        return refuse(PH_VIOLATION_LOCK_TWICE, kind, lock, function, "is held by this thread already");
+    take(kind, lock, how);
+    return !adopt(kind, lock) || refuse(PH_VIOLATION_LOCK_TWICE, kind, lock, function, "was left locked: this would wait for ever");
+}
+
+bool ph_lock_try(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const char *function)
+{
+    if (!ph_lock_is_known(kind, lock, function))
+        return false;
+    take(kind, lock, how);
+    return true;
+}
+
+void ph_lock_not_taken(const void *lock, enum ph_hold how)
+{
+    int i = held_index(lock);
+    if (i >= 0 && mine.v[i].how == how)
+        pop(i);
+}
+
+bool ph_lock_drop(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const char *function)
+{
+    if (!ph_lock_is_known(kind, lock, function))
+        return false;
+    int i = held_index(lock);
+    if (i < 0)
+        return mine.n == HELD_MAX || adopt(kind, lock) || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread");
+    if (mine.v[i].how != how)
+        return refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is held in the other way (read, write)");
+    pop(i);
+    return true;
+}
+
+bool ph_lock_is_held(enum ph_thing_kind kind, const void *lock, const char *function)
+{
+    return ph_lock_is_known(kind, lock, function) &&
+           (held_index(lock) >= 0 || mine.n == HELD_MAX || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread"));
+}
+
+void ph_lock_is_busy(enum ph_thing_kind kind, const void *lock, const char *function)
+{
+    refuse(PH_VIOLATION_LOCK_DESTROYED, kind, lock, function, "is held");
+}
+
+bool ph_lock_may_end(enum ph_thing_kind kind, const void *lock, const char *function)
+{
+    if (!ph_lock_is_known(kind, lock, function))
+        return false;
+    return held_index(lock) < 0 || refuse(PH_VIOLATION_LOCK_DESTROYED, kind, lock, function, "is held");
+}
+
+/* --- references to a port data lock --- */
+
+bool ph_pdl_inc(const void *pdl, const char *function)
+{
+    struct ph_act act;
+    if (!ph_lock_is_known(PH_THING_PDL, pdl, function))
+        return false;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_PDL, pdl);
+    t->refs++;
+    ph_thing_change_locked(t, function, &act);
+    pthread_mutex_unlock(&ph_things_mu);
+    return true;
+}
+
+bool ph_pdl_dec(const void *pdl, const char *function)
+{
+    struct ph_act act;
+    if (!ph_lock_is_known(PH_THING_PDL, pdl, function))
+        return false;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_PDL, pdl);
+    bool ok = t->refs > 0;
+    t->refs -= ok;
+    if (ok)
+        ph_thing_change_locked(t, function, &act);
+    pthread_mutex_unlock(&ph_things_mu);
+    return ok || refuse(PH_VIOLATION_REFCOUNT, PH_THING_PDL, pdl, function, "has no reference of the driver's left");
+}
+
+bool ph_lock_has_pdl(void)
+{
+    for (unsigned i = 0; i < mine.n; i++)
+        if (mine.v[i].kind == PH_THING_PDL)
+            return true;
+    return false;
+}
+
+/* --- what is left --- */
+
+static void leave_behind(struct held h)
+{
+    struct ph_act act;
+    struct ph_report r;
+    char what[80];
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(h.kind, h.lock);
+    if (t) {
+        t->orphan = true;
+        ph_report_init(&r, PH_VIOLATION_LOCK_LEFT, &act, "%s is still held when it returns", ph_thing_what(t, what, sizeof what));
+        ph_report_note(&r, &h.stack, "taken");
+        ph_thing_notes(&r, t);
+    }
+    pthread_mutex_unlock(&ph_things_mu);
+    if (t)
+        ph_report_tell(&r);
+}
+
+void ph_locks_enter(void)
+{
+    mine.depth++;
+}
+
+static void all_from(unsigned depth)
+{
+    for (int i = (int)mine.n - 1; i >= 0 && mine.v[i].depth >= depth; i--) {
+        struct held h = mine.v[i];
+        pop(i);
+        leave_behind(h);
+    }
+}
+
+void ph_locks_leave(void)
+{
+    all_from(mine.depth);
+    mine.depth--;
+}
+
+void ph_locks_thread_ends(void)
+{
+    all_from(0);
+}

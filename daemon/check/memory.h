@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory of drivers in the checking mode: what driver_alloc gave out, and all binaries, the host's too. Only if ph_checking(). Any thread. */
+#ifndef PH_CHECK_MEMORY_H
+#define PH_CHECK_MEMORY_H
+
+#include <erl_driver.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "check/violation.h"
+
+void ph_blocks_start(void); /* binaries come from here from now on; once */
+
+/* driver_alloc, driver_realloc, driver_free. A pointer that is no live block is reported; it is then left alone, and realloc answers NULL. */
+void *ph_block_alloc(size_t size);
+void *ph_block_realloc(void *p, size_t size);
+void ph_block_free(void *p);
+bool ph_block_is_live(const void *p); /* of driver_alloc */
+/* The host takes a block or a driver's reference to a binary over: an answer of control or call. False, with the text and notes of the report, if it is no live one, or
+ * has less than size bytes. */
+bool ph_block_take(const void *p, size_t size, struct ph_report *r);
+bool ph_binary_take(const ErlDrvBinary *b, struct ph_report *r);
+
+/* The binary functions of the same names; false: reported, and the call is not to be done. The driver loses or gets a reference with those that say so. */
+void ph_binary_made(ErlDrvBinary *b);                         /* by driver_alloc_binary: the reference is the driver's */
+bool ph_binary_is_live(const ErlDrvBinary *b, const char *function); /* before anything is done with it */
+bool ph_binary_inc(ErlDrvBinary *b, const char *function);
+bool ph_binary_drop(ErlDrvBinary *b, const char *function, bool free); /* free: the function may free it */
+bool ph_binary_may_move(ErlDrvBinary *b, const char *function); /* before driver_realloc_binary */
+bool ph_binary_has(const ErlDrvBinary *b, size_t offset, size_t len, const char *function); /* so many bytes from there; it is live */
+bool ph_vector_is_live(const ErlIOVec *ev, const char *function); /* all of its binaries */
+
+/* What this thread has allocated or freed lately is looked at: after each callback. */
+void ph_blocks_look_recent(void);
+/* What a driver that is being unloaded has left is reported, and what is in quarantine looked at; afterwards it is nobody's. */
+void ph_things_left(const char *driver);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A driver's part of a stack: its frames, and those of its libraries, from the call into the host on. Any thread. */
+#ifndef PH_STACK_H
+#define PH_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PH_STACK_DEPTH 12u
+
+struct ph_stack {
+    unsigned n; /* 0: no frame of a driver */
+    void *at[PH_STACK_DEPTH];
+};
+
+void ph_stack_start(void); /* before the first: loads what backtrace(3) needs */
+void ph_stack_take(struct ph_stack *s);
+/* "function+0x12 (/path/file.so+0x1234)", as far as it is known, in buf. */
+void ph_stack_describe(const void *at, char *buf, size_t size);
+/* The object file, without directory and suffix, of the innermost frame that is not the host's; in buf. False: there is none. */
+bool ph_stack_object(const struct ph_stack *s, char *buf, size_t size);
+
+#endif

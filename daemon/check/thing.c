@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns the records, in one map for each kind of address. */
+#include "check/thing.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+
+pthread_mutex_t ph_things_mu = PTHREAD_MUTEX_INITIALIZER;
+
+static struct ph_map maps[PH_THING_KEY + 1]; /* that of blocks has the binaries too */
+
+static struct ph_map *map_of(enum ph_thing_kind kind)
+{
+    return &maps[kind == PH_THING_BINARY ? PH_THING_BLOCK : kind];
+}
+
+struct ph_thing *ph_thing_find_locked(enum ph_thing_kind kind, const void *at)
+{
+    return ph_map_get(map_of(kind), (uintptr_t)at);
+}
+
+void ph_thing_forget_locked(struct ph_thing *t)
+{
+    ph_map_del(map_of(t->kind), (uintptr_t)t->at);
+    ph_free(t->history);
+    ph_free(t);
+}
+
+struct ph_thing *ph_thing_new_locked(enum ph_thing_kind kind, const void *at, const char *name, const struct ph_act *made)
+{
+    struct ph_thing *t = ph_thing_find_locked(kind, at);
+    if (t)
+        ph_thing_forget_locked(t);
+    t = ph_calloc(1, sizeof *t);
+    t->kind = kind;
+    t->at = at;
+    t->made = *made;
+    snprintf(t->name, sizeof t->name, "%s", name ? name : "");
+    ph_map_put(map_of(kind), (uintptr_t)at, t);
+    return t;
+}
+
+void ph_thing_end_locked(struct ph_thing *t, const struct ph_act *ended)
+{
+    t->gone = true;
+    t->ended = *ended;
+}
+
+void ph_thing_change_locked(struct ph_thing *t, const char *function, const struct ph_act *act)
+{
+    if (!t->history)
+        t->history = ph_calloc(1, sizeof *t->history);
+    t->history->change[t->history->n++ % PH_HISTORY] = (struct ph_ref_change){.function = function, .left = t->refs, .act = *act};
+}
+
+struct walk {
+    bool (*fn)(struct ph_thing *t, void *arg);
+    void *arg;
+    bool found;
+};
+
+static void visit(void *thing, void *arg)
+{
+    struct walk *w = arg;
+    w->found = w->found || w->fn(thing, w->arg);
+}
+
+bool ph_things_any_locked(bool (*fn)(struct ph_thing *t, void *arg), void *arg)
+{
+    struct walk w = {fn, arg, false};
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+        ph_map_each(&maps[i], visit, &w);
+    return w.found;
+}
+
+void ph_thing_notes(struct ph_report *r, const struct ph_thing *t)
+{
+    char who[160];
+    ph_report_note(r, &t->made.stack, "made %s", ph_who_text(&t->made.who, who, sizeof who));
+    unsigned n = t->history ? t->history->n : 0;
+    for (unsigned i = n > PH_HISTORY ? n - PH_HISTORY : 0; i < n; i++) {
+        const struct ph_ref_change *c = &t->history->change[i % PH_HISTORY];
+        ph_report_note(r, &c->act.stack, "%s %s: %ld left", c->function, ph_who_text(&c->act.who, who, sizeof who), c->left);
+    }
+    if (t->gone)
+        ph_report_note(r, &t->ended.stack, "ended %s", ph_who_text(&t->ended.who, who, sizeof who));
+}
+
+const char *ph_thing_what(const struct ph_thing *t, char *buf, size_t size)
+{
+    static const char *const names[] = {[PH_THING_MUTEX] = "mutex", [PH_THING_COND] = "condition variable", [PH_THING_RWLOCK] = "rwlock",
+                                        [PH_THING_PDL] = "port data lock", [PH_THING_THREAD] = "thread", [PH_THING_KEY] = "thread-specific data key"};
+    if (t->kind == PH_THING_BLOCK)
+        snprintf(buf, size, "a block of %zu bytes", t->size);
+    else if (t->kind == PH_THING_BINARY)
+        snprintf(buf, size, "a binary of %zu bytes", t->size);
+    else
+        snprintf(buf, size, "the %s \"%s\"", names[t->kind], t->name);
+    return buf;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Breaks the rules about ports, descriptors and threads that enter them, one for each action (probe.h), for the test of the checking mode. The handle of the last port that
+ * was opened is kept after its end. It has no stop_select callback. */
+#include <pthread.h>
+
+#include "probe.h"
+
+struct offender {
+    ErlDrvPort port;
+    int fds[2];
+    int fail_in_stop;
+    ErlDrvPDL pdl;
+};
+
+static ErlDrvPort last; /* one lock for all ports */
+
+static ErlDrvData start(ErlDrvPort port, char *command)
+{
+    struct offender *o = driver_alloc(sizeof *o);
+    (void)command;
+    *o = (struct offender){.port = port, .fds = {-1, -1}};
+    return (ErlDrvData)o;
+}
+
+static void stop(ErlDrvData d)
+{
+    struct offender *o = (struct offender *)d;
+    if (o->fail_in_stop)
+        driver_failure_atom(o->port, (char *)"again");
+    for (int i = 0; i < 2; i++)
+        if (o->fds[i] >= 0)
+            close(o->fds[i]);
+    last = o->port;
+    driver_free(o);
+}
+
+static void flush(ErlDrvData d)
+{
+    struct offender *o = (struct offender *)d;
+    driver_output(o->port, (char *)"late", 4);
+    driver_deq(o->port, driver_sizeq(o->port));
+}
+
+ACTION(none)
+{
+    say(a, "ok");
+}
+
+/* --- handles --- */
+
+ACTION(stale_output)
+{
+    say(a, "%d", driver_output(last, (char *)"x", 1));
+}
+
+ACTION(stale_timer)
+{
+    say(a, "%d", driver_set_timer(last, 1));
+}
+
+ACTION(stale_queue)
+{
+    say(a, "%d", driver_enq(last, (char *)"x", 1));
+}
+
+ACTION(stale_mk_port)
+{
+    driver_mk_port(last);
+}
+
+ACTION(unknown_output)
+{
+    say(a, "%d", driver_output((ErlDrvPort)-1, (char *)"x", 1));
+}
+
+ACTION(after_failure)
+{
+    struct offender *o = self;
+    ErlDrvPort port = o->port;
+    driver_failure_atom(port, (char *)"over");
+    say(a, "%d", driver_output(port, (char *)"x", 1));
+}
+
+ACTION(fail_in_stop)
+{
+    ((struct offender *)self)->fail_in_stop = 1;
+}
+
+ACTION(fill_queue)
+{
+    driver_enq(((struct offender *)self)->port, (char *)"abc", 3);
+}
+
+/* --- threads --- */
+
+static void *output(void *p)
+{
+    driver_output(((struct offender *)p)->port, (char *)"x", 1);
+    return NULL;
+}
+
+static void *set_timer(void *p)
+{
+    driver_set_timer(((struct offender *)p)->port, 1);
+    return NULL;
+}
+
+static void *enqueue(void *p)
+{
+    driver_enq(((struct offender *)p)->port, (char *)"x", 1);
+    return NULL;
+}
+
+static void run(void *(*fn)(void *), void *arg)
+{
+    ErlDrvTid tid;
+    erl_drv_thread_create((char *)"offender", &tid, fn, arg, NULL);
+    erl_drv_thread_join(tid, NULL);
+}
+
+ACTION(thread_output)
+{
+    run(output, self);
+}
+
+ACTION(thread_timer)
+{
+    run(set_timer, self);
+}
+
+/* The host knows nothing of this thread. */
+ACTION(foreign_output)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, output, self);
+    pthread_join(thread, NULL);
+}
+
+ACTION(thread_queue)
+{
+    struct offender *o = self;
+    o->pdl = driver_pdl_create(o->port);
+    run(enqueue, self);
+}
+
+static void async_output(void *p)
+{
+    output(p);
+}
+
+ACTION(async)
+{
+    struct offender *o = self;
+    driver_async(o->port, NULL, async_output, o, NULL);
+}
+
+static void slowly(void *p)
+{
+    (void)p;
+    usleep(300000);
+}
+
+/* Nobody frees it if the port ends before. */
+ACTION(async_lost)
+{
+    struct offender *o = self;
+    driver_async(o->port, NULL, slowly, driver_alloc(77), NULL);
+}
+
+ACTION(doze)
+{
+    usleep(150000);
+}
+
+/* --- descriptors --- */
+
+ACTION(select_negative)
+{
+    struct offender *o = self;
+    say(a, "%d", driver_select(o->port, (ErlDrvEvent)(intptr_t)-1, ERL_DRV_READ, 1));
+}
+
+ACTION(select_closed)
+{
+    struct offender *o = self;
+    if (pipe(o->fds) == 0)
+        close(o->fds[0]);
+    say(a, "%d", driver_select(o->port, (ErlDrvEvent)(intptr_t)o->fds[0], ERL_DRV_READ, 1));
+    o->fds[0] = -1;
+}
+
+ACTION(close_selected)
+{
+    struct offender *o = self;
+    if (pipe(o->fds) == 0)
+        driver_select(o->port, (ErlDrvEvent)(intptr_t)o->fds[0], ERL_DRV_READ, 1);
+    close(o->fds[0]);
+    o->fds[0] = -1;
+}
+
+/* The number is that of another pipe then. */
+ACTION(reuse_selected)
+{
+    struct offender *o = self;
+    int other[2];
+    if (pipe(o->fds) || pipe(other))
+        return;
+    driver_select(o->port, (ErlDrvEvent)(intptr_t)o->fds[0], ERL_DRV_READ, 1);
+    dup2(other[0], o->fds[0]);
+    close(other[0]);
+    close(other[1]);
+}
+
+ACTION(close_then_deselect)
+{
+    struct offender *o = self;
+    if (pipe(o->fds) == 0)
+        driver_select(o->port, (ErlDrvEvent)(intptr_t)o->fds[0], ERL_DRV_READ, 1);
+    close(o->fds[0]);
+    driver_select(o->port, (ErlDrvEvent)(intptr_t)o->fds[0], ERL_DRV_READ, 0);
+    o->fds[0] = -1;
+}
+
+ACTION(use)
+{
+    struct offender *o = self;
+    if (pipe(o->fds) == 0)
+        driver_select(o->port, (ErlDrvEvent)(intptr_t)o->fds[0], ERL_DRV_READ | ERL_DRV_USE, 1);
+}
+
+/* Two ports select the read end of one pipe; the second is opened with "steal". */
+static int shared[2] = {-1, -1};
+
+ACTION(steal)
+{
+    struct offender *o = self;
+    if (shared[0] < 0 && pipe(shared))
+        return;
+    driver_select(o->port, (ErlDrvEvent)(intptr_t)shared[0], ERL_DRV_READ, 1);
+}
+
+#define IS(name) {#name, name}
+static const struct action actions[] = {
+    IS(none), IS(stale_output), IS(stale_timer), IS(stale_queue), IS(stale_mk_port), IS(unknown_output),
+    IS(after_failure), IS(fail_in_stop), IS(fill_queue), IS(thread_output), IS(thread_timer), IS(foreign_output),
+    IS(thread_queue), IS(async), IS(async_lost), IS(doze), IS(select_negative), IS(select_closed),
+    IS(close_selected), IS(reuse_selected), IS(close_then_deselect), IS(use), IS(steal),
+    {NULL, NULL},
+};
+
+static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)
+{
+    (void)op;
+    return act(actions, (void *)d, buf, len, rbuf, rlen);
+}
+
+static void ready_input(ErlDrvData d, ErlDrvEvent event)
+{
+    (void)d;
+    (void)event;
+}
+
+static ErlDrvEntry entry = {
+    PROBE_VERSION,
+    .driver_name = "offence_port_drv",
+    .start = start,
+    .stop = stop,
+    .flush = flush,
+    .control = control,
+    .ready_input = ready_input,
+};
+
+DRIVER_INIT(offence_port_drv)
+{
+    return &entry;
+}

@@ -1,0 +1,254 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The checking mode (porthostd --check-drivers): each rule that a driver breaks is reported with its kind, the driver, the port and the callback, it is counted, and the
+# daemon serves on. Prints TAP lines and "N passed, N failed".
+set -u
+daemon=${PORTHOSTD:-build/porthostd}
+ctl=${PORTHOSTCTL:-build/porthostctl}
+drivers=$(realpath "${DRIVERS:-build/drivers}")
+probes=$(realpath "${DRIVERS:-build/drivers}/../tests/drivers")
+dir=$(mktemp -d)
+n=0 failed=0
+pid=
+other=
+trap '[ -n "$other" ] && kill "$other" 2>/dev/null; [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+unset STATE_DIRECTORY
+
+ok() { # STATUS NAME
+  n=$((n + 1))
+  if [ "$1" -eq 0 ]; then
+    echo "ok $n - $2"
+  else
+    failed=$((failed + 1))
+    echo "not ok $n - $2"
+    tail -n 60 "$dir/log" "$dir/o" 2>/dev/null | sed 's/^/# /'
+  fi
+}
+
+await() { # COMMAND...: until it succeeds, at most some seconds
+  for _ in $(seq 200); do
+    "$@" && return 0
+    sleep 0.05
+  done
+  return 1
+}
+
+start() { # OPTION...: a daemon in the background that listens at $dir/s
+  rm -f "$dir/s"
+  : >"$dir/log"
+  "$daemon" --unix "$dir/s" --driver-path "$drivers:$probes" "$@" </dev/null >>"$dir/log" 2>&1 &
+  pid=$!
+  await test -S "$dir/s"
+}
+
+stop() {
+  kill -TERM "$pid"
+  wait "$pid"
+  status=$?
+  pid=
+}
+
+client() { # ARGUMENT...: output in $dir/o
+  timeout 30 "$ctl" --unix "$dir/s" "$@" >"$dir/o" 2>&1
+}
+
+log_lines() { wc -l <"$dir/log"; }
+since() { tail -n +"$((mark + 1))" "$dir/log"; }
+
+# reported KIND CALLBACK DRIVER: since $mark, with a port
+reported() {
+  since | grep -qE "\[conn [0-9]+ port [0-9]+ $3\] check: $1 in $2: "
+}
+reported_without_port() {
+  since | grep -qE "\[$3\] check: $1 in $2: "
+}
+serves() { client ping && [ "$(cat "$dir/o")" = pong ]; }
+
+tested=
+
+# offence DRIVER KIND CALLBACK STEP...: that is reported, nothing else is, the daemon serves on
+offence() {
+  local driver=$1 kind=$2 callback=$3 reported=${reported:-reported}
+  shift 3
+  tested+=" $kind"
+  mark=$(log_lines)
+  client open "$driver" "$@"
+  await "$reported" "$kind" "$callback" "$driver" && others "$kind" && serves
+  ok $? "$driver: $kind in $callback: $*"
+}
+
+# No report of another kind since $mark.
+others() {
+  ! since | grep -E 'check: [a-z_]+ in ' | grep -vE "check: $1 in "
+}
+
+m() { offence offence_memory_drv "$@"; }
+
+start --check-drivers --metrics localhost:0
+grep -q 'drivers are checked' "$dir/log"
+ok $? "the mode is announced"
+
+mark=$(log_lines)
+client open offence_memory_drv control 0 none command abc && ! since | grep -q 'check: '
+ok $? "who breaks no rule is not reported"
+
+m double_free control control 0 double_free
+m double_free control control 0 double_free_binary
+m double_free control control 0 realloc_freed
+m unknown_free control control 0 unknown_free
+m unknown_free control control 0 unknown_realloc
+m unknown_free control control 0 unknown_free_binary
+m wrong_free control control 0 wrong_free
+m wrong_free control control 0 wrong_free_binary
+m overwrite control control 0 overrun
+m overwrite control control 0 underrun
+m overwrite control control 0 overrun_kept control 0 free_kept
+m overwrite control control 0 overrun_binary
+m overwrite control control 0 underrun_binary
+m overwrite control control 5 x
+m use_after_free control control 0 write_freed
+m use_after_free control control 0 write_freed_binary
+m binary_after_free control control 0 output_freed_binary
+m binary_after_free control control 0 enq_freed_binary
+m binary_after_free control control 0 inc_freed_binary
+m binary_after_free control control 0 send_freed_binary
+m binary_unknown control control 0 output_unknown_binary
+m binary_after_free control control 0 vector_take command abc control 0 use_taken
+m refcount control control 0 refcount_below
+m refcount control control 0 refcount_zero
+m refcount control control 0 realloc_shared
+m refcount outputv control 0 vector_free command abc
+m bad_argument control control 0 range
+m bad_argument control control 0 null_output
+m bad_argument control control 0 null_enq
+m bad_argument control control 0 system_info
+m bad_term control control 0 bad_term
+m vector_changed outputv control 0 vector_change command abc
+m data_changed outputv control 0 data_change command abc
+m bad_answer control control 1 x
+m bad_answer control control 2 x
+m bad_answer control control 3 x control 0 free_kept
+m bad_answer control control 4 x control 0 free_kept
+m bad_answer call call 1 x
+m bad_answer call call 2 x
+
+p() { offence offence_port_drv "$@"; }
+
+# The driver is loaded for as long as another connection has it: it remembers the handle of the last port.
+client_in_background() {
+  : >"$dir/o2"
+  timeout 60 "$ctl" --unix "$dir/s" "$@" </dev/null >>"$dir/o2" 2>&1 &
+  other=$!
+}
+client_in_background open offence_port_drv control 0 none wait 60000
+await grep -q 'ok,control' "$dir/o2"
+client open offence_port_drv control 0 none
+p stale_port control control 0 stale_output
+p stale_port control control 0 stale_timer
+p stale_port control control 0 stale_queue
+p stale_port control control 0 stale_mk_port
+p unknown_port control control 0 unknown_output
+p stale_port control control 0 after_failure
+p failure_in_stop stop control 0 fail_in_stop
+p output_after_close flush control 0 fill_queue
+reported=reported_without_port
+p wrong_thread 'a thread of its own' control 0 thread_output
+p wrong_thread 'a thread of its own' control 0 thread_timer
+p wrong_thread 'a thread of its own' control 0 foreign_output
+p wrong_thread async_invoke control 0 async wait 200
+p queue_without_lock 'a thread of its own' control 0 thread_queue
+reported=reported
+p async_lost ready_async control 0 async_lost
+p slow_callback control control 0 doze
+p bad_fd control control 0 select_negative
+p bad_fd control control 0 select_closed
+p fd_closed control control 0 close_selected
+p fd_closed control control 0 reuse_selected
+p fd_closed control control 0 close_then_deselect
+p no_stop_select control control 0 use
+kill "$other"
+wait "$other" 2>/dev/null
+other=
+client_in_background open offence_port_drv control 0 steal wait 60000
+await grep -q 'ok,control' "$dir/o2"
+p fd_stolen control control 0 steal
+kill "$other"
+wait "$other" 2>/dev/null
+other=
+
+l() { offence offence_lock_drv "$@"; }
+
+mark=$(log_lines)
+client open offence_lock_drv control 0 none && ! since | grep -q 'check: '
+ok $? "who breaks no rule about locks is not reported"
+l lock_unknown control control 0 null_mutex
+l lock_unknown control control 0 dead_mutex
+l lock_unknown control control 0 null_cond
+l lock_twice control control 0 lock_twice
+l lock_twice control control 0 read_twice
+l lock_twice control control 0 pdl_twice
+l lock_not_held control control 0 unlock
+l lock_not_held control control 0 unlock_otherwise
+l lock_not_held control control 0 unlock_pdl
+l lock_not_held control control 0 wait_unlocked
+l lock_destroyed control control 0 destroy_held
+l lock_left control control 0 leave_locked control 0 unlock_left
+l lock_left control control 0 leave_pdl
+l refcount control control 0 pdl_refcount
+l queue_without_lock control control 0 queue_unlocked
+l tsd_key control control 0 no_key
+l thread_misuse control control 0 exit_here
+l thread_misuse control control 0 join_again
+l thread_misuse control control 0 no_thread
+reported=reported_without_port
+l lock_not_held 'a thread of its own' control 0 unlock_elsewhere
+l lock_destroyed 'a thread of its own' control 0 destroy_elsewhere
+l lock_left 'a thread of its own' control 0 thread_leaves_locked
+l lock_left async_invoke control 0 async_leaves_locked wait 200 control 0 unlock_left
+reported=reported
+
+# --- counting ---
+
+client stats && grep -qE 'violation_double_free => 3[,}]' "$dir/o" && grep -qE 'violations => [1-9]' "$dir/o" && ! grep -q violation_overlap "$dir/o"
+ok $? "stats count them by kind"
+metrics=$(sed -n 's|.*metrics at \(http://[^ ]*\).*|\1|p' "$dir/log")
+curl -sS -m 20 "$metrics" >"$dir/o" && grep -qFx 'porthost_driver_violations_total{driver="offence_memory_drv",kind="double_free"} 3' "$dir/o"
+ok $? "metrics count them by driver and kind"
+
+# --- what is left ---
+
+mark=$(log_lines)
+client open offence_memory_drv control 0 leak control 0 leak_binary
+client open offence_lock_drv control 0 leave_thread control 0 leave_mutex control 0 leave_key control 0 leave_pdl_reference
+stop
+reported_without_port leak finish offence_memory_drv && since | grep -q 'a block of 4321 bytes, made in control of port .* is left' &&
+  since | grep -q 'a binary of 1234 bytes, made in control of port .* is left'
+ok $? "offence_memory_drv: leak in finish: blocks and binaries, and who has made them"
+for what in 'the thread' 'the mutex' 'the thread-specific data key' 'the port data lock'; do
+  since | grep -qE "\[offence_lock_drv\] check: leak in finish: $what \".*\", made in [a-z]+ of port .* is left" || echo "# $what"
+done >"$dir/o"
+[ ! -s "$dir/o" ]
+ok $? "offence_lock_drv: leak in finish: threads, locks, keys, references to port data locks"
+[ "$status" -eq 3 ]
+ok $? "the end of a daemon whose drivers broke rules is status 3"
+
+start --check-drivers
+client open offence_memory_drv control 0 none
+client open echo_drv command hello
+stop
+[ "$status" -eq 0 ] && ! grep 'check: ' "$dir/log"
+ok $? "without any it is 0"
+
+# --- the list ---
+
+missing=
+for kind in $(sed -n 's/^ *X([A-Z_]*, \([a-z_]*\)).*/\1/p' daemon/check/violation.h); do
+  [[ " $tested leak " == *" $kind "* ]] || missing+=" $kind"
+done
+[ -z "$missing" ] || echo "# not tested:$missing"
+[ -z "$missing" ]
+ok $? "each kind of report has a test"
+
+echo "1..$n"
+echo "$((n - failed)) passed, $failed failed"
+[ "$failed" -eq 0 ]
