@@ -27,7 +27,6 @@
 struct ph_pdl;
 struct ph_timer;
 struct ph_port_monitor;
-struct ph_tracer;
 struct ph_opening;
 
 enum ph_port_state { PH_PORT_OPENING, PH_PORT_LIVE, PH_PORT_EXITING, PH_PORT_CLOSING, PH_PORT_DEAD };
@@ -45,7 +44,6 @@ struct ph_port {
     bool terminating;         /* stop() runs or has run */
     bool selects;             /* has asked for a descriptor */
     bool queue_overfull;      /* more than the limit was to be queued: the port is about to end. Guarded like ioq */
-    bool ended_by_host;       /* for end_job: why */
     uint8_t control_flags;
     uint64_t handle;          /* immutable; the ErlDrvPort */
     struct ph_driver *driver; /* hold; set once, under the list's mutex (table.c) */
@@ -69,7 +67,6 @@ struct ph_port {
     _Atomic(struct ph_pdl *) pdl;   /* the port's reference; set once in the lock */
     struct ph_timer *timer;   /* NULL until one is set */
     LIST_HEAD(, ph_port_monitor) monitors;
-    LIST_HEAD(, ph_tracer) tracers; /* guarded by trace.c's mutex */
     int64_t os_pid;           /* -1: none */
     struct ph_job end_job;    /* its connection ends (table.c): each port has its own, for there may be very many, and no memory */
     struct ph_blob *user_data; /* set_data: encoded term, NULL: undefined */

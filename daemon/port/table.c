@@ -48,7 +48,6 @@ struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice t
     p->msgq_low = PH_MSGQ_LOW;
     p->msgq_high = PH_MSGQ_HIGH;
     LIST_INIT(&p->monitors);
-    LIST_INIT(&p->tracers);
     ph_lane_init(&p->lane);
     p->handle = ph_handle_add(handles, p); /* from here on ph_ports_each meets it */
     if (!p->handle) {
@@ -147,18 +146,27 @@ void ph_exit_later(struct ph_port *p, struct ph_slice reason, enum ph_exit_how h
     ph_port_submit(p, &j->job);
 }
 
-static void run_disconnected(struct ph_job *job)
+static void disconnect(struct ph_job *job, const char *reason)
 {
     struct ph_port *p = (struct ph_port *)((char *)job - offsetof(struct ph_port, end_job));
-    ph_port_exit_atom(p, p->ended_by_host ? "shutdown" : "connection_closed", PH_EXIT_NORMALLY);
+    ph_port_exit_atom(p, reason, PH_EXIT_NORMALLY);
     ph_port_unref(p);
+}
+
+static void run_shutdown(struct ph_job *job)
+{
+    disconnect(job, "shutdown");
+}
+
+static void run_disconnected(struct ph_job *job)
+{
+    disconnect(job, "connection_closed");
 }
 
 void ph_port_disconnected(struct ph_port *p, bool by_host)
 {
     ph_port_ref(p);
-    p->ended_by_host = by_host;
-    p->end_job.run = run_disconnected;
+    p->end_job.run = by_host ? run_shutdown : run_disconnected;
     ph_port_submit(p, &p->end_job);
 }
 

@@ -8,38 +8,74 @@
 #include <time.h>
 
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "term/words.h"
 
 #define DATA_TOLD 64u     /* bytes */
 
-struct ph_tracer {
-    LIST_ENTRY(ph_tracer) of_port, all;
+struct tracer {
+    LIST_ENTRY(tracer) of_port, all;
     struct ph_port *port;  /* no reference: ph_trace_closed comes before the port goes */
     struct ph_peer *peer;  /* reference */
     uint64_t dropped;
 };
 
 static pthread_mutex_t trace_mu = PTHREAD_MUTEX_INITIALIZER;
-static LIST_HEAD(, ph_tracer) tracers = LIST_HEAD_INITIALIZER(tracers);
+static LIST_HEAD(, tracer) tracers = LIST_HEAD_INITIALIZER(tracers);
+LIST_HEAD(of_port, tracer);
+static struct ph_map by_port; /* the handle of a port that is traced: its tracers */
 
 /* --- who traces --- */
 
-static struct ph_tracer *find_locked(struct ph_port *p, const struct ph_peer *peer)
+static struct tracer *first_locked(const struct ph_port *p)
 {
-    struct ph_tracer *t;
-    LIST_FOREACH(t, &p->tracers, of_port)
-        if (t->peer == peer)
-            break;
+    const struct of_port *all = ph_traced(p) ? ph_map_get(&by_port, p->handle) : NULL;
+    return all ? LIST_FIRST(all) : NULL;
+}
+
+static struct tracer *find_locked(const struct ph_port *p, const struct ph_peer *peer)
+{
+    struct tracer *t = first_locked(p);
+    while (t && t->peer != peer)
+        t = LIST_NEXT(t, of_port);
     return t;
 }
 
-static void drop_locked(struct ph_tracer *t)
+/* The port's list, made if need be; NULL: no memory. */
+static struct of_port *list_locked(const struct ph_port *p)
 {
-    atomic_fetch_sub_explicit(&t->port->traced, 1, memory_order_relaxed);
+    struct of_port *list = ph_map_get(&by_port, p->handle);
+    if (!list && (list = ph_calloc_try(1, sizeof *list)) && !ph_map_put(&by_port, p->handle, list)) {
+        ph_free(list);
+        list = NULL;
+    }
+    return list;
+}
+
+/* False: no memory. */
+static bool add_locked(struct ph_port *p, struct ph_peer *peer)
+{
+    struct tracer *t = ph_alloc_try(sizeof *t);
+    struct of_port *list = t ? list_locked(p) : NULL;
+    if (!list) {
+        ph_free(t);
+        return false;
+    }
+    *t = (struct tracer){.port = p, .peer = ph_peer_ref(peer)};
+    LIST_INSERT_HEAD(list, t, of_port);
+    LIST_INSERT_HEAD(&tracers, t, all);
+    atomic_fetch_add_explicit(&p->traced, 1, memory_order_relaxed);
+    return true;
+}
+
+static void drop_locked(struct tracer *t)
+{
     LIST_REMOVE(t, of_port);
     LIST_REMOVE(t, all);
+    if (atomic_fetch_sub_explicit(&t->port->traced, 1, memory_order_relaxed) == 1)
+        ph_free(ph_map_del(&by_port, t->port->handle));
     ph_peer_unref(t->peer);
     ph_free(t);
 }
@@ -47,18 +83,11 @@ static void drop_locked(struct ph_tracer *t)
 const char *ph_trace_on(struct ph_port *p, struct ph_peer *peer)
 {
     const char *why = NULL;
-    struct ph_tracer *t;
     pthread_mutex_lock(&trace_mu);
     if (ph_port_state(p) == PH_PORT_DEAD)
         why = "undefined";
-    else if (!find_locked(p, peer) && !(t = ph_alloc_try(sizeof *t)))
+    else if (!find_locked(p, peer) && !add_locked(p, peer))
         why = "enomem";
-    else if (!find_locked(p, peer)) {
-        *t = (struct ph_tracer){.port = p, .peer = ph_peer_ref(peer)};
-        LIST_INSERT_HEAD(&p->tracers, t, of_port);
-        LIST_INSERT_HEAD(&tracers, t, all);
-        atomic_fetch_add_explicit(&p->traced, 1, memory_order_relaxed);
-    }
     pthread_mutex_unlock(&trace_mu);
     return why;
 }
@@ -66,7 +95,7 @@ const char *ph_trace_on(struct ph_port *p, struct ph_peer *peer)
 void ph_trace_off(struct ph_port *p, struct ph_peer *peer)
 {
     pthread_mutex_lock(&trace_mu);
-    struct ph_tracer *t = find_locked(p, peer);
+    struct tracer *t = find_locked(p, peer);
     if (t)
         drop_locked(t);
     pthread_mutex_unlock(&trace_mu);
@@ -75,7 +104,7 @@ void ph_trace_off(struct ph_port *p, struct ph_peer *peer)
 void ph_trace_forget(struct ph_peer *peer)
 {
     pthread_mutex_lock(&trace_mu);
-    for (struct ph_tracer *t = LIST_FIRST(&tracers), *next; t; t = next) {
+    for (struct tracer *t = LIST_FIRST(&tracers), *next; t; t = next) {
         next = LIST_NEXT(t, all);
         if (t->peer == peer)
             drop_locked(t);
@@ -111,7 +140,7 @@ static uint64_t wall_clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void send_event(const struct ph_tracer *t, uint64_t time, const struct event *e)
+static void send_event(const struct tracer *t, uint64_t time, const struct event *e)
 {
     struct ph_wbuf *w = ph_peer_begin();
     ph_w_tuple(w, 6);
@@ -132,7 +161,7 @@ static void write_count(struct ph_wbuf *w, const void *arg)
     ph_w_uint(w, *(const uint64_t *)arg);
 }
 
-static void tell_one_locked(struct ph_tracer *t, uint64_t time, const struct event *e)
+static void tell_one_locked(struct tracer *t, uint64_t time, const struct event *e)
 {
     if (t->dropped) {
         struct event dropped = {TRACE_dropped, 1, write_count, &t->dropped};
@@ -150,10 +179,9 @@ static bool is_behind(const struct ph_peer *peer)
 
 static void tell(struct ph_port *p, const struct event *e)
 {
-    struct ph_tracer *t;
     uint64_t now = wall_clock_ns();
     pthread_mutex_lock(&trace_mu);
-    LIST_FOREACH(t, &p->tracers, of_port) {
+    for (struct tracer *t = first_locked(p); t; t = LIST_NEXT(t, of_port)) {
         if (is_behind(t->peer))
             t->dropped++;
         else
@@ -165,10 +193,10 @@ static void tell(struct ph_port *p, const struct event *e)
 void ph_trace_closed(struct ph_port *p)
 {
     struct event e = {.what = TRACE_closed};
-    struct ph_tracer *t;
+    struct tracer *t;
     uint64_t now = wall_clock_ns();
     pthread_mutex_lock(&trace_mu);
-    while ((t = LIST_FIRST(&p->tracers))) {
+    while ((t = first_locked(p))) {
         tell_one_locked(t, now, &e); /* also to one that is behind: it is the last */
         drop_locked(t);
     }
