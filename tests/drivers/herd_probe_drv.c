@@ -16,6 +16,8 @@ struct herd {
     ErlDrvTid tid[MOST];
     atomic_int refused, done; /* rounds that were, and that were not */
     atomic_bool over;         /* the port has stopped */
+    int filling;              /* threads that may put more into the queue; this and the next under the PDL */
+    bool closing;
 };
 
 struct self {
@@ -80,19 +82,28 @@ static void stop(ErlDrvData d)
     driver_free(s);
 }
 
-static size_t take(struct self *s)
+static void take(struct self *s)
 {
     driver_pdl_lock(s->pdl);
     ErlDrvSizeT n = driver_sizeq(s->port);
     driver_deq(s->port, n);
     s->taken += n;
     driver_pdl_unlock(s->pdl);
-    return n;
 }
 
+/* Left to the threads, if there are any: the last one empties the queue. */
 static void flush(ErlDrvData d)
 {
-    take((struct self *)d);
+    struct self *s = (struct self *)d;
+    bool filled = false;
+    driver_pdl_lock(s->pdl);
+    if (s->herd) {
+        s->herd->closing = true;
+        filled = s->herd->filling > 0;
+    }
+    driver_pdl_unlock(s->pdl);
+    if (!filled)
+        take(s);
 }
 
 /* Both in a thread of the driver's. */
@@ -112,19 +123,31 @@ static void *thread_send(void *arg)
     return NULL;
 }
 
+/* Under the PDL. */
+static bool enq(struct herd *h, int round)
+{
+    ErlDrvSizeT before = driver_sizeq(h->port);
+    int rc = round % 2 ? driver_enq(h->port, "0123456", PIECE) : driver_pushq(h->port, "6543210", PIECE);
+    return rc == 0 && driver_sizeq(h->port) == before + PIECE;
+}
+
 /* In a thread of the driver's. */
 static void *thread_enq(void *arg)
 {
     struct one *o = arg;
     struct herd *h = o->herd;
-    for (int i = 0; i < h->rounds; i++) {
+    bool closing = false;
+    for (int i = 0; i < h->rounds && !closing; i++) {
         driver_pdl_lock(h->pdl);
-        ErlDrvSizeT before = driver_sizeq(h->port);
-        int rc = i % 2 ? driver_enq(h->port, "0123456", PIECE) : driver_pushq(h->port, "6543210", PIECE);
-        bool good = rc == 0 && driver_sizeq(h->port) == before + PIECE;
+        closing = h->closing;
+        if (!closing)
+            atomic_fetch_add(enq(h, i) ? &h->done : &h->refused, 1);
         driver_pdl_unlock(h->pdl);
-        atomic_fetch_add(good ? &h->done : &h->refused, 1);
     }
+    driver_pdl_lock(h->pdl);
+    if (--h->filling == 0 && h->closing)
+        driver_deq(h->port, driver_sizeq(h->port));
+    driver_pdl_unlock(h->pdl);
     driver_free(o);
     return NULL;
 }
@@ -178,7 +201,11 @@ ACTION(do_send)
 
 ACTION(do_enq)
 {
-    run(self, thread_enq, arg, a);
+    struct self *s = self;
+    driver_pdl_lock(s->pdl);
+    run(s, thread_enq, arg, a);
+    s->herd->filling = s->herd->size;
+    driver_pdl_unlock(s->pdl);
 }
 
 ACTION(do_outlive)
