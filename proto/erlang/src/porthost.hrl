@@ -32,12 +32,12 @@
                state = open :: open | closing | '_',
                unwritten :: atomics:atomics_ref() | '_'}).   % see porthost_port
 
-%% A host, keyed by its connection process.
--record(host, {conn :: pid() | '_',
+%% A host, keyed by its connection process. All but via is undefined until the host has said hello,
+%% and the row is not in the table before.
+-record(host, {conn :: pid() | undefined | '_',
                via :: #via{} | '_',
-               counters :: atomics:atomics_ref() | '_',
-               slots :: ets:table(),                % of #slot{}: every port id in use
-               writer :: pid() | '_'}).
+               counters :: atomics:atomics_ref() | undefined | '_',
+               slots :: ets:table() | undefined | '_'}).    % of #slot{}: every port id in use
 
 %% A port id in use, until the host says `closed'.
 -record(slot, {id :: non_neg_integer() | '_',
