@@ -223,7 +223,7 @@ $(BUILD)/tests/drivers/%.so: tests/drivers/%.c Makefile
 
 $(BUILD)/tests/preload/%.so: tests/preload/%.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=c11 -O2 -g $(WARN) -D_GNU_SOURCE -fPIC -pthread -MMD -MP -shared -o $@ $<
+	$(Q)$(CC) -std=c11 -O2 -g $(WARN) -D_GNU_SOURCE $(if $(SANITIZER),-DPH_SANITIZER) -fPIC -pthread -MMD -MP -shared -o $@ $<
 
 # The benchmark's own programs stand for what others would write: no daemon code in them.
 $(BUILD)/tests/bench/load: $(call obj,$(wildcard tests/bench/load*.c))
@@ -251,7 +251,7 @@ test-programs: $(UNIT_TESTS) $(FUZZ_TARGETS) $(BUILD)/tests/parity/term_build_po
 
 fuzz-programs: $(FUZZ_TARGETS) $(BUILD)/tests/fuzz/dictionary $(TEST_DRIVERS)
 test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BUILD)/tests/soak/soak $(BENCH_DRIVERS)
-test-programs: $(PRELOADS)
+test-programs: $(PRELOADS) $(BUILD)/tests/faults/memory
 
 bench-programs: $(BENCH_PROGRAMS) $(BENCH_DRIVERS) $(BENCH_EBIN)/.built
 

@@ -3,8 +3,10 @@
  * looks at belongs to a thread that stands still (its own), never changes, or is atomic. */
 #include "crash.h"
 
+#include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -22,6 +24,7 @@
 #define DEPTH 64
 #define BUFFER_BYTES 512
 #define LOG_WAIT_MS 1000 /* for who reads the log */
+#define FULL_WAIT_MS 200 /* for one that is full: then the rest is lost */
 
 static pid_t host; /* not what a driver forks */
 static atomic_int crashing; /* thread id of the first to crash */
@@ -38,7 +41,10 @@ static void flush(struct report *r)
 {
     for (int i = 0; i < 2; i++)
         for (size_t done = 0; r->fds[i] >= 0 && done < r->n;) {
+            struct pollfd full = {.fd = r->fds[i], .events = POLLOUT};
             ssize_t n = write(r->fds[i], r->buf + done, r->n - done);
+            if (n < 0 && (errno == EINTR || (errno == EAGAIN && poll(&full, 1, FULL_WAIT_MS) == 1)))
+                continue;
             if (n <= 0)
                 break;
             done += (size_t)n;

@@ -3,6 +3,7 @@
  * life and goes on only when all have given one: a reactor that hangs ends the pings, and the service manager ends the daemon. */
 #include "service.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -40,6 +41,20 @@ static void write_status(char *to)
     snprintf(to, STATUS_BYTES, "%u connection%s, %zu port%s", conns, conns == 1 ? "" : "s", ports, ports == 1 ? "" : "s");
 }
 
+/* What is not told now is not told again, and the service manager would wait for it. */
+static void notify(const char *text)
+{
+    while (sd_notify(0, text) == -EINTR)
+        ;
+}
+
+static void tell_ending(unsigned seconds)
+{
+    char text[96];
+    snprintf(text, sizeof text, "STOPPING=1\nSTATUS=Ending\nEXTEND_TIMEOUT_USEC=%" PRIu64, seconds * UINT64_C(1000000));
+    notify(text);
+}
+
 static void tell_status(void)
 {
     char now[STATUS_BYTES];
@@ -47,7 +62,9 @@ static void tell_status(void)
     if (strcmp(now, service.status) == 0)
         return;
     memcpy(service.status, now, sizeof now);
-    sd_notifyf(0, "STATUS=%s", now);
+    char text[STATUS_BYTES + 8];
+    snprintf(text, sizeof text, "STATUS=%s", now);
+    notify(text);
 }
 
 /* --- signs of life --- */
@@ -126,11 +143,11 @@ static void *tell(void *arg)
     for (bool ending = false; !ending;) {
         unsigned seconds = take_stopping(&ending, pause_us);
         if (seconds)
-            sd_notifyf(0, "STOPPING=1\nSTATUS=Ending\nEXTEND_TIMEOUT_USEC=%" PRIu64, seconds * UINT64_C(1000000));
+            tell_ending(seconds);
         else if (!ending)
             tell_status();
         if (!ending && ping_is_due(&asked_ns)) {
-            sd_notify(0, "WATCHDOG=1");
+            notify("WATCHDOG=1");
             ask_reactors();
         }
     }
@@ -162,14 +179,16 @@ int ph_service_start(void)
 
 void ph_service_reloading(void)
 {
+    char text[64];
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, ph_now_ns() / 1000);
     if (service.runs)
-        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, ph_now_ns() / 1000);
+        notify(text);
 }
 
 void ph_service_ready(void)
 {
     if (service.runs)
-        sd_notify(0, "READY=1");
+        notify("READY=1");
 }
 
 void ph_service_stopping(unsigned seconds)

@@ -463,7 +463,8 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
     c->state = ENDING;
     c->goodbye = goodbye;
     c->goodbye_detail = detail;
-    unsigned late_ms = c->newcomer && goodbye && goodbye != PH_FAULT_SHUTDOWN ? ph_newcomer_failed(c->newcomer) : 0;
+    bool blameless = goodbye == PH_FAULT_NONE || goodbye == PH_FAULT_SHUTDOWN || goodbye == PH_FAULT_NO_MEMORY;
+    unsigned late_ms = c->newcomer && !blameless ? ph_newcomer_failed(c->newcomer) : 0;
     if (goodbye) {
         tell_fault(c, goodbye, detail);
         ph_count_fault(goodbye);

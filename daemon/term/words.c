@@ -165,8 +165,8 @@ static ErlDrvTermData atom_word(const char *utf8, size_t len)
 
     if (i != PH_INTERN_FULL)
         return make_word(i, TAG_ATOM);
-    if (!atomic_flag_test_and_set(&told))
-        ph_log(PH_LOG_ERROR, NULL, "%u atoms, or no memory: no more are made, new ones are system_limit", MAX_ATOMS);
+    if (ph_intern_known(&atom_table, MAX_ATOMS - 1) && !atomic_flag_test_and_set(&told))
+        ph_log(PH_LOG_ERROR, NULL, "%u atoms: no more are made, new ones are system_limit", MAX_ATOMS);
     return make_word(SYSTEM_LIMIT, TAG_ATOM);
 }
 
