@@ -6,7 +6,7 @@
  *   control 0, "50"        the delay of later commands is 50 ms; the result is the old one, as text
  *
  * Closing a port whose queue holds data waits until the queue is empty: flush is called, the timer goes on, and stop comes after
- * the last byte has left the queue. Nobody listens to a closing port, and what it outputs is dropped; a driver in front of a
+ * the last byte has left the queue. Nobody listens to a closing port, so nothing is sent any more; a driver in front of a
  * device or a file would write its last bytes there in that time. An empty command holds no bytes, so nothing waits for it.
  */
 #include <erl_driver.h>
@@ -27,6 +27,7 @@ struct due {
 struct delay {
     ErlDrvPort port;
     unsigned long ms;
+    int closing;
     struct due *first, **last;
 };
 
@@ -108,7 +109,8 @@ static void send_first(struct delay *d)
         got += ev.iov[n++].iov_len;
     ev.vsize = n;
     ev.size = q->size;
-    driver_outputv(d->port, NULL, 0, &ev, 0);
+    if (!d->closing)
+        driver_outputv(d->port, NULL, 0, &ev, 0);
     driver_deq(d->port, q->size);
     d->first = q->next;
     if (!d->first)
@@ -130,7 +132,9 @@ static void delay_timeout(ErlDrvData data)
  * only the certainty to add that one is set. */
 static void delay_flush(ErlDrvData data)
 {
-    arm((struct delay *)data);
+    struct delay *d = (struct delay *)data;
+    d->closing = 1;
+    arm(d);
 }
 
 static ErlDrvSSizeT delay_control(ErlDrvData data, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)

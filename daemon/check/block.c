@@ -81,13 +81,10 @@ static bool look_locked(struct ph_thing *t, struct ph_report *r, const struct ph
     t->told = true;
     mend(t);
     ph_thing_what(t, what, sizeof what);
-    bool inside = at >= 0 && at < (ptrdiff_t)t->size;
-    if (inside)
-        ph_report_init(r, PH_VIOLATION_USE_AFTER_FREE, act, "byte %td of %s was written after it was freed", at, what);
-    else if (at < 0)
-        ph_report_init(r, PH_VIOLATION_OVERWRITE, act, "%td bytes before %s were overwritten", -at, what);
+    if (at >= 0 && at < (ptrdiff_t)t->size)
+        ph_report_init(r, PH_VIOLATION_USE_AFTER_FREE, act, "%s was written to at offset %td after it was freed", what, at);
     else
-        ph_report_init(r, PH_VIOLATION_OVERWRITE, act, "%td bytes after the end of %s were overwritten", at - (ptrdiff_t)t->size, what);
+        ph_report_init(r, PH_VIOLATION_OVERWRITE, act, "something was written outside of %s, at offset %td", what, at);
     ph_thing_notes(r, t);
     return true;
 }

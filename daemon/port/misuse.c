@@ -15,7 +15,7 @@
 #define GUARD_BYTE 0xfc
 
 struct ended {
-    uint64_t handle, id;
+    uint64_t handle;
     struct ph_who who;
 };
 
@@ -25,60 +25,86 @@ static unsigned ended_count;
 
 static atomic_uint_fast64_t limit_ns = 100000000;
 
+static struct ph_who who_is(const struct ph_port *p, const char *callback)
+{
+    struct ph_where where;
+    struct ph_who who = ph_who_driver(ph_port_where(p, &where)->driver, callback);
+    who.has_port = true;
+    who.port = where.port;
+    who.connection = where.connection;
+    return who;
+}
+
 /* --- handles --- */
 
 void ph_port_remember_end(const struct ph_port *p)
 {
-    struct ph_where where;
-    struct ph_who who = ph_who_driver(ph_port_where(p, &where)->driver, "");
+    struct ended e = {p->handle, who_is(p, "")};
     pthread_mutex_lock(&ended_mu);
-    ended[ended_count++ % ENDED_MAX] = (struct ended){.handle = p->handle, .id = p->id, .who = who};
+    ended[ended_count++ % ENDED_MAX] = e;
     pthread_mutex_unlock(&ended_mu);
 }
 
-static bool find_ended(uint64_t handle, struct ended *found)
+static bool find_ended(uint64_t handle, struct ph_who *who)
 {
     bool yes = false;
     pthread_mutex_lock(&ended_mu);
     for (unsigned i = 0; !yes && i < ENDED_MAX && i < ended_count; i++) {
-        *found = ended[i];
-        yes = found->handle == handle;
+        *who = ended[i].who;
+        yes = ended[i].handle == handle;
     }
     pthread_mutex_unlock(&ended_mu);
     return yes;
 }
 
-/* If the handle stands for no live port: reports, and true. */
-static bool is_no_port(uint64_t handle, const char *function)
+/* About the port of `who`, if the thread has none of its own. */
+static void tell(enum ph_violation kind, const struct ph_who *who, const char *function, const char *what)
 {
-    struct ended old;
+    struct ph_report r;
+    struct ph_act act;
+    ph_act_now(&act);
+    if (!act.who.has_port) {
+        act.who.has_port = true;
+        act.who.port = who->port;
+        act.who.connection = who->connection;
+        act.who.driver = act.who.driver ? act.who.driver : who->driver;
+    }
+    ph_report_init(&r, kind, &act, "%s: port %llu of %s %s", function, (unsigned long long)who->port, who->driver, what);
+    ph_report_tell(&r);
+}
+
+/* True, with who has it, if the handle stands for a live port; else it is reported. */
+static bool find_alive(uint64_t handle, const char *function, struct ph_who *who)
+{
     struct ph_port *p = ph_port_by_handle(handle);
     bool alive = p && ph_port_state(p) != PH_PORT_DEAD;
-    if (!alive && p)
-        ph_violation(PH_VIOLATION_STALE_PORT, "%s: port %llu has ended", function, (unsigned long long)p->id);
-    else if (!alive && find_ended(handle, &old))
-        ph_violation(PH_VIOLATION_STALE_PORT, "%s: port %llu of %s has ended", function, (unsigned long long)old.id, old.who.driver);
-    else if (!alive)
-        ph_violation(PH_VIOLATION_UNKNOWN_PORT, "%s: 0x%llx never was a port, or ended long ago", function, (unsigned long long)handle);
-    if (p)
+    if (p) {
+        *who = who_is(p, "");
         ph_port_unref(p);
-    return !alive;
+    }
+    if (alive)
+        return true;
+    if (p || find_ended(handle, who))
+        tell(PH_VIOLATION_STALE_PORT, who, function, "has ended");
+    else
+        ph_violation(PH_VIOLATION_UNKNOWN_PORT, "%s: 0x%llx never was a port, or ended long ago", function, (unsigned long long)handle);
+    return false;
 }
 
 void ph_port_not_here(ErlDrvPort port, const char *function)
 {
-    uint64_t handle = (uint64_t)(uintptr_t)port;
-    if (is_no_port(handle, function))
-        return;
-    ph_violation(PH_VIOLATION_WRONG_THREAD, "%s: only callbacks of that port, or of its driver if all its ports have one lock, may do that", function);
+    struct ph_who who;
+    if (find_alive((uint64_t)(uintptr_t)port, function, &who))
+        tell(PH_VIOLATION_WRONG_THREAD, &who, function, "runs no callback in this thread");
 }
 
 void ph_port_queue_not_here(ErlDrvPort port, const char *what)
 {
-    uint64_t handle = (uint64_t)(uintptr_t)port;
-    if (ph_lock_has_pdl() || is_no_port(handle, what)) /* with its lock, a thread may be late without being wrong */
+    struct ph_who who;
+    if (ph_lock_has_pdl()) /* with its lock, a thread may be late without being wrong */
         return;
-    ph_violation(PH_VIOLATION_QUEUE_WITHOUT_LOCK, "%s of a port, from another thread that does not hold its port data lock", what);
+    if (find_alive((uint64_t)(uintptr_t)port, what, &who))
+        tell(PH_VIOLATION_QUEUE_WITHOUT_LOCK, &who, what, "has no port data lock that this thread holds");
 }
 
 /* --- callbacks --- */
@@ -100,11 +126,8 @@ void ph_port_callback_left(struct ph_port *p, uint64_t ns)
 
 void ph_port_violation(struct ph_port *p, enum ph_violation kind, const char *callback, const char *fmt, ...)
 {
-    struct ph_report r = {.kind = kind, .act.who = ph_who_driver(p->driver->name, callback)};
+    struct ph_report r = {.kind = kind, .act.who = who_is(p, callback)};
     va_list ap;
-    r.act.who.has_port = true;
-    r.act.who.port = p->id;
-    r.act.who.connection = ph_peer_id(p->peer);
     va_start(ap, fmt);
     vsnprintf(r.text, sizeof r.text, fmt, ap);
     va_end(ap);
@@ -165,11 +188,12 @@ void ph_answer_guard(char *end)
     memset(end, GUARD_BYTE, PH_ANSWER_GUARD);
 }
 
-static size_t beyond(const char *end)
+/* The first byte that is not as it was. */
+static size_t damage(const char *end)
 {
-    size_t n = PH_ANSWER_GUARD;
-    while (n && (unsigned char)end[n - 1] == GUARD_BYTE)
-        n--;
+    size_t n = 0;
+    while (n < PH_ANSWER_GUARD && (unsigned char)end[n] == GUARD_BYTE)
+        n++;
     return n;
 }
 
@@ -184,12 +208,12 @@ static bool is_own_good(struct ph_port *p, const struct ph_answer *a)
 bool ph_answer_is_good(struct ph_port *p, const struct ph_answer *a)
 {
     struct ph_report r = {.kind = PH_VIOLATION_BAD_ANSWER};
-    size_t over = beyond(a->own + a->size);
-    if (over)
-        ph_port_violation(p, PH_VIOLATION_OVERWRITE, a->callback, "%zu bytes after the end of the buffer given for the answer were overwritten", over);
+    size_t at = damage(a->own + a->size);
+    if (at < PH_ANSWER_GUARD)
+        ph_port_violation(p, PH_VIOLATION_OVERWRITE, a->callback, "something was written outside of the buffer of %zu bytes given for the answer, at offset %zu", a->size, a->size + at);
     if (!a->given || a->kept || a->given == a->own)
         return is_own_good(p, a);
-    r.act.who = (struct ph_who){ph_who_driver(p->driver->name, a->callback).driver, true, p->id, ph_peer_id(p->peer), a->callback};
+    r.act.who = who_is(p, a->callback);
     bool good = a->binary ? ph_binary_take((ErlDrvBinary *)(void *)a->given, &r) : ph_block_take(a->given, a->n, &r);
     if (!good)
         ph_report_tell(&r);

@@ -151,13 +151,11 @@ p unknown_port control control 0 unknown_output
 p stale_port control control 0 after_failure
 p failure_in_stop stop control 0 fail_in_stop
 p output_after_close flush control 0 fill_queue
-reported=reported_without_port
 p wrong_thread 'a thread of its own' control 0 thread_output
 p wrong_thread 'a thread of its own' control 0 thread_timer
 p wrong_thread 'a thread of its own' control 0 foreign_output
 p wrong_thread async_invoke control 0 async wait 200
 p queue_without_lock 'a thread of its own' control 0 thread_queue
-reported=reported
 p async_lost ready_async control 0 async_lost
 p slow_callback control control 0 doze
 p bad_fd control control 0 select_negative
@@ -248,6 +246,8 @@ done
 [ -z "$missing" ] || echo "# not tested:$missing"
 [ -z "$missing" ]
 ok $? "each kind of report has a test"
+[ "$(sed -n 's/^### //p' drivers/CHECKING.md)" = "$(sed -n 's/^ *X([A-Z_]*, \([a-z_]*\)).*/\1/p' daemon/check/violation.h)" ]
+ok $? "each kind of report is described in drivers/CHECKING.md"
 
 echo "1..$n"
 echo "$((n - failed)) passed, $failed failed"

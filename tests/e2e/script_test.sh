@@ -397,6 +397,15 @@ set +m
 
 # ---- tools ----
 
+for op in 0 1 2; do defect $op </dev/null; mv defect.phs defect$op.phs; done
+run --check-drivers defect0.phs good.phs
+check 'without a finding a script passes with checks' 0 '^ok 1 - defect0.phs \(check-drivers\)'
+run --check-drivers=10000 defect1.phs defect2.phs
+check 'checks find a leak and a wrong write' 1 '^not ok 1' '^not ok 2' 'it ended with status 3' 'check: leak in finish: a block of 100 bytes' \
+    'check: overwrite in control: something was written outside of a block of 19 bytes, at offset 19'
+run --check-drivers=0 defect0.phs
+check 'a callback may take some time' 2 'expected a number from 1 to 3600000, found 0'
+
 if [[ $(basename "$(dirname "$daemon")") == build ]]; then # a sanitizer build runs under no other tool
     for op in 0 1 2; do defect $op </dev/null; mv defect.phs defect$op.phs; done
     run --valgrind defect0.phs good.phs

@@ -4,7 +4,7 @@
 %%   erl -noshell -pa EBIN -s parity -extra --drivers DIR --daemon PATH --client EBIN [--intended FILE] [--case TEXT]
 %%
 %% --drivers   where the probe drivers' .so files are          --daemon   the porthostd to test
-%% --client    the Erlang client's ebin directory              --intended differences that are meant: a list of {Case, Reason}
+%% --client    the Erlang client's ebin directory              --intended differences that are meant: lists of {Case, Reason}
 %% --case      only cases whose name contains the text         --list     the names of the cases, nothing else
 %% --runs N    N times                                         --vm-only  a VM against another VM: are the cases stable?
 %% --print     the observations too
@@ -85,7 +85,7 @@ intended("") ->
     #{};
 intended(File) ->
     case file:consult(File) of
-        {ok, [List]} -> maps:from_list(List);
+        {ok, Lists} -> maps:from_list(lists:append(Lists));
         _ -> throw({usage, "cannot read " ++ File})
     end.
 

@@ -17,6 +17,7 @@
 #define TIMEOUT_MS 60000
 #define TIMEOUT_MAX_S 86400
 #define JOBS_MAX 256u
+#define CHECK_MS_MAX 3600000u
 
 struct command {
     struct ph_farm_options farm;
@@ -30,18 +31,19 @@ struct command {
 
 /* ---- options ---- */
 
-enum option_id { OPT_JOBS = 256, OPT_JUNIT, OPT_TIMEOUT, OPT_VALGRIND, OPT_GDB, OPT_ASAN };
+enum option_id { OPT_JOBS = 256, OPT_JUNIT, OPT_TIMEOUT, OPT_VALGRIND, OPT_GDB, OPT_ASAN, OPT_CHECK_DRIVERS };
 
 static const struct option options[] = {
     {"jobs", required_argument, NULL, OPT_JOBS},  {"junit", required_argument, NULL, OPT_JUNIT},
     {"timeout", required_argument, NULL, OPT_TIMEOUT}, {"valgrind", no_argument, NULL, OPT_VALGRIND},
     {"gdb", no_argument, NULL, OPT_GDB},          {"asan", no_argument, NULL, OPT_ASAN},
+    {"check-drivers", optional_argument, NULL, OPT_CHECK_DRIVERS},
     {0},
 };
 
 void ph_script_help(FILE *f)
 {
-    fputs("  run [--jobs N] [--timeout SECONDS] [--junit FILE] [--valgrind | --gdb | --asan] FILE...\n"
+    fputs("  run [--jobs N] [--timeout SECONDS] [--junit FILE] [--valgrind | --gdb | --asan | --check-drivers[=MS]] FILE...\n"
           "                      run scripts, so many at once, each with a daemon of its own; TAP on stdout\n",
           f);
 }
@@ -49,10 +51,21 @@ void ph_script_help(FILE *f)
 static bool set_tool(struct command *c, enum ph_tool tool)
 {
     if (c->farm.tool != PH_NO_TOOL && c->farm.tool != tool)
-        ph_complain("only one of --valgrind, --gdb and --asan can be given");
+        ph_complain("only one of --valgrind, --gdb, --asan and --check-drivers can be given");
     bool ok = c->farm.tool == PH_NO_TOOL || c->farm.tool == tool;
     c->farm.tool = tool;
     return ok;
+}
+
+static bool set_check(struct command *c, const char *text)
+{
+    uint64_t v = 0;
+    if (text && (!ph_text_number((struct ph_text){text, strlen(text)}, CHECK_MS_MAX, &v) || v == 0)) {
+        ph_complain("--check-drivers: expected a number from 1 to %u, found %s", CHECK_MS_MAX, text);
+        return false;
+    }
+    c->farm.check_ms = (unsigned)v;
+    return set_tool(c, PH_CHECK_DRIVERS);
 }
 
 static bool set_jobs(struct command *c, const char *text)
@@ -94,6 +107,8 @@ static bool take_option(struct command *c, int id)
         return set_tool(c, PH_GDB);
     case OPT_ASAN:
         return set_tool(c, PH_ASAN);
+    case OPT_CHECK_DRIVERS:
+        return set_check(c, optarg);
     default:
         return false; /* getopt has complained */
     }

@@ -75,7 +75,7 @@ static _Noreturn void run_worker(const struct farm *farm, const struct worker *w
               dup2(w->log, LOG_FD) == LOG_FD && fcntl(LOG_FD, F_SETFD, 0) == 0; /* it may have been that already */
     if (!ok || ph_interrupt_install() < 0) /* a pipe of our own */
         _exit(PH_EXIT_FAILED);
-    char *command = ph_tool_command(farm->options->tool, farm->options->daemon, LOG_FD);
+    char *command = ph_tool_command(farm->options->tool, farm->options->daemon, farm->options->check_ms, LOG_FD);
     if (command)
         cli.address = command;
     ph_run_script(w->report->script, &cli, &farm->options->run, &out);

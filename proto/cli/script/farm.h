@@ -10,6 +10,7 @@ struct ph_farm_options {
     struct ph_run_options run;
     enum ph_tool tool;
     const char *daemon; /* the command for the daemon under the tool */
+    unsigned check_ms;  /* see ph_tool_command */
     unsigned jobs;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns the command lines of valgrind, gdb and the sanitizer build. Called by farm.c and command.c. */
+/* Owns the command lines of valgrind, gdb, the sanitizer build and the checking mode. Called by farm.c and command.c. */
 #include "script/tool.h"
 
 #include <limits.h>
@@ -20,6 +20,7 @@ static const struct {
     [PH_VALGRIND] = {"valgrind", "valgrind", 20},
     [PH_GDB] = {"gdb", "gdb", 10},
     [PH_ASAN] = {"asan", NULL, 5},
+    [PH_CHECK_DRIVERS] = {"check-drivers", NULL, 2},
 };
 
 const char *ph_tool_name(enum ph_tool tool)
@@ -130,7 +131,16 @@ static char *gdb_command(const char *daemon, int log_fd)
     return command;
 }
 
-char *ph_tool_command(enum ph_tool tool, const char *daemon, int log_fd)
+static char *check_command(const char *daemon, unsigned check_ms)
+{
+    char *command = NULL, ms[16] = "";
+    if (check_ms)
+        snprintf(ms, sizeof ms, "=%u", check_ms);
+    ph_script_need(asprintf(&command, "%s --check-drivers%s", daemon, ms) >= 0);
+    return command;
+}
+
+char *ph_tool_command(enum ph_tool tool, const char *daemon, unsigned check_ms, int log_fd)
 {
     switch (tool) {
     case PH_VALGRIND:
@@ -139,6 +149,8 @@ char *ph_tool_command(enum ph_tool tool, const char *daemon, int log_fd)
         return gdb_command(daemon, log_fd);
     case PH_ASAN:
         return ph_script_copy((struct ph_text){daemon, strlen(daemon)});
+    case PH_CHECK_DRIVERS:
+        return check_command(daemon, check_ms);
     default:
         return NULL;
     }
