@@ -53,7 +53,7 @@ BENCH_EBIN := $(BUILD)/tests/bench/ebin
 ERL_SRC := $(wildcard proto/erlang/src/*.erl)
 EBIN := $(BUILD)/erlang/porthost/ebin
 TEST_EBIN := $(BUILD)/tests/ebin
-TEST_ERL := $(wildcard tests/e2e/*.erl tests/parity/*.erl tests/soak/*.erl)
+TEST_ERL := $(wildcard tests/e2e/*.erl tests/parity/*.erl tests/soak/*.erl tests/soak/mixed/*.erl)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)) $(PROTO_SRC))
@@ -107,9 +107,10 @@ fuzz:
 	@scripts/install-deps fuzz
 	@$(MAKE) --no-print-directory SANITIZER=fuzz drivers fuzz-programs
 	@scripts/fuzz build-fuzz $(FUZZ_SECONDS)
-# SOAK_SECONDS: how long each case may take
+
+# SOAK_SECONDS: how long the mixed load takes, and each case may take
 soak:
-	@scripts/install-deps
+	@scripts/install-deps soak
 	@$(MAKE) --no-print-directory all test-programs
 	@scripts/soak $(BUILD)
 

@@ -95,10 +95,11 @@ static enum ph_fault welcome(struct ph_req *r, const struct hello *h, const uint
     ErlDrvTermData pid;
     if (h->self.len && ph_pid_word(h->self, ph_peer_names(r->peer), &pid))
         return PH_FAULT_BAD_HELLO;
-    ph_conn_set_hello(r->conn, h->name[0] ? h->name : NULL);
+    bool has_self = h->self.len > 0, named = has_self && !memmem(h->self.p, h->self.len, nobody, sizeof nobody - 1);
+    ph_conn_set_hello(r->conn, h->name[0] ? h->name : NULL); /* frees what h's slices point to, if they came before the proof */
     answer(r, proof); /* first: once it speaks for a node, ports of other connections send to it */
-    if (h->self.len)
-        ph_peer_set_origin(r->peer, pid, !memmem(h->self.p, h->self.len, nobody, sizeof nobody - 1));
+    if (has_self)
+        ph_peer_set_origin(r->peer, pid, named);
     return PH_FAULT_NONE;
 }
 

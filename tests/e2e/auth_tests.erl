@@ -28,6 +28,19 @@ what_the_hello_says_takes_effect_after_the_proof_test_() ->
         raw_client:logged(D, "by hand\\] hello from 127\\.0\\.1\\.1:")
     end).
 
+%% What is freed is overwritten at once in that daemon. (A message would go to the first connection if that spoke for the node.)
+the_hello_is_read_while_it_is_kept_test_() ->
+    {setup, fun() -> os:putenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.perturb=165") end, fun(_) -> os:unsetenv("GLIBC_TUNABLES") end,
+     with_host(fun(D) ->
+         Nobody = raw_client:pid('nonode@nohost', 77),
+         {Proven, _} = prove(D, 1, #{self => Nobody}),
+         Other = raw_client:connect(D, #{self => raw_client:pid('other@h', 1)}),
+         ok = raw_client:open(Other, 1, "soak_probe_drv"),
+         raw_client:send(Other, {control, c, 1, Nobody, 2, <<4711:32>>}),
+         ?assertEqual({send, Nobody, 4711}, raw_client:until(Other, fun(F) -> lists:member(element(1, F), [send, ok]) end)),
+         ?assertEqual({ok, pong}, raw_client:request(Proven, {ping, 1}))
+     end)}.
+
 a_frame_may_be_large_after_the_hello_test_() ->
     with_host(fun(D) ->
         {S, _} = prove(D, 1, #{}),

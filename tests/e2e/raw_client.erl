@@ -2,7 +2,7 @@
 %% A daemon with a unix socket and a log file, and connections to it that speak the protocol by hand: for tests of what the client library would never do.
 %% Run from the top directory; PORTHOSTD is the daemon (default build/porthostd), its drivers and the probe drivers lie beside it.
 -module(raw_client).
--export([start/0, start/1, stop/1, with_daemon/1, connect/1, connect/2, send/2, send_all/2, next/1, next/2, until/2, until_event/3, open/3, request/2,
+-export([start/0, start/1, start_configured/1, driver_path/0, stop/1, with_daemon/1, connect/1, connect/2, send/2, send_all/2, next/1, next/2, until/2, until_event/3, open/3, request/2,
          control/3, stats/2, pid/2, eventually/1, logged/2, log/1, rss/1, os_pid/1]).
 
 -define(TIMEOUT, 10000).
@@ -12,14 +12,32 @@ start() ->
 
 %% Args: more of the daemon's command line.
 start(Args) ->
+    start_in(directory(), fun(_, Socket) -> ["--unix", Socket, "--driver-path", lists:join(":", driver_path()) | Args] end).
+
+%% Config(Dir, Socket) is the text of its configuration, in which Socket is one of the listeners. The file is "config" in the map.
+start_configured(Config) ->
+    Dir = directory(),
+    File = filename:join(Dir, "config.json"),
+    D = start_in(Dir, fun(_, Socket) -> ok = file:write_file(File, Config(Dir, Socket)), ["--config", File] end),
+    D#{config => File}.
+
+directory() ->
     Dir = filename:join(os:getenv("TMPDIR", "/tmp"), lists:concat(["porthost-raw-", os:getpid(), "-", erlang:unique_integer([positive])])),
     ok = file:make_dir(Dir),
+    ok = file:change_mode(Dir, 8#700),
+    Dir.
+
+program() ->
+    filename:absname(os:getenv("PORTHOSTD", "build/porthostd")).
+
+driver_path() ->
+    Beside = filename:dirname(program()),
+    [filename:join(Beside, "drivers"), filename:join([Beside, "tests", "drivers"])].
+
+start_in(Dir, Args) ->
     Socket = filename:join(Dir, "socket"),
     Log = filename:join(Dir, "log"),
-    Program = filename:absname(os:getenv("PORTHOSTD", "build/porthostd")),
-    Beside = filename:dirname(Program),
-    Drivers = filename:join(Beside, "drivers") ++ ":" ++ filename:join([Beside, "tests", "drivers"]),
-    Command = lists:join(" ", ["exec", Program, "--unix", Socket, "--driver-path", Drivers | Args] ++ ["2>" ++ Log]),
+    Command = lists:join(" ", ["exec", program() | Args(Dir, Socket)] ++ ["2>" ++ Log]),
     Port = erlang:open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", lists:flatten(Command)]}, exit_status]),
     {os_pid, Pid} = erlang:port_info(Port, os_pid),
     D = #{dir => Dir, socket => Socket, log => Log, port => Port, os_pid => Pid},

@@ -13,7 +13,7 @@
 %% what the daemon is measured by. Ends with a line "N passed, N failed", and status 1 if anything failed.
 -module(parity).
 
--export([start/0]).
+-export([start/0, modules/0]).
 
 -define(CALL_TIME, 60000).
 
@@ -39,6 +39,7 @@ options([], Options) ->
 options([Other | _], _Options) ->
     throw({usage, "what is " ++ Other ++ "?"}).
 
+%% Those that have cases.
 modules() ->
     [parity_output, parity_queue, parity_timer, parity_select, parity_async, parity_monitor, parity_busy, parity_result,
      parity_failure, parity_caller, parity_start, parity_close, parity_bif, parity_api, parity_thread, parity_term, parity_ddll, parity_others].
@@ -190,11 +191,11 @@ started(Side = #side{backend = Backend, options = Options}, N) ->
     Env = [{"PH_PROBE_TRACE", trace(N)}, {"PARITY_DRIVERS", filename:absname(need(drivers, Options))}],
     Args = ["-kernel", "logger_level", "none", "+A", "4", "-pa" | Paths],
     {ok, Peer, _} = peer:start(#{connection => standard_io, args => Args, env => Env}),
-    Host = case Backend of
-               vm -> "";
-               porthost -> filename:absname(need(daemon, Options)) ++ " --stdio"
-           end,
-    ok = peer:call(Peer, parity_run, start, [Backend, Host], ?CALL_TIME),
+    Transport = case Backend of
+                    vm -> none;
+                    porthost -> {spawn, filename:absname(need(daemon, Options)) ++ " --stdio"}
+                end,
+    ok = peer:call(Peer, parity_run, start, [Backend, Transport], ?CALL_TIME),
     Side#side{peer = Peer}.
 
 trace(N) ->

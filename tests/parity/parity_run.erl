@@ -7,21 +7,21 @@
 
 -define(CASE_TIME, 20000).
 
-%% Host: the command that starts the daemon; not used by the backend vm.
--spec start(parity_port:backend(), string()) -> ok.
-start(Backend, Host) ->
+%% Transport: how the client reaches the daemon; not used by the backend vm.
+-spec start(parity_port:backend(), none | porthost:transport()) -> ok.
+start(Backend, Transport) ->
     parity_port:use(Backend),
-    Backend =:= porthost andalso start_host(Host),
+    Backend =:= porthost andalso start_host(Transport),
     {ok, Drivers} = parity_port:ddll(loaded_drivers, []),
     persistent_term:put({?MODULE, drivers}, Drivers),
     persistent_term:put({?MODULE, ports}, parity_port:ports()),
     ok.
 
 %% The caller is gone as soon as it has its answer; the host must not be.
-start_host(Host) ->
+start_host(Transport) ->
     Self = self(),
     spawn(fun() ->
-                  {ok, _} = porthost:start_link(#{transport => {spawn, Host}, name => porthost}),
+                  {ok, _} = porthost:start_link(#{transport => Transport, name => porthost}),
                   Self ! {self(), started},
                   receive never -> ok end
           end),
