@@ -73,7 +73,7 @@ SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 ERLANG_LIBDIR ?= $(ERL_ROOT)/lib
 
-.PHONY: all daemon ctl drivers erlang test-programs fuzz-programs deps demo test test-valgrind bench soak install uninstall deb fuzz lint coverage format clean
+.PHONY: all daemon ctl drivers erlang test-programs fuzz-programs deps demo test test-valgrind bench soak install uninstall deb fuzz model lint coverage format clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -106,6 +106,12 @@ fuzz:
 	@scripts/install-deps fuzz
 	@$(MAKE) --no-print-directory SANITIZER=fuzz drivers fuzz-programs
 	@scripts/fuzz build-fuzz $(FUZZ_SECONDS)
+
+# The models of how locks and ports are handed over, searched completely; a minute or two.
+model:
+	@scripts/install-deps model
+	@scripts/model $(BUILD)
+
 # SOAK_SECONDS: how long each case may take
 soak:
 	@scripts/install-deps
