@@ -627,7 +627,7 @@ END_TEST
 /* --- the watch --- */
 
 static atomic_int watch_times; /* how often the watch must still ask for the time; then a callback begins that does not come back */
-static atomic_bool went_on;
+static atomic_bool started, went_on;
 
 static void be_stuck(struct step *step)
 {
@@ -660,7 +660,7 @@ static void begin_stuck_callback(void)
 int clock_gettime(clockid_t clock, struct timespec *ts)
 {
     char name[16] = "";
-    if (watch_times > 0 && pthread_getname_np(pthread_self(), name, sizeof name) == 0 && strcmp(name, "watch") == 0 && --watch_times == 0) {
+    if (watch_times > 0 && pthread_getname_np(pthread_self(), name, sizeof name) == 0 && strcmp(name, "watch") == 0 && --watch_times == 0 && started) {
         begin_stuck_callback();
     }
     return (int)syscall(SYS_clock_gettime, clock, ts);
@@ -673,6 +673,7 @@ START_TEST(a_callback_that_is_stuck_is_noticed_also_while_the_watch_falls_asleep
     sem_init(&done, 0, 0);
     watch_times = WATCH_SLEEPS_AT + _i;
     start(1, 1);
+    started = true; /* what `start` has made can be used by the watch */
     run();
     sem_destroy(&done);
 }
