@@ -74,7 +74,7 @@ SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 ERLANG_LIBDIR ?= $(ERL_ROOT)/lib
 
-.PHONY: all daemon ctl drivers erlang test-programs fuzz-programs deps demo test test-valgrind bench soak install uninstall deb fuzz lint coverage format clean
+.PHONY: all daemon ctl drivers erlang test-programs fuzz-programs deps demo test test-valgrind bench soak install uninstall deb fuzz model lint coverage format clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -107,6 +107,11 @@ fuzz:
 	@scripts/install-deps fuzz
 	@$(MAKE) --no-print-directory SANITIZER=fuzz drivers fuzz-programs
 	@scripts/fuzz build-fuzz $(FUZZ_SECONDS)
+
+# The models of how locks and ports are handed over, searched completely; a minute or two.
+model:
+	@scripts/install-deps model
+	@scripts/model $(BUILD)
 
 # SOAK_SECONDS: how long the mixed load takes, and each case may take
 soak:

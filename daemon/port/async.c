@@ -75,11 +75,19 @@ static void run_invoke(struct ph_async_job *job)
     ph_port_submit(a->port, &a->job);
 }
 
+/* Without threads. ready_async may end the port: our reference keeps it, since the callback that runs may be another port's. */
+static void run_here(struct ph_port *p, void (*invoke)(void *), void *data, void (*free_fn)(void *))
+{
+    ph_port_ref(p);
+    invoke(data);
+    deliver(p, data, free_fn);
+    ph_port_unref(p);
+}
+
 long ph_port_async(struct ph_port *p, unsigned *key, void (*invoke)(void *), void *data, void (*free_fn)(void *))
 {
     if (ph_async_threads() == 0) {
-        invoke(data);
-        deliver(p, data, free_fn);
+        run_here(p, invoke, data, free_fn);
         return 0;
     }
     struct port_async *a = ph_alloc_try(sizeof *a);

@@ -106,7 +106,17 @@ static bool look(void)
     return active;
 }
 
-/* Waits for the next look; false at the end. */
+/* Who enters a driver from here on wakes the watch; who had looked at the flag before that is seen now. */
+static bool may_sleep(void)
+{
+    atomic_store(&watch_sleeps, true);
+    bool quiet = ph_workers_quiet() && ph_reactors_sleep();
+    if (!quiet)
+        atomic_store(&watch_sleeps, false);
+    return quiet;
+}
+
+/* Waits for the next look; false at the end. asleep: may_sleep has said so. */
 static bool wait_to_look(bool asleep)
 {
     struct timespec at;
@@ -115,7 +125,6 @@ static bool wait_to_look(bool asleep)
     at.tv_sec += at.tv_nsec / 1000000000L;
     at.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&crew.mu);
-    atomic_store(&watch_sleeps, asleep);
     int err = 0;
     while (!crew.stopping && (asleep ? atomic_load(&watch_sleeps) : err == 0))
         err = asleep ? pthread_cond_wait(&crew.look, &crew.mu) : pthread_cond_clockwait(&crew.look, &crew.mu, CLOCK_MONOTONIC, &at);
@@ -127,7 +136,7 @@ static bool wait_to_look(bool asleep)
 static void *watch(void *arg)
 {
     unsigned quiet = 0;
-    while (wait_to_look(quiet > QUIET_LOOKS)) {
+    while (wait_to_look(quiet > QUIET_LOOKS && may_sleep())) {
         quiet = quiet > QUIET_LOOKS ? 0 : quiet;
         quiet = look() ? 0 : quiet + 1;
     }

@@ -163,6 +163,18 @@ bool ph_reactor_take(struct ph_reactor *r, uint64_t seen)
     return atomic_compare_exchange_strong_explicit(&r->stint, &seen, seen + 1, memory_order_acq_rel, memory_order_acquire);
 }
 
+/* A thread that comes from waiting goes through empty_inbox, and so through mu, on its way to a lock. */
+bool ph_reactors_sleep(void)
+{
+    bool sleep = true;
+    for (unsigned i = 0; i < reactor_count && sleep; i++) {
+        pthread_mutex_lock(&reactors[i].mu);
+        sleep = !reactors[i].awake;
+        pthread_mutex_unlock(&reactors[i].mu);
+    }
+    return sleep;
+}
+
 /* --- waiting --- */
 
 static bool inbox_is_empty_locked(const struct ph_reactor *r)

@@ -12,6 +12,8 @@ bool ph_reactor_run(struct ph_reactor *r);
 uint64_t ph_reactor_stint(const struct ph_reactor *r);
 /* Takes the reactor from its thread, which has been in the stint `seen` (odd) all the time. True: the caller must have it run by another. */
 bool ph_reactor_take(struct ph_reactor *r, uint64_t seen);
+/* True: each waits for events, or is about to; before it enters a lock's run it sees what the caller has written before this. Any thread. */
+bool ph_reactors_sleep(void);
 
 int ph_reactor_create(unsigned count); /* 0 or errno */
 void ph_reactor_destroy_all(void);
@@ -25,5 +27,7 @@ void ph_crew_watch(void);
 
 /* For the watch: starts another worker if locks wait and no worker has taken one since the last look. True: locks wait, or were taken. */
 bool ph_workers_watch(void);
+/* No lock waits, and none was taken since the watch has looked. Who brings one after this sees what the caller has written before. Any thread. */
+bool ph_workers_quiet(void);
 
 #endif

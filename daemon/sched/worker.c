@@ -93,6 +93,14 @@ bool ph_workers_watch(void)
     return active;
 }
 
+bool ph_workers_quiet(void)
+{
+    pthread_mutex_lock(&pool.mu);
+    bool quiet = STAILQ_EMPTY(&pool.queue) && pool.taken == pool.seen;
+    pthread_mutex_unlock(&pool.mu);
+    return quiet;
+}
+
 void ph_workers_stop(void)
 {
     pthread_mutex_lock(&pool.mu);

@@ -17,12 +17,14 @@ struct self {
 struct job {
     int number;
     int gated;
+    int fails; /* ready_async ends the port */
 };
 
 static ErlDrvMutex *lock; /* protects gate_open */
 static ErlDrvCond *opened;
 static int gate_open;
 static atomic_int freed; /* calls of async_free */
+static struct self *newest; /* the port that was opened last; in the driver's lock */
 
 static int init(void)
 {
@@ -45,6 +47,7 @@ static ErlDrvData start(ErlDrvPort port, char *command)
     if (!s)
         return ERL_DRV_ERROR_GENERAL;
     *s = (struct self){.port = port, .talk = !strstr(command, " mute")};
+    newest = s;
     return (ErlDrvData)s;
 }
 
@@ -90,6 +93,8 @@ static void ready_async(ErlDrvData d, ErlDrvThreadData data)
         trace("ready_async output %d", driver_output(s->port, text, (ErlDrvSizeT)n));
     if (!s->pdl && driver_sizeq(s->port))
         trace("ready_async deq %zd", (ssize_t)driver_deq(s->port, driver_sizeq(s->port)));
+    if (j->fails)
+        driver_failure_atom(s->port, "failed");
     driver_free(j);
 }
 #endif
@@ -178,6 +183,15 @@ ACTION(do_enq)
     say(a, "%d", driver_enq(s->port, arg, len));
 }
 
+/* A job of the port that was opened last, in a callback of this one. */
+ACTION(do_failing_job_of_newest)
+{
+    unsigned int key = 0;
+    struct job *j = driver_alloc(sizeof *j);
+    *j = (struct job){.fails = 1};
+    say(a, "%ld", driver_async(newest->port, &key, invoke, j, async_free));
+}
+
 /* The time that a job may take, as a driver has it that gives up waiting for one. */
 ACTION(do_time_limit)
 {
@@ -223,6 +237,7 @@ static const struct action actions[] = {
     {"freed", do_freed},
     {"pdl", do_pdl},
     {"pdl_refc", do_pdl_refc},
+    {"failing_job_of_newest", do_failing_job_of_newest},
     {"time_limit", do_time_limit},
     {NULL, NULL},
 };

@@ -34,6 +34,17 @@ without_threads_and_without_ready_async_the_data_is_freed_test_() ->
         ?assertEqual("freed 2", do(P, "freed"))
     end).
 
+%% What is freed is overwritten, so that a look at it is noticed.
+without_threads_a_job_may_end_its_port_in_a_callback_of_another_test_() ->
+    {setup, fun() -> os:putenv("MALLOC_PERTURB_", "90"), os:putenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0") end,
+     fun(_) -> os:unsetenv("MALLOC_PERTURB_"), os:unsetenv("GLIBC_TUNABLES") end,
+     ?INLINE("async_probe_drv", P, begin
+         Q = porthost:open_port({spawn_driver, "async_probe_drv mute"}, []),
+         ?assertEqual("0", do(P, "failing_job_of_newest")),
+         ?assertEqual({'EXIT', Q, failed}, next()),
+         ?assertEqual("zero", do(P, "job_without_key"))
+     end)}.
+
 the_number_of_threads_is_what_was_asked_for_test_() ->
     [?HOSTED("--async-threads " ++ N, begin
         load("system_probe_drv"),

@@ -5,6 +5,9 @@
 #include <event2/thread.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -622,6 +625,61 @@ START_TEST(workers_run_what_is_queued_before_they_stop)
 }
 END_TEST
 
+/* --- the watch --- */
+
+static atomic_int watch_times; /* how often the watch must still ask for the time; then a callback begins that does not come back */
+static atomic_bool started, went_on;
+
+static void be_stuck(struct step *step)
+{
+    (void)step;
+    sem_post(&done);
+    for (int ms = 0; !went_on && ms < PATIENCE; ms++) {
+        usleep(1000);
+    }
+    if (!went_on) {
+        wrong = "nobody goes on with the reactor";
+    }
+    ph_reactors_stop();
+}
+
+static void go_on(struct ph_task *task)
+{
+    went_on = true;
+    ph_free(task);
+}
+
+/* On the watch, between two looks: a callback begins, and does not come back before its reactor has done something else. */
+static void begin_stuck_callback(void)
+{
+    submit(1, be_stuck);
+    sem_wait(&done);
+    post(ph_reactor_first(), go_on);
+}
+
+/* The watch asks for the time before it waits for its next look. */
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+    char name[16] = "";
+    if (watch_times > 0 && pthread_getname_np(pthread_self(), name, sizeof name) == 0 && strcmp(name, "watch") == 0 && --watch_times == 0 && started) {
+        begin_stuck_callback();
+    }
+    return (int)syscall(SYS_clock_gettime, clock, ts);
+}
+
+#define WATCH_SLEEPS_AT 52 /* it has had 51 quiet looks then */
+
+START_TEST(a_callback_that_is_stuck_is_noticed_also_while_the_watch_falls_asleep)
+{
+    sem_init(&done, 0, 0);
+    watch_times = WATCH_SLEEPS_AT + _i;
+    start(1, 1);
+    started = true; /* what `start` has made can be used by the watch */
+    run();
+    sem_destroy(&done);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("lock");
@@ -644,6 +702,8 @@ static Suite *suite(void)
     tcase_add_test(tc, jobs_from_elsewhere_run_on_the_home_reactor);
     tcase_add_test(tc, a_job_runs_in_the_turn_that_brings_it_not_within_submit);
     tcase_add_test(tc, workers_run_what_is_queued_before_they_stop);
+    tc = runner_case(s, "watch");
+    tcase_add_loop_test(tc, a_callback_that_is_stuck_is_noticed_also_while_the_watch_falls_asleep, -1, 1);
     return s;
 }
 
