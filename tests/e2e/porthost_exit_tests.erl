@@ -29,7 +29,7 @@ watcher(How, Port) ->
     Pid = spawn_link(fun() ->
                              process_flag(trap_exit, true),
                              How(Port),
-                             _ = process_info(Port, status),   % the port has seen the link
+                             _ = is_process_alive(Port),   % asked when what was sent before has been delivered
                              Test ! {self(), ready},
                              Test ! {self(), first, next()},
                              Test ! {self(), second, next()}
