@@ -78,6 +78,7 @@ contenders(#{servers := Servers, bare := {_, BarePath, BareTcp}} = Env) ->
     [driver("in the VM", erlang, fun() -> open_port({spawn_driver, ?DRIVER}, [binary]) end)]
         ++ lists:append([hosted(Env, S) || S <- Servers])
         ++ [frames("bare port program", open_port({spawn, program(Env, "tests/bench/bare_echo")}, [{packet, 4}, binary])),
+            relayed(program(Env, "tests/bench/bare_echo")),
             frames("bare unix socket", connect({local, BarePath}, 0)),
             frames("bare tcp socket", connect({127, 0, 0, 1}, BareTcp)),
             c_node(Env)].
@@ -119,6 +120,27 @@ frames(Name, Port) ->
       trip => fun(_, Data) -> fun() -> port_command(Port, Data), Receive() end end,
       stream => fun(Data) -> {fun() -> port_command(Port, Data) end, Receive} end}.
 
+%% The answers come through another process, as they must when one reads what is for many. It makes terms and takes them apart.
+relayed(Program) ->
+    Self = self(),
+    spawn_link(fun() ->
+                       Far = open_port({spawn, Program}, [{packet, 4}, binary]),
+                       Self ! {relayed, Far},
+                       relay(Self, Far)
+               end),
+    Port = receive {relayed, Opened} -> Opened end,
+    Receive = fun() -> receive {Port, {data, _}} -> ok end end,
+    #{name => <<"bare port program, relayed">>,
+      stream => fun(Data) -> {fun() -> port_command(Port, term_to_iovec({command, 1, Self, Data})) end, Receive} end}.
+
+relay(To, Port) ->
+    receive
+        {Port, {data, Frame}} ->
+            {command, 1, To, Data} = binary_to_term(Frame),
+            To ! {Port, {data, Data}}
+    end,
+    relay(To, Port).
+
 %% The protocol without the library, and without encoding: what is left is the price of the way.
 by_hand(Name, Port) ->
     Tell = fun(Term) -> port_command(Port, term_to_binary(Term)) end,
@@ -130,7 +152,8 @@ by_hand(Name, Port) ->
                (command, Data) -> term_to_binary({command, ?PORT_ID, self(), Data})
             end,
     #{name => list_to_binary(Name),
-      trip => fun(Op, Data) -> F = Frame(Op, Data), fun() -> port_command(Port, F), Receive() end end}.
+      trip => fun(Op, Data) -> F = Frame(Op, Data), fun() -> port_command(Port, F), Receive() end end,
+      stream => fun(Data) -> F = Frame(command, Data), {fun() -> port_command(Port, F) end, Receive} end}.
 
 %% Busy events answer nothing.
 answered(Port) ->

@@ -5,6 +5,7 @@
 -export([items/1, sizes/0, trips/2]).
 
 -define(CALLER, <<"Erlang">>).
+-define(OP_ECHO, 0).
 -define(OP_MODE, 1).
 -define(OP_BURST, 2).
 -define(OP_TERMS, 3).
@@ -25,8 +26,20 @@ items(Env) ->
     All = bench_contender:list(Env),
     Streams = [C || #{stream := _} = C <- All],
     Drivers = [C || #{module := _} = C <- All],
-    lists:append([trip_items(Env, All), pipe_items(Env, Streams), oneway_items(Env, Drivers), burst_items(Env, Drivers),
-                  file_items(Env, Drivers), term_items(Env, Drivers), timer_items(Env, Drivers), open_items(Env, Drivers), cpu_items(Drivers)]).
+    lists:append([trip_items(Env, [C || #{trip := _} = C <- All]), pipe_items(Env, Streams), oneway_items(Env, Drivers), burst_items(Env, Drivers),
+                  file_items(Env, Drivers), term_items(Env, Drivers), timer_items(Env, Drivers), open_items(Env, Drivers), among_items(Env, Drivers), cpu_items(Drivers)]).
+
+%% As many as the VM may have (+Q), in an order by chance.
+among_items(#{ms := Ms}, [#{name := <<"in the VM">>} = C | _]) ->
+    [item(<<"among many ports">>, C, integer_to_binary(N), fun() -> among(C, N, Ms) end) || N <- [10, 50000]].
+
+among(#{open := Open}, N, Ms) ->
+    Ports = [Port || _ <- lists:seq(1, N), #{port := Port} <- [Open()]],
+    Order = [Port || {_, Port} <- lists:sort([{rand:uniform(), Port} || Port <- Ports])],
+    All = fun() -> lists:foreach(fun(Port) -> erlang:port_control(Port, ?OP_ECHO, <<"x">>) end, Order) end,
+    Rate = repeat(All, fun() -> ok end, N, Ms),
+    lists:foreach(fun erlang:port_close/1, Ports),
+    [{rate, Rate}].
 
 item(Section, #{name := Name}, Param, Run) ->
     #{section => Section, caller => ?CALLER, contender => Name, param => Param, run => Run}.

@@ -85,17 +85,20 @@ line([First | Rest], [Width | Widths]) ->
 target_table(Targets) ->
     Lines = [[maps:get(name, T), measured(T), target(T), verdict(T)] || T <- Targets],
     Met = length([T || #{met := true} = T <- Targets]),
+    Floors = length([T || #{relation := floor} = T <- Targets]),
     [layout("Targets", [["", "measured", "target", ""] | Lines]),
-     io_lib:format("~n~p of ~p targets met in this run.~n", [Met, length(Targets)])].
+     io_lib:format("~n~p of ~p targets met in this run.~n", [Met, length(Targets) - Floors])].
 
 measured(#{measured := none}) -> "-";
 measured(#{measured := N}) -> digits(N).
 
+target(#{relation := floor}) -> "";
 target(#{relation := le, target := T}) -> ["at most ", digits(T)];
 target(#{relation := ge, target := T}) -> ["at least ", digits(T)].
 
 verdict(#{met := true}) -> "met";
 verdict(#{met := false}) -> "missed";
+verdict(#{met := floor}) -> "floor";
 verdict(#{met := not_measured}) -> "not measured".
 
 %% JSON.
