@@ -97,10 +97,19 @@ counts(R) ->
 
 sqlite(R) ->
     Rate = fun(Callers, Who, Work) -> get(R, <<"SQLite">>, Callers, Who, Work, rate) end,
-    [{["SQLite, ", Work, ", ", Callers, ", unix: of the rate in the VM"], ge, Target,
-      ratio(Rate(Callers, <<"unix">>, Work), Rate(Callers, <<"in the VM">>, Work))}
-     || {Callers, Target} <- [{<<"1 caller">>, 0.5}, {<<"16 callers, 4 databases">>, 0.9}],
-        Work <- [<<"insert">>, <<"select">>, <<"prepared">>]].
+    lists:append([[{["SQLite, ", Work, ", ", Callers, ", unix: of the rate in the VM"], ge, Target,
+                    ratio(Rate(Callers, <<"unix">>, Work), Rate(Callers, <<"in the VM">>, Work))},
+                   {["  the rate in the VM if ", What, " came to each request"], floor, none,
+                    and_the_way(Rate(Callers, <<"in the VM">>, Work), Requests, Way)}]
+                  || {Callers, Target, What, Way} <-
+                         [{<<"1 caller">>, 0.5, "the bare port program's round trip", trip(R, <<"bare port program">>)},
+                          {<<"16 callers, 4 databases">>, 0.9, "one frame, relayed,",
+                           ratio(1000000, get(R, <<"pipelined commands, 64 B">>, <<"Erlang">>, <<"bare port program, relayed">>, <<"64">>, rate))}],
+                     {Work, Requests} <- [{<<"insert">>, 1}, {<<"select">>, 1}, {<<"prepared">>, 3}]]).
+
+%% Of that rate, when each unit of work also makes so many requests of so many microseconds.
+and_the_way(Rate, Requests, Way) when is_number(Rate), is_number(Way) -> 1 / (1 + Rate * Requests * Way / 1000000);
+and_the_way(_, _, _) -> none.
 
 polling(R, Env) ->
     Cpu = fun(Who, What) -> get(R, <<"CPU time of the host, microseconds in a second">>, <<"C">>, Who, What, cpu) end,
