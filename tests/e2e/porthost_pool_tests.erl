@@ -226,6 +226,27 @@ more_callers_than_ports_all_have_their_answers_test_() ->
         ?assertError({porthost, {no_pool, pool}}, porthost_pool:call(pool, 0, ""))
     end).
 
+%% They get the right answer, or are told.
+callers_go_on_while_ports_are_killed_test_() ->
+    ?HOSTED(begin
+        {ok, _} = pool(#{size => 3, registered => true, backoff => #{min => 1, max => 4}}),
+        Callers = [spawn_monitor(fun() -> exit(lists:sum([asked(I) || I <- lists:seq(1, 500)])) end) || _ <- lists:seq(1, 6)],
+        [begin exit(P, kill), timer:sleep(2) end || _ <- lists:seq(1, 20), P <- ports(), is_pid(P)],
+        [receive {'DOWN', Ref, process, Pid, Answers} -> ?assert(Answers > 0) end || {Pid, Ref} <- Callers],
+        all_but([]),
+        ?assertEqual(ports(), [whereis(N) || N <- [pool_1, pool_2, pool_3]]),
+        ?assertEqual([], held()),
+        ok = porthost_pool:stop(pool)
+    end).
+
+asked(I) ->
+    Sent = integer_to_list(I),
+    try porthost_pool:control(pool, 0, Sent) of Sent -> 1
+    catch
+        error:badarg -> 0;
+        error:{porthost, {no_port, pool}} -> timer:sleep(1), asked(I)
+    end.
+
 reading_asks_no_process_test_() ->
     ?HOSTED(begin
         {ok, Pid} = pool(#{size => 2}),

@@ -24,9 +24,9 @@
 %% has no ports, looks for it every `min' milliseconds, and opens them again when it is back: under
 %% a host with the option `reconnect', or one that its supervisor starts again.
 %%
-%% A caller can still get a port that has just ended, or that ends under the call. Then it gets what such a
-%% port gives: `badarg'. Nothing is sent twice, since nobody but the caller knows whether the driver
-%% may do the same again.
+%% A caller can still get a port that has just ended, or that ends under the call. Then it gets what
+%% such a port gives: `badarg'. Nothing is sent twice, since nobody but the caller knows whether the
+%% driver may do the same again.
 %%
 %% All of it is for hosted ports; with the VM's own a pool cannot be made.
 -module(porthost_pool).
@@ -49,7 +49,8 @@
 %% <dt>`name'</dt><dd>of the pool: registered for its process, and the name of a table.</dd>
 %% <dt>`command'</dt><dd>the driver's name and what follows it, as in `{spawn_driver, Command}'.</dd>
 %% <dt>`size'</dt><dd>how many ports; as many as the VM has schedulers, if not given. With fewer,
-%%   schedulers share. Those above the number of schedulers are used only while others are missing.</dd>
+%%   schedulers share. Those above the number of schedulers are no scheduler's own: they are used
+%%   while others are in calls or missing.</dd>
 %% <dt>`host'</dt><dd>the host's registered name, `porthost' if not given.</dd>
 %% <dt>`path'</dt><dd>where the driver is to be loaded from, as by {@link porthost_ddll:load/2}, each time
 %%   there is a new connection to the host. Without, it must be loaded, or be on the host's driver path.</dd>
