@@ -269,21 +269,27 @@ static const char *distrust(const char *file, FILE *f)
     return !ph_trusts(&st) ? "the file " PH_DISTRUST : !ph_trusts_directory_of(file) ? "its directory " PH_DISTRUST : NULL;
 }
 
+/* All of it, NUL-terminated; or NULL, and why. */
+static char *read_text(FILE *f, size_t *len, const char **why)
+{
+    char *text = ph_alloc(MAX_FILE + 1);
+    *len = fread(text, 1, MAX_FILE + 1, f);
+    *why = ferror(f) ? strerror(errno) : *len > MAX_FILE ? "the file is larger than 1 MiB" : NULL;
+    if (!*why) {
+        text[*len] = '\0';
+        return text;
+    }
+    ph_free(text);
+    return NULL;
+}
+
 static char *read_file(const char *file, size_t *len)
 {
     FILE *f = fopen(file, "re");
     const char *why = f ? distrust(file, f) : strerror(errno);
-    char *text = why ? NULL : ph_alloc(MAX_FILE + 1);
-    *len = text ? fread(text, 1, MAX_FILE + 1, f) : 0;
-    if (text && (ferror(f) || *len > MAX_FILE))
-        why = ferror(f) ? strerror(errno) : "the file is larger than 1 MiB";
-    if (why) {
+    char *text = why ? NULL : read_text(f, len, &why);
+    if (why)
         ph_log(PH_LOG_ERROR, NULL, "%s: %s", file, why);
-        ph_free(text);
-        text = NULL;
-    } else {
-        text[*len] = '\0';
-    }
     if (f)
         fclose(f);
     return text;
@@ -297,7 +303,7 @@ void ph_config_defaults(struct ph_config *c)
 
 int ph_config_read(struct ph_config *c, const char *file)
 {
-    size_t len;
+    size_t len = 0;
     json_error_t error;
     struct reading r = {.file = file, .text = read_file(file, &len)};
     ph_config_defaults(c);

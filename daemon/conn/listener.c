@@ -132,7 +132,7 @@ static int add_listener(struct ph_access *access, const struct sockaddr *addr, s
     return 0;
 }
 
-/* A socket that nobody listens on any more is removed; -1 if somebody does, or if it is no socket. */
+/* A socket that nobody listens on any more is removed; -1 if somebody does or may, or if it is no socket. */
 static int make_way(const char *path, const struct sockaddr_un *addr)
 {
     struct stat st;
@@ -143,14 +143,16 @@ static int make_way(const char *path, const struct sockaddr_un *addr)
         return -1;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool alive = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof *addr) == 0 || errno == EAGAIN);
+    int err = fd < 0 || connect(fd, (const struct sockaddr *)addr, sizeof *addr) ? errno : 0;
     if (fd >= 0)
         close(fd);
-    if (alive) {
+    if (err == ECONNREFUSED && (err = unlink(path) ? errno : 0) == 0)
+        return 0;
+    if (err == 0 || err == EAGAIN)
         ph_log(PH_LOG_ERROR, NULL, "unix socket %s: another daemon listens there", path);
-        return -1;
-    }
-    return unlink(path);
+    else
+        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: cannot take the place of the file that is there: %s", path, strerror(err));
+    return -1;
 }
 
 static int set_file(const struct ph_access *a)

@@ -166,6 +166,53 @@ timeout 20 "$ctl" --unix "$dir/s2" load "$(realpath "$drivers")" crunch_drv >"$d
 [ $? -eq 1 ] && grep -q "not in a directory of the driver path" "$dir/err"
 ok $? "but none from elsewhere"
 
+# --- what it has no permission for: as a user who may not, if we are one who may everything ---
+
+stop() {
+  kill -TERM "$pid"
+  wait "$pid"
+}
+
+user=()
+[ "$(id -u)" -ne 0 ] || user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+chmod 755 "$dir"
+cp "$daemon" "$dir/daemon" # where another user can reach it
+denied() { # TEXT OPTION...
+  local text=$1
+  shift
+  timeout 20 "${user[@]}" "$dir/daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err"
+  [ $? -eq 1 ] && grep -qF -- "$text: Permission denied" "$dir/err"
+}
+mkdir -m 555 "$dir/closed"
+denied "unix socket $dir/closed/s" --unix "$dir/closed/s"
+ok $? "a unix path in a directory that it may not write is an error"
+echo '{}' >"$dir/secret.json" && chmod 000 "$dir/secret.json"
+denied "$dir/secret.json" --unix "$dir/s3" --config "$dir/secret.json"
+ok $? "so is a configuration that it may not read"
+echo '{"state_dir": "'"$dir"'/closed"}' >"$dir/state.json" && chmod 644 "$dir/state.json"
+denied "state directory $dir/closed" --unix "$dir/s3" --config "$dir/state.json"
+ok $? "so is a state directory that it may not write"
+if [ "$(id -u)" -eq 0 ]; then
+  mkdir -m 1777 "$dir/sticky" && mkdir -m 777 "$dir/everybody"
+  for place in sticky everybody; do
+    start --unix "$dir/$place/s"
+    await test -S "$dir/$place/s"
+    denied "unix socket $dir/$place/s: cannot take the place of the file that is there" --unix "$dir/$place/s" && timeout 20 "$ctl" --unix "$dir/$place/s" ping >"$dir/o" 2>>"$dir/err"
+    ok $? "the socket of another user's daemon stays, in a directory that is $place"
+    stop
+  done
+fi
+mkdir -m 755 "$dir/drivers" "$dir/run" && cp "$drivers"/{echo,delay}_drv.so "$dir/drivers" && chmod 000 "$dir/drivers/echo_drv.so"
+[ "$(id -u)" -ne 0 ] || chown 65534 "$dir/run"
+"${user[@]}" "$dir/daemon" --unix "$dir/run/s" --driver-path "$dir/drivers" </dev/null >"$dir/out" 2>"$dir/err" &
+pid=$!
+pids+=("$pid")
+await test -S "$dir/run/s"
+! timeout 20 "$ctl" --unix "$dir/run/s" load echo_drv >"$dir/o" 2>&1 && grep -q "echo_drv.so: cannot be opened: .*Permission denied" "$dir/err" && timeout 20 "$ctl" --unix "$dir/run/s" load delay_drv >"$dir/o" 2>&1
+ok $? "a driver that it may not read is not loaded, and the others are"
+stop
+ok $? "and it ends in order"
+
 echo "1..$n"
 echo "$((n - failed)) passed, $failed failed"
 [ "$failed" -eq 0 ]

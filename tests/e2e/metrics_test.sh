@@ -144,6 +144,19 @@ ok $? "a timer that is set"
 [ "$(value 'porthost_driver_queue_bytes{driver="delay_drv"}')" -ge 4 ]
 ok $? "bytes in a driver queue"
 
+# --- a reactor that hangs ---
+
+strace -q -o "$dir/strace" -e trace=epoll_wait,epoll_pwait2 -e inject=epoll_wait,epoll_pwait2:delay_enter=30000000 -p "$pid" 2>>"$dir/err" & # the thread of the first
+strace=$!
+hangs() { [ "$(status /healthz)" = 503 ] && curl -s -m 20 "http://$at/healthz" | grep -qx "a reactor does not answer"; }
+await hangs
+ok $? "a daemon with a reactor that hangs is not healthy"
+kill -TERM $strace
+wait $strace 2>/dev/null
+healthy() { [ "$(status /healthz)" = 200 ]; }
+await healthy
+ok $? "and is again when it goes on"
+
 # --- the end ---
 
 kill -TERM "$pid"
