@@ -74,7 +74,7 @@ SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 ERLANG_LIBDIR ?= $(ERL_ROOT)/lib
 
-.PHONY: all daemon ctl drivers erlang test-programs fuzz-programs deps demo test test-valgrind bench soak install uninstall deb fuzz model lint coverage format clean
+.PHONY: all daemon ctl drivers erlang test-programs fuzz-programs deps demo test test-faults test-valgrind bench soak install uninstall deb fuzz model lint coverage format clean
 
 all: $(BUILD)/porthostd $(BUILD)/porthostctl $(DRIVERS) erlang
 
@@ -96,6 +96,12 @@ test:
 test-valgrind: deps
 	@$(MAKE) --no-print-directory all test-programs
 	@scripts/test-valgrind $(BUILD)
+
+# The system fails the daemon in every way, for an hour or so: see scripts/test-faults.
+test-faults:
+	@scripts/install-deps test
+	@$(MAKE) --no-print-directory all test-programs
+	@scripts/test-faults $(BUILD)
 
 bench:
 	@scripts/install-deps bench

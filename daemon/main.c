@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The order of starting and stopping. The end: no new connections, ports exit (flush, stop), connections say goodbye, drivers finish. A second
  * signal, or a port that does not come to an end, cuts that short. */
+#include <errno.h>
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <fcntl.h>
@@ -179,9 +180,11 @@ static int start_events(void)
     pthread_t thread;
     end.timer = event_new(base, -1, 0, on_end_timer, NULL);
     block_signals(&set);
-    if (!end.timer || ph_thread_start(&thread, "signals", 0, watch_signals, &set))
-        return -1;
-    return pthread_detach(thread);
+    int err = end.timer ? ph_thread_start(&thread, "signals", 0, watch_signals, &set) : ENOMEM;
+    if (!err)
+        return pthread_detach(thread);
+    ph_log(PH_LOG_ERROR, NULL, "cannot start threads: %s", strerror(err));
+    return -1;
 }
 
 /* Preloading comes before listening: who can connect finds all as it is configured. */

@@ -76,15 +76,18 @@ static const char *place(const struct listener *l)
 /* The timer is set for a time that never comes as soon as it is made: then setting it while memory is short needs none. */
 static const struct timeval never = {.tv_sec = INT32_MAX};
 
+static const struct timeval pause_time = {.tv_usec = 200000};
+
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     static const struct timeval trial = {.tv_sec = 1};
     struct listener *l = arg;
     (void)fd;
     (void)what;
-    if (l->state == PAUSES) {
+    if (l->state == PAUSES && evconnlistener_enable(l->evl)) {
+        event_add(l->retry, &pause_time);
+    } else if (l->state == PAUSES) {
         l->state = TRIES;
-        evconnlistener_enable(l->evl);
         event_add(l->retry, &trial);
     } else {
         l->state = ACCEPTS;
@@ -96,13 +99,12 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 /* Out of descriptors or memory: one line at the beginning, one when a trial has gone well. */
 static void on_accept_error(struct evconnlistener *evl, void *arg)
 {
-    static const struct timeval pause = {.tv_usec = 200000};
     struct listener *l = arg;
     if (l->state == ACCEPTS)
         ph_log(PH_LOG_ERROR, NULL, "%s: cannot accept connections: %s", place(l), strerror(errno));
     l->state = PAUSES;
     evconnlistener_disable(evl);
-    event_add(l->retry, &pause);
+    event_add(l->retry, &pause_time);
 }
 
 static int add_listener(struct ph_access *access, const struct sockaddr *addr, socklen_t len)

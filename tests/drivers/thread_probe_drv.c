@@ -17,6 +17,8 @@ static ErlDrvPDL old_pdl;       /* a reference that outlives its port; dropped b
 static ErlDrvData start(ErlDrvPort port, char *command)
 {
     struct self *s = driver_alloc(sizeof *s);
+    if (!s)
+        return ERL_DRV_ERROR_GENERAL;
     *s = (struct self){.port = port, .port_term = driver_mk_port(port), .owner = driver_connected(port)};
     if (strstr(command, " pdl")) {
         s->pdl = driver_pdl_create(port);
@@ -69,7 +71,7 @@ ACTION(do_terms_from_thread)
     ErlDrvTid tid;
     void *result = NULL;
     int made = erl_drv_thread_create("probe", &tid, thread_terms, s, NULL);
-    int joined = erl_drv_thread_join(tid, &result);
+    int joined = made ? made : erl_drv_thread_join(tid, &result);
     say(a, "%d %d %s", made, joined, result == s ? "result" : "no result");
 }
 
