@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns each thread's list of what it holds. A lock that a callback left locked is an orphan: it is told once, and whoever asks for it gets it instead of waiting for ever. */
+/* Owns each thread's list of what it holds. A lock that a callback left locked is an orphan: it is told once, and whoever asks for it gets it instead of waiting for ever;
+ * a port data lock, which the host takes as well, is unlocked. */
 #include "check/lock.h"
 
+#include <stdint.h>
 #include <stdio.h>
 
 #define HELD_MAX 64u /* more at once are not looked at */
@@ -130,7 +132,7 @@ bool ph_lock_take(enum ph_thing_kind kind, const void *lock, enum ph_hold how, c
     if (held_index(lock) >= 0)
         return refuse(PH_VIOLATION_LOCK_TWICE, kind, lock, function, "is held by this thread already");
     take(kind, lock, how);
-    return !adopt(kind, lock) || refuse(PH_VIOLATION_LOCK_TWICE, kind, lock, function, "was left locked: this would wait for ever");
+    return !adopt(kind, lock) || kind == PH_THING_PDL || refuse(PH_VIOLATION_LOCK_TWICE, kind, lock, function, "was left locked: this would wait for ever");
 }
 
 bool ph_lock_try(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const char *function)
@@ -153,8 +155,10 @@ bool ph_lock_drop(enum ph_thing_kind kind, const void *lock, enum ph_hold how, c
     if (!ph_lock_is_known(kind, lock, function))
         return false;
     int i = held_index(lock);
+    if (i < 0 && adopt(kind, lock))
+        return kind != PH_THING_PDL;
     if (i < 0)
-        return mine.n == HELD_MAX || adopt(kind, lock) || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread");
+        return mine.n == HELD_MAX || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread");
     if (mine.v[i].how != how)
         return refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is held in the other way (read, write)");
     pop(i);
@@ -236,8 +240,11 @@ static void leave_behind(struct held h)
         ph_thing_notes(&r, t);
     }
     pthread_mutex_unlock(&ph_things_mu);
-    if (t)
-        ph_report_tell(&r);
+    if (!t)
+        return;
+    ph_report_tell(&r);
+    if (h.kind == PH_THING_PDL)
+        ph_check_host->unlock_pdl((void *)(uintptr_t)h.lock);
 }
 
 void ph_locks_enter(void)

@@ -163,13 +163,17 @@ void driver_pdl_lock(ErlDrvPDL pdl)
     lock(from_api(pdl));
 }
 
+void ph_pdl_unlock(void *pdl)
+{
+    unlock(pdl);
+    ph_pdl_unref(pdl);
+}
+
 /* erl_driver(3), driver_pdl_unlock. */
 void driver_pdl_unlock(ErlDrvPDL pdl)
 {
-    if (ph_checking() && !ph_lock_drop(PH_THING_PDL, pdl, PH_HOLD, __func__))
-        return;
-    unlock(from_api(pdl));
-    ph_pdl_unref(from_api(pdl));
+    if (!ph_checking() || ph_lock_drop(PH_THING_PDL, pdl, PH_HOLD, __func__))
+        ph_pdl_unlock(pdl);
 }
 
 /* erl_driver(3), driver_pdl_get_refc. */

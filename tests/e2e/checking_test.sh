@@ -192,6 +192,7 @@ l lock_not_held control control 0 wait_unlocked
 l lock_destroyed control control 0 destroy_held
 l lock_left control control 0 leave_locked control 0 unlock_left
 l lock_left control control 0 leave_pdl
+l lock_left control control 0 leave_pdl control 0 unlock_pdl control 0 none
 l refcount control control 0 pdl_refcount
 l queue_without_lock control control 0 queue_unlocked
 l tsd_key control control 0 no_key
