@@ -21,7 +21,6 @@
 #include "driver/ddll.h"
 #include "metrics/metrics.h"
 #include "options.h"
-#include "port/pdl.h"
 #include "port/port.h"
 #include "port/select.h"
 #include "reload.h"
@@ -196,13 +195,11 @@ static int serve(const struct ph_options *o, const struct ph_config *c)
     return 0;
 }
 
-static const struct ph_check_host check_host = {ph_port_where, ph_pdl_unlock};
-
 /* Takes c. */
 static int run(const struct ph_options *o, struct ph_config *c)
 {
     if (c->check_drivers) {
-        ph_check_start(&check_host);
+        ph_check_start(ph_port_where);
         ph_log(PH_LOG_NOTICE, NULL, "drivers are checked: what they break is reported, and costs time");
     }
     if (ph_config_start_threads(c) || start_events()) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns each thread's list of what it holds. A lock that a callback left locked is an orphan: it is told once, and whoever asks for it gets it instead of waiting for ever;
- * a port data lock, which the host takes as well, is unlocked. */
+/* Owns each thread's list of what it holds. A lock that a callback left locked is unlocked there and then, so that nobody waits for ever; it is an orphan until it is taken again, and unlocking
+ * it does nothing. */
 #include "check/lock.h"
 
 #include <stdint.h>
@@ -20,6 +20,13 @@ static _Thread_local struct {
     struct held v[HELD_MAX];
     unsigned n, depth;
 } mine;
+
+static void (*unlock_left[PH_THING_KEY + 1])(void *lock);
+
+void ph_lock_on_left(enum ph_thing_kind kind, void (*unlock)(void *lock))
+{
+    unlock_left[kind] = unlock;
+}
 
 static int held_index(const void *lock)
 {
@@ -107,6 +114,7 @@ bool ph_lock_is_known(enum ph_thing_kind kind, const void *lock, const char *fun
     return ph_thing_is_known(kind, lock) || refuse(PH_VIOLATION_LOCK_UNKNOWN, kind, lock, function, "does not exist, or not any more");
 }
 
+/* True: it was an orphan. */
 static bool adopt(enum ph_thing_kind kind, const void *lock)
 {
     pthread_mutex_lock(&ph_things_mu);
@@ -131,8 +139,9 @@ bool ph_lock_take(enum ph_thing_kind kind, const void *lock, enum ph_hold how, c
         return false;
     if (held_index(lock) >= 0)
         return refuse(PH_VIOLATION_LOCK_TWICE, kind, lock, function, "is held by this thread already");
+    adopt(kind, lock);
     take(kind, lock, how);
-    return !adopt(kind, lock) || kind == PH_THING_PDL || refuse(PH_VIOLATION_LOCK_TWICE, kind, lock, function, "was left locked: this would wait for ever");
+    return true;
 }
 
 bool ph_lock_try(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const char *function)
@@ -156,7 +165,7 @@ bool ph_lock_drop(enum ph_thing_kind kind, const void *lock, enum ph_hold how, c
         return false;
     int i = held_index(lock);
     if (i < 0 && adopt(kind, lock))
-        return kind != PH_THING_PDL;
+        return false;
     if (i < 0)
         return mine.n == HELD_MAX || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread");
     if (mine.v[i].how != how)
@@ -243,8 +252,7 @@ static void leave_behind(struct held h)
     if (!t)
         return;
     ph_report_tell(&r);
-    if (h.kind == PH_THING_PDL)
-        ph_check_host->unlock_pdl((void *)(uintptr_t)h.lock);
+    unlock_left[h.kind]((void *)(uintptr_t)h.lock);
 }
 
 void ph_locks_enter(void)

@@ -18,7 +18,7 @@
 
 bool ph_checking_on;
 
-const struct ph_check_host *ph_check_host;
+static const struct ph_where *(*where_of_port)(const struct ph_port *p, struct ph_where *where);
 
 struct named {
     STAILQ_ENTRY(named) link;
@@ -41,11 +41,11 @@ const char *ph_violation_name(enum ph_violation kind)
     return kind_names[kind];
 }
 
-void ph_check_start(const struct ph_check_host *host)
+void ph_check_start(const struct ph_where *(*where_of)(const struct ph_port *p, struct ph_where *where))
 {
     ph_stack_start();
     ph_blocks_start();
-    ph_check_host = host;
+    where_of_port = where_of;
     ph_checking_on = true;
 }
 
@@ -80,7 +80,7 @@ struct ph_who ph_who_driver(const char *name, const char *callback)
 static struct ph_who who_of_port(void)
 {
     struct ph_where where;
-    ph_check_host->where_of(ph_self.port, &where);
+    where_of_port(ph_self.port, &where);
     struct ph_who who = ph_who_driver(where.driver, ph_self.callback);
     who.has_port = true;
     who.port = where.port;

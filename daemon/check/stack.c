@@ -53,6 +53,8 @@ void ph_stack_take(struct ph_stack *s)
 {
     void *raw[RAW_DEPTH];
     int n = backtrace(raw, RAW_DEPTH), i = 0;
+    while (i < n && !is_host(raw[i])) /* a sanitizer's backtrace */
+        i++;
     while (i < n && is_host(raw[i]))
         i++;
     s->n = 0;

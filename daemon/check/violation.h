@@ -59,15 +59,9 @@ static inline bool ph_checking(void)
     return __builtin_expect(ph_checking_on, false);
 }
 
-/* What the host knows and can do for the mode; static. */
+/* Turns it on, for good: before there are threads and before anything is allocated for a driver. where_of: what is said about a port (ph_port_where). */
 struct ph_port;
-struct ph_check_host {
-    const struct ph_where *(*where_of)(const struct ph_port *p, struct ph_where *where); /* what is said about a port */
-    void (*unlock_pdl)(void *pdl); /* a port data lock that the calling thread holds, and that its driver has left locked: the host needs it, too */
-};
-/* Turns it on, for good: before there are threads and before anything is allocated for a driver. */
-void ph_check_start(const struct ph_check_host *host);
-extern const struct ph_check_host *ph_check_host; /* for check/ */
+void ph_check_start(const struct ph_where *(*where_of)(const struct ph_port *p, struct ph_where *where));
 
 /* --- who does something --- */
 

@@ -13,8 +13,6 @@ void ph_port_pdl_drop(struct ph_port *p);   /* the port's own reference, at its 
 struct ph_pdl *ph_port_pdl_ref(struct ph_port *p); /* new reference, or NULL if there is none */
 void ph_pdl_unref(struct ph_pdl *pdl);             /* NULL ok */
 
-void ph_pdl_unlock(void *pdl); /* as driver_pdl_unlock: by the thread that holds it */
-
 /* Access to what a PDL guards: from a callback, or from any thread that holds the PDL. */
 struct ph_queue_access {
     struct ph_port *port; /* reference; NULL: refused */
