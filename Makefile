@@ -62,7 +62,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz/%,$(wildcard 
 FUZZ_MAIN := $(if $(filter fuzz,$(SANITIZER)),-fsanitize=fuzzer,$(BUILD)/obj/tests/fuzz/replay.o)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 
-DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_extra -levent_pthreads -ljansson -lnettle -lsystemd -lz -ldl
+DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_extra -levent_pthreads -ljansson -lnettle -lsystemd -lelf -lz -ldl
 CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lnettle -ledit -lelf -lm
 # What check shares with the daemon: the rules of which drivers are loaded.
 CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/reserve.c base/log.c base/trust.c))

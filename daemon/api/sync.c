@@ -39,12 +39,35 @@ static void *new_named(size_t head, const char *name)
     return p;
 }
 
+static void unlock_mutex(void *mtx)
+{
+    pthread_mutex_unlock(&((ErlDrvMutex *)mtx)->lock);
+}
+
+static void unlock_rwlock(void *rwlck)
+{
+    pthread_rwlock_unlock(&((ErlDrvRWLock *)rwlck)->lock);
+}
+
+static void say_how_to_unlock(void)
+{
+    ph_lock_on_left(PH_THING_MUTEX, unlock_mutex);
+    ph_lock_on_left(PH_THING_RWLOCK, unlock_rwlock);
+}
+
+static void made(enum ph_thing_kind kind, const void *object, const char *name)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, say_how_to_unlock);
+    ph_lock_made(kind, object, name);
+}
+
 /* What create returns: the object, or NULL with its memory freed when the system refused to make it. */
 static void *created(enum ph_thing_kind kind, void *object, const char *name, int err)
 {
     if (err == 0) {
         if (ph_checking())
-            ph_lock_made(kind, object, name);
+            made(kind, object, name);
         return object;
     }
     ph_free(object);

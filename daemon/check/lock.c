@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns each thread's list of what it holds. A lock that a callback left locked is an orphan: it is told once, and whoever asks for it gets it instead of waiting for ever. */
+/* Owns each thread's list of what it holds. A lock that a callback left locked is unlocked there and then, so that nobody waits for ever; it is an orphan until it is taken again, and unlocking
+ * it does nothing. */
 #include "check/lock.h"
 
+#include <stdint.h>
 #include <stdio.h>
 
 #define HELD_MAX 64u /* more at once are not looked at */
@@ -18,6 +20,13 @@ static _Thread_local struct {
     struct held v[HELD_MAX];
     unsigned n, depth;
 } mine;
+
+static void (*unlock_left[PH_THING_KEY + 1])(void *lock);
+
+void ph_lock_on_left(enum ph_thing_kind kind, void (*unlock)(void *lock))
+{
+    unlock_left[kind] = unlock;
+}
 
 static int held_index(const void *lock)
 {
@@ -105,6 +114,7 @@ bool ph_lock_is_known(enum ph_thing_kind kind, const void *lock, const char *fun
     return ph_thing_is_known(kind, lock) || refuse(PH_VIOLATION_LOCK_UNKNOWN, kind, lock, function, "does not exist, or not any more");
 }
 
+/* True: it was an orphan. */
 static bool adopt(enum ph_thing_kind kind, const void *lock)
 {
     pthread_mutex_lock(&ph_things_mu);
@@ -129,8 +139,9 @@ bool ph_lock_take(enum ph_thing_kind kind, const void *lock, enum ph_hold how, c
         return false;
     if (held_index(lock) >= 0)
         return refuse(PH_VIOLATION_LOCK_TWICE, kind, lock, function, "is held by this thread already");
+    adopt(kind, lock);
     take(kind, lock, how);
-    return !adopt(kind, lock) || refuse(PH_VIOLATION_LOCK_TWICE, kind, lock, function, "was left locked: this would wait for ever");
+    return true;
 }
 
 bool ph_lock_try(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const char *function)
@@ -153,8 +164,10 @@ bool ph_lock_drop(enum ph_thing_kind kind, const void *lock, enum ph_hold how, c
     if (!ph_lock_is_known(kind, lock, function))
         return false;
     int i = held_index(lock);
+    if (i < 0 && adopt(kind, lock))
+        return false;
     if (i < 0)
-        return mine.n == HELD_MAX || adopt(kind, lock) || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread");
+        return mine.n == HELD_MAX || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread");
     if (mine.v[i].how != how)
         return refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is held in the other way (read, write)");
     pop(i);
@@ -236,8 +249,10 @@ static void leave_behind(struct held h)
         ph_thing_notes(&r, t);
     }
     pthread_mutex_unlock(&ph_things_mu);
-    if (t)
-        ph_report_tell(&r);
+    if (!t)
+        return;
+    ph_report_tell(&r);
+    unlock_left[h.kind]((void *)(uintptr_t)h.lock);
 }
 
 void ph_locks_enter(void)

@@ -25,7 +25,11 @@ bool ph_pdl_inc(const void *pdl, const char *function);
 bool ph_pdl_dec(const void *pdl, const char *function);
 bool ph_lock_has_pdl(void); /* this thread holds one, whichever */
 
-/* A callback, an async job or a thread begins and ends: what it has locked meanwhile it must have unlocked. */
+/* How a lock is unlocked that its driver has left locked, by the thread that holds it: each room with locks says so for its own, before it makes any. */
+void ph_lock_on_left(enum ph_thing_kind kind, void (*unlock)(void *lock));
+
+/* A callback, an async job or a thread begins and ends: what it has locked meanwhile it must have unlocked; what it has not is unlocked
+ * for it. */
 void ph_locks_enter(void);
 void ph_locks_leave(void);
 void ph_locks_thread_ends(void);

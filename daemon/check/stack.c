@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "check/symbol.h"
+
 #define RAW_DEPTH 40
 
 extern const char __executable_start[], etext[]; /* the linker's */
@@ -53,6 +55,8 @@ void ph_stack_take(struct ph_stack *s)
 {
     void *raw[RAW_DEPTH];
     int n = backtrace(raw, RAW_DEPTH), i = 0;
+    while (i < n && !is_host(raw[i])) /* a sanitizer's backtrace */
+        i++;
     while (i < n && is_host(raw[i]))
         i++;
     s->n = 0;
@@ -73,13 +77,25 @@ static bool look_up(const void *at, Dl_info *info)
 void ph_stack_describe(const void *at, char *buf, size_t size)
 {
     Dl_info info;
-    if (!look_up(at, &info))
+    char name[256];
+    uint64_t offset = 0;
+    if (!look_up(at, &info)) {
         snprintf(buf, size, "%p", at);
-    else if (info.dli_sname)
-        snprintf(buf, size, "%s+0x%zx (%s+0x%zx)", info.dli_sname, (size_t)((uintptr_t)at - (uintptr_t)info.dli_saddr), info.dli_fname,
-                 (size_t)((uintptr_t)at - (uintptr_t)info.dli_fbase));
+        return;
+    }
+    uint64_t in_file = (uintptr_t)at - (uintptr_t)info.dli_fbase;
+    bool found = info.dli_sname != NULL;
+    if (found) {
+        snprintf(name, sizeof name, "%s", info.dli_sname);
+        offset = (uintptr_t)at - (uintptr_t)info.dli_saddr;
+    } else {
+        found = ph_symbol_find(info.dli_fname, in_file - 1, name, sizeof name, &offset);
+        offset++;
+    }
+    if (found)
+        snprintf(buf, size, "%s+0x%jx (%s+0x%jx)", name, (uintmax_t)offset, info.dli_fname, (uintmax_t)in_file);
     else
-        snprintf(buf, size, "%s+0x%zx", info.dli_fname, (size_t)((uintptr_t)at - (uintptr_t)info.dli_fbase));
+        snprintf(buf, size, "%s+0x%jx", info.dli_fname, (uintmax_t)in_file);
 }
 
 bool ph_stack_object(const struct ph_stack *s, char *buf, size_t size)

@@ -139,6 +139,24 @@ static struct ph_pdl *from_api(ErlDrvPDL pdl)
     return (struct ph_pdl *)(void *)pdl;
 }
 
+static void unlock_held(void *pdl)
+{
+    unlock(pdl);
+    ph_pdl_unref(pdl);
+}
+
+static void say_how_to_unlock(void)
+{
+    ph_lock_on_left(PH_THING_PDL, unlock_held);
+}
+
+static void made(struct ph_port *p, const struct ph_pdl *pdl)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, say_how_to_unlock);
+    ph_lock_made(PH_THING_PDL, pdl, ph_port_name(p));
+}
+
 /* erl_driver(3), driver_pdl_create. From a callback of the port. */
 ErlDrvPDL driver_pdl_create(ErlDrvPort port)
 {
@@ -149,7 +167,7 @@ ErlDrvPDL driver_pdl_create(ErlDrvPort port)
     atomic_init(&pdl->refs, 1);
     pthread_mutex_init(&pdl->mu, NULL);
     if (ph_checking())
-        ph_lock_made(PH_THING_PDL, pdl, ph_port_name(p));
+        made(p, pdl);
     atomic_store_explicit(&p->pdl, pdl, memory_order_release);
     return (ErlDrvPDL)(void *)pdl;
 }
@@ -166,10 +184,8 @@ void driver_pdl_lock(ErlDrvPDL pdl)
 /* erl_driver(3), driver_pdl_unlock. */
 void driver_pdl_unlock(ErlDrvPDL pdl)
 {
-    if (ph_checking() && !ph_lock_drop(PH_THING_PDL, pdl, PH_HOLD, __func__))
-        return;
-    unlock(from_api(pdl));
-    ph_pdl_unref(from_api(pdl));
+    if (!ph_checking() || ph_lock_drop(PH_THING_PDL, pdl, PH_HOLD, __func__))
+        unlock_held(pdl);
 }
 
 /* erl_driver(3), driver_pdl_get_refc. */

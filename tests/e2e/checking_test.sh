@@ -93,6 +93,8 @@ client open offence_memory_drv control 0 none command abc && ! since | grep -q '
 ok $? "who breaks no rule is not reported"
 
 m double_free control control 0 double_free
+since | grep -qE 'check:     double_free\+0x[0-9a-f]+ \(.*/offence_memory_drv\.so\+0x[0-9a-f]+\)$' && since | grep -qE 'check:     act[.a-z0-9]*\+0x'
+ok $? "a backtrace has the driver's functions, static ones too"
 m double_free control control 0 double_free_binary
 m double_free control control 0 realloc_freed
 m unknown_free control control 0 unknown_free
@@ -192,6 +194,7 @@ l lock_not_held control control 0 wait_unlocked
 l lock_destroyed control control 0 destroy_held
 l lock_left control control 0 leave_locked control 0 unlock_left
 l lock_left control control 0 leave_pdl
+l lock_left control control 0 leave_pdl control 0 unlock_pdl control 0 none
 l refcount control control 0 pdl_refcount
 l queue_without_lock control control 0 queue_unlocked
 l tsd_key control control 0 no_key
