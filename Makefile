@@ -53,7 +53,7 @@ BENCH_EBIN := $(BUILD)/tests/bench/ebin
 ERL_SRC := $(wildcard proto/erlang/src/*.erl)
 EBIN := $(BUILD)/erlang/porthost/ebin
 TEST_EBIN := $(BUILD)/tests/ebin
-TEST_ERL := $(wildcard tests/e2e/*.erl tests/parity/*.erl tests/soak/*.erl tests/soak/mixed/*.erl)
+TEST_ERL := $(wildcard tests/e2e/*.erl tests/parity/*.erl tests/soak/*.erl tests/soak/mixed/*.erl tests/hostile/*.erl)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)) $(PROTO_SRC))
@@ -247,6 +247,11 @@ $(BUILD)/tests/soak/soak: $(call obj,$(wildcard tests/soak/*.c) $(addprefix test
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ -L$(ERL_LIB) -lei
 
+# The same, for the good clients beside the hostile ones.
+$(BUILD)/tests/hostile/hostile: $(call obj,$(wildcard tests/hostile/*.c) $(addprefix tests/bench/,load_link.c load_host.c load_stat.c))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ -L$(ERL_LIB) -lei -levent_core -lz
+
 $(BUILD)/tests/bench/bare_echo $(BUILD)/tests/bench/c_node: $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ -L$(ERL_LIB) -lei
@@ -262,7 +267,7 @@ ctl: $(BUILD)/porthostctl
 test-programs: $(UNIT_TESTS) $(FUZZ_TARGETS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BENCH_DRIVERS)
 
 fuzz-programs: $(FUZZ_TARGETS) $(BUILD)/tests/fuzz/dictionary $(TEST_DRIVERS)
-test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BUILD)/tests/soak/soak $(BENCH_DRIVERS)
+test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BUILD)/tests/soak/soak $(BUILD)/tests/hostile/hostile $(BENCH_DRIVERS)
 test-programs: $(PRELOADS) $(BUILD)/tests/faults/memory
 
 bench-programs: $(BENCH_PROGRAMS) $(BENCH_DRIVERS) $(BENCH_EBIN)/.built

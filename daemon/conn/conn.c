@@ -280,10 +280,10 @@ static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
 
 /* --- reading --- */
 
-/* Of whoever is not known yet the log says so much and no more; but each wrong proof of the cookie, which is answered late anyway. */
+/* Of what clients do the log says so much and no more; but each wrong proof of the cookie, which is answered late anyway. */
 static bool may_tell(const struct ph_conn *c, enum ph_fault fault)
 {
-    return c->hello || fault == PH_FAULT_BAD_AUTH || ph_refusal_told();
+    return fault == PH_FAULT_BAD_AUTH || ph_log_wants(PH_LOG_DEBUG) || ph_refusal_told(c->hello ? PH_REFUSED_CLIENT : PH_REFUSED_CONNECTION);
 }
 
 static void end_of_stream(struct ph_conn *c)
@@ -483,7 +483,8 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
 static void broken(void *arg, enum ph_fault fault, const char *why)
 {
     struct ph_conn *c = arg;
-    ph_log(c->state == OPEN ? PH_LOG_WARNING : PH_LOG_DEBUG, &c->where, "cannot write: %s", why);
+    bool told = c->state == OPEN && may_tell(c, PH_FAULT_NONE);
+    ph_log(told ? PH_LOG_WARNING : PH_LOG_DEBUG, &c->where, "cannot write: %s", why);
     begin_end(c, fault, NULL);
     if (!fault)
         ph_peer_drop_output(c->peer);

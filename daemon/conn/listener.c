@@ -57,7 +57,7 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
     (void)evl;
     (void)len;
     if (why) {
-        if (ph_refusal_told())
+        if (ph_refusal_told(PH_REFUSED_CONNECTION))
             ph_log(PH_LOG_WARNING, NULL, "a connection is refused: %s", why);
         ph_count(PH_COUNT_REFUSED, 1);
         close(fd);

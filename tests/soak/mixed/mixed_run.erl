@@ -56,15 +56,16 @@ run(Seconds) ->
         configuration(usual, Dir, Socket)
     end),
     Result = try with_daemon(D, Trace, Seconds, Seed)
-             catch Class:Why:Stack -> error({{seed, Seed}, Class, Why, Stack, log_end(D)})
+             catch Class:Why:Stack ->
+                 Log = raw_client:log(D),
+                 error({{seed, Seed}, Class, Why, Stack, {status, raw_client:stop(D)}, {log, end_of(Log)}})
              after [file:delete(Trace ++ T) || T <- ["", ".vm"]]
              end,
-    Log = levels(raw_client:log(D)),
-    Result#{log => Log, status => raw_client:stop(D)}.
+    Lines = levels(raw_client:log(D)),
+    Result#{log => Lines, status => raw_client:stop(D)}.
 
-log_end(D) ->
-    Log = raw_client:log(D),
-    {log, binary_to_list(binary:part(Log, byte_size(Log), -min(byte_size(Log), 2000)))}.
+end_of(Log) ->
+    binary_to_list(binary:part(Log, byte_size(Log), -min(byte_size(Log), 2000))).
 
 with_daemon(D, Trace, Seconds, Seed) ->
     Loads = mixed_loads:prepare(#{daemon => D}),

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The crowd: so many clients at a time, each doing one move after the other, each on a connection of its own. Which move a client begins with depends on its number, so
+ * that all moves are made at once. A move that is answered otherwise than its row says, or not within PATIENCE_S, is wrong. */
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "hostile.h"
+
+enum { PATIENCE_S = 60, STAY_MS = 2000, DRIP_MS = 100, REST_MS = 500, LONGER = 10, KEPT_ANSWER = 1 << 16 };
+
+struct client {
+    struct crowd *crowd;
+    size_t move;
+    struct bufferevent *bev; /* NULL between moves */
+    struct event *timer;     /* a pause, a stay, a drip, or patience */
+    struct evbuffer *drip;   /* what has not dripped yet */
+    bool expected, ponged;   /* have come */
+};
+
+struct crowd {
+    const struct crowd_options *o;
+    struct event_base *base;
+    struct client *clients;
+    size_t busy, most; /* connections now; at most */
+    size_t *made, *wrong; /* by move */
+    size_t wrongs, abandoned;
+    bool over;
+    struct event *end;
+    uint64_t ends_left;
+};
+
+static void pause_for(struct client *c, unsigned ms)
+{
+    struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+    event_add(c->timer, &t);
+}
+
+static void finished(struct client *c, bool right)
+{
+    struct crowd *w = c->crowd;
+    const struct move *m = &moves[c->move];
+    if (!right && !w->over) {
+        w->wrong[c->move]++;
+        w->wrongs++;
+    }
+    w->made[c->move]++;
+    w->abandoned += m->build == build_ports ? w->o->max_ports : 0;
+    bufferevent_free(c->bev);
+    c->bev = NULL;
+    if (c->drip)
+        evbuffer_free(c->drip);
+    c->drip = NULL;
+    w->busy--;
+    c->move = (c->move + 1) % moves_count;
+    if (w->over && w->busy == 0)
+        event_base_loopbreak(w->base);
+    else if (!w->over)
+        pause_for(c, (unsigned)random() % REST_MS);
+}
+
+static bool came(struct client *c, const char *word)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    return evbuffer_search(in, word, strlen(word), NULL).pos >= 0;
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    struct client *c = arg;
+    const struct move *m = &moves[c->move];
+    struct evbuffer *in = bufferevent_get_input(bev);
+    c->expected = c->expected || !m->expect || came(c, m->expect);
+    c->ponged = c->ponged || came(c, "pong"); /* which may overtake the answer of a port */
+    if ((m->end == GOES_ON || m->end == DRIPS) && c->ponged && c->expected)
+        finished(c, true);
+    else if (evbuffer_get_length(in) > KEPT_ANSWER)
+        evbuffer_drain(in, evbuffer_get_length(in) - KEPT_ANSWER / 2);
+}
+
+static void on_written(struct bufferevent *bev, void *arg)
+{
+    struct client *c = arg;
+    (void)bev;
+    if (moves[c->move].end == LEAVES)
+        finished(c, true);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    struct client *c = arg;
+    const struct move *m = &moves[c->move];
+    if (what & BEV_EVENT_CONNECTED)
+        return;
+    on_read(bev, arg); /* the last words */
+    if (c->bev != bev)
+        return;
+    if (m->end == ENDS)
+        finished(c, c->expected);
+    else /* the host may send those away whom it need not keep; nobody else */
+        finished(c, m->end == STAYS || m->end == DEAF || m->end == LEAVES);
+}
+
+static int connect_unix(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || strlen(path) >= sizeof a.sun_path)
+        err(1, "socket");
+    memcpy(a.sun_path, path, strlen(path));
+    if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+        return fd;
+    if (errno != EAGAIN)
+        err(1, "%s", path);
+    evutil_closesocket(fd);
+    return -1; /* too many wait to be accepted */
+}
+
+static int connect_tcp(int port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || (connect(fd, (struct sockaddr *)&a, sizeof a) && errno != EINPROGRESS && errno != EAGAIN && errno != EADDRNOTAVAIL))
+        err(1, "connect");
+    return fd;
+}
+
+static void say(struct client *c, struct evbuffer *out)
+{
+    const struct move *m = &moves[c->move];
+    if (m->hello == HELLO)
+        put_hello(out);
+    if (m->frame)
+        put_format(out, m->frame);
+    if (m->build)
+        m->build(out, c->crowd->o);
+    if (m->end == GOES_ON || m->end == DRIPS)
+        put_ping(out);
+}
+
+static void begin_move(struct client *c)
+{
+    struct crowd *w = c->crowd;
+    const struct move *m = &moves[c->move];
+    int fd = m->hello == OVER_TCP ? connect_tcp(w->o->tcp_port) : connect_unix(w->o->unix_path);
+    if (fd < 0) {
+        pause_for(c, 50);
+        return;
+    }
+    c->bev = bufferevent_socket_new(w->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!c->bev)
+        errx(1, "bufferevent_socket_new");
+    c->expected = !m->expect;
+    c->ponged = false;
+    bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
+    bufferevent_enable(c->bev, m->end == DEAF ? EV_WRITE : EV_READ | EV_WRITE);
+    if (m->end == DEAF)
+        bufferevent_disable(c->bev, EV_READ);
+    if (++w->busy > w->most)
+        w->most = w->busy;
+    if (m->end == DRIPS) {
+        c->drip = evbuffer_new();
+        say(c, c->drip);
+        pause_for(c, DRIP_MS);
+    } else {
+        say(c, bufferevent_get_output(c->bev));
+        pause_for(c, m->end == STAYS || m->end == DEAF ? STAY_MS + (unsigned)random() % STAY_MS : PATIENCE_S * 1000);
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct client *c = arg;
+    (void)fd;
+    (void)what;
+    if (!c->bev) {
+        if (!c->crowd->over)
+            begin_move(c);
+    } else if (c->drip && evbuffer_get_length(c->drip)) {
+        char byte;
+        evbuffer_remove(c->drip, &byte, 1);
+        bufferevent_write(c->bev, &byte, 1);
+        pause_for(c, evbuffer_get_length(c->drip) ? DRIP_MS : PATIENCE_S * 1000);
+    } else {
+        enum move_end end = moves[c->move].end;
+        finished(c, end == STAYS || end == DEAF);
+    }
+}
+
+/* Every second of the time that is left. */
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval second = {.tv_sec = 1};
+    struct crowd *w = arg;
+    (void)fd;
+    (void)what;
+    w->ends_left--;
+    uint64_t passed = w->o->seconds * LONGER - w->ends_left;
+    if (w->ends_left && (passed < w->o->seconds || w->abandoned < w->o->ports)) {
+        event_add(w->end, &second);
+        return;
+    }
+    w->over = true;
+    for (size_t i = 0; i < w->o->clients; i++)
+        if (w->clients[i].bev)
+            finished(&w->clients[i], true);
+    event_base_loopbreak(w->base);
+}
+
+static void print(const struct crowd *w)
+{
+    size_t all = 0;
+    for (size_t i = 0; i < moves_count; i++) {
+        printf("move %-62s %8zu%s\n", moves[i].rule, w->made[i], w->wrong[i] ? " WRONG" : "");
+        if (w->wrong[i])
+            printf("wrong_answers %zu\n", w->wrong[i]);
+        all += w->made[i];
+    }
+    printf("moves %zu\nat_once %zu\nabandoned %zu\n", all, w->most, w->abandoned);
+}
+
+size_t crowd_run(const struct crowd_options *o)
+{
+    static const struct timeval second = {.tv_sec = 1};
+    struct crowd w = {.o = o, .base = event_base_new(), .ends_left = o->seconds * LONGER};
+    w.clients = calloc(o->clients, sizeof *w.clients);
+    w.made = calloc(moves_count, sizeof *w.made);
+    w.wrong = calloc(moves_count, sizeof *w.wrong);
+    if (!w.base || !w.clients || !w.made || !w.wrong)
+        err(1, "calloc");
+    for (size_t i = 0; i < o->clients; i++) {
+        w.clients[i] = (struct client){.crowd = &w, .move = i % moves_count};
+        w.clients[i].timer = event_new(w.base, -1, 0, on_timer, &w.clients[i]);
+        pause_for(&w.clients[i], (unsigned)random() % 2000);
+    }
+    w.end = event_new(w.base, -1, 0, on_second, &w);
+    event_add(w.end, &second);
+    event_base_dispatch(w.base);
+    print(&w);
+    for (size_t i = 0; i < o->clients; i++)
+        event_free(w.clients[i].timer);
+    event_free(w.end);
+    event_base_free(w.base);
+    free(w.clients);
+    free(w.made);
+    free(w.wrong);
+    return w.wrongs;
+}
