@@ -10,6 +10,7 @@ SANITIZER ?=
 DEBUG ?= $(if $(filter-out coverage,$(SANITIZER)),1)
 BUILD := build$(if $(SANITIZER),-$(SANITIZER),$(if $(DEBUG),-debug))
 FUZZ_SECONDS ?= 60
+FUZZ_JOBS ?= $(shell nproc)
 
 ERL_ROOT ?= /usr/lib/erlang
 ERL_INCLUDE := $(ERL_ROOT)/usr/include
@@ -18,14 +19,19 @@ ERL_LIB := $(ERL_ROOT)/usr/lib
 ERTS_VERSION = $(word 1,$(shell cat $(ERL_ROOT)/releases/start_erl.data 2>/dev/null))
 OTP_RELEASE = $(word 2,$(shell cat $(ERL_ROOT)/releases/start_erl.data 2>/dev/null))
 
-CC := $(if $(filter fuzz,$(SANITIZER)),clang,gcc)
+CC := $(if $(filter fuzz,$(SANITIZER)),clang,$(if $(filter afl,$(SANITIZER)),afl-clang-fast,gcc))
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
 SANFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
-ifeq ($(SANITIZER),fuzz)
+ifneq ($(filter fuzz afl,$(SANITIZER)),)
 # gcc's warnings are the measure: clang's -Wconversion is another one.
 WARN := -Wall -Wextra
+endif
+ifeq ($(SANITIZER),fuzz)
 # NULL + 0 is what an empty buffer begins with; that and all else of pointer-overflow is one check.
 SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(SANITIZER),afl)
+SANFLAGS := -fsanitize=address -fno-omit-frame-pointer
+export AFL_QUIET := 1
 else ifeq ($(SANITIZER),coverage)
 SANFLAGS := --coverage -fprofile-update=atomic -O0
 # What ends by _exit is counted too.
@@ -108,11 +114,12 @@ bench:
 	@$(MAKE) --no-print-directory all bench-programs
 	@scripts/bench $(BUILD)
 
-# Each target for so many seconds.
+# Each target for FUZZ_SECONDS, FUZZ_JOBS of them at a time; build/fuzz-report.txt has the table.
 fuzz:
 	@scripts/install-deps fuzz
 	@$(MAKE) --no-print-directory SANITIZER=fuzz drivers fuzz-programs
-	@scripts/fuzz build-fuzz $(FUZZ_SECONDS)
+	@$(MAKE) --no-print-directory SANITIZER=afl daemon
+	@scripts/fuzz build-fuzz build-afl/porthostd $(FUZZ_SECONDS) $(FUZZ_JOBS)
 
 # The models of how locks and ports are handed over, searched completely; a minute or two.
 model:
@@ -209,12 +216,16 @@ $(FUZZ_CLI): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/ob
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter-out %/replay.o,$^) $(FUZZ_MAIN) $(CLI_LIBS)
 
+# Nobody waits for a goodbye that comes late (fuzz_hello.c).
+$(BUILD)/tests/fuzz/hello: FUZZ_MAIN += -Wl,--wrap=ph_backoff_failed
+$(filter $(BUILD)/tests/fuzz/conn $(BUILD)/tests/fuzz/hello,$(FUZZ_TARGETS)): $(BUILD)/obj/tests/fuzz/host.o
+
 $(filter-out $(FUZZ_CLI),$(FUZZ_TARGETS)): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--dynamic-list=daemon/exports.list -o $@ $(filter-out %/replay.o,$^) $(FUZZ_MAIN) $(DAEMON_LIBS)
 
 # Every kind of request while memory runs out; the fuzz target conn is what it runs.
-$(BUILD)/tests/faults/memory: $(BUILD)/obj/tests/faults/memory.o $(BUILD)/obj/tests/fuzz/fuzz_conn.o $(LIB_OBJ)
+$(BUILD)/tests/faults/memory: $(BUILD)/obj/tests/faults/memory.o $(addprefix $(BUILD)/obj/tests/fuzz/,fuzz_conn.o host.o) $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -Wl,--dynamic-list=daemon/exports.list -o $@ $^ $(DAEMON_LIBS)
 
@@ -293,6 +304,6 @@ $(BENCH_EBIN)/.built: $(wildcard tests/bench/*.erl tests/bench/*.hrl) $(EBIN)/.b
 	@touch $@
 
 clean:
-	rm -rf build build-debug build-address build-undefined build-thread build-fuzz build-coverage
+	rm -rf build build-debug build-address build-undefined build-thread build-fuzz build-afl build-coverage
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -125,7 +125,7 @@ static void put_facts(struct report *r, const siginfo_t *info, int64_t now)
     char thread[16] = "";
     prctl(PR_GET_NAME, thread);
     if (driver_name()) {
-        put(r, PH_CRASH_DRIVER_LINE + 1); /* the headline has ended the line before */
+        put(r, &PH_CRASH_DRIVER_LINE[1]); /* the headline has ended the line before */
         put_name(r, driver_name());
         put(r, "\n");
     }
