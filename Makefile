@@ -152,6 +152,7 @@ deb:
 	@scripts/install-deps deb
 	@scripts/build-deb
 	@tests/e2e/deb_test.sh
+	@tests/e2e/systemd/deb_test.sh
 
 # The whole of make test, in a build that counts what is run.
 coverage:
