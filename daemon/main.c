@@ -255,8 +255,10 @@ int main(int argc, char **argv)
     ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_AUTO); /* until the configuration says how */
     if (ph_activated_claim())
         return 1;
-    if (ph_options_parse(argc, argv, &o, &status))
+    if (ph_options_parse(argc, argv, &o, &status)) {
+        ph_options_free(&o);
         return status;
+    }
     if (o.check)
         return check(&o);
     if (o.stdio_in >= 0 && ph_claim_stdio(o.stdio_in, o.stdio_out)) {
