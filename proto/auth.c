@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "whole.h"
+
 int ph_auth_nonce(uint8_t nonce[PH_NONCE])
 {
     ssize_t n;
@@ -78,7 +80,7 @@ char *ph_cookie_read(const char *file, char *why, size_t cap)
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     const char *wrong = unfit(fd);
     if (!wrong) {
-        ssize_t n = read(fd, text, sizeof text);
+        ssize_t n = ph_read_whole(fd, text, sizeof text);
         while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
             n--;
         wrong = unfit_text(text, n);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/trust.h"
+#include "whole.h"
 
 #define MAX_FILES 100u /* of crashes that count; the oldest of more are removed */
 #define ALLOWED_PREFIX "allowed-"
@@ -62,21 +63,11 @@ static void free_all(struct crashes *list)
 }
 
 /* The driver that the file names: new, or NULL. */
-/* What there is of so many bytes. -1: it cannot be read. */
-static ssize_t read_head(int fd, char *to, size_t size)
-{
-    size_t done = 0;
-    ssize_t n = -1;
-    while (done < size && ((n = read(fd, to + done, size - done)) > 0 || (n < 0 && errno == EINTR)))
-        done += n > 0 ? (size_t)n : 0;
-    return n < 0 ? -1 : (ssize_t)done;
-}
-
 static char *driver_of(int dir, const char *file)
 {
     char head[PH_CRASH_HEAD + 1];
     int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    ssize_t n = fd < 0 ? -1 : read_head(fd, head, PH_CRASH_HEAD);
+    ssize_t n = fd < 0 ? -1 : ph_read_whole(fd, head, PH_CRASH_HEAD);
     if (fd >= 0)
         close(fd);
     head[n < 0 ? 0 : n] = '\0';

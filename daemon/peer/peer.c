@@ -24,9 +24,6 @@
 #define MAX_GRANTS 64u
 #define KEEP_BUFFER (256u << 10) /* a thread's frame buffer that grew over this is given back */
 
-static pthread_mutex_t origins_mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list; a leaf */
-static LIST_HEAD(, ph_peer) with_origin = LIST_HEAD_INITIALIZER(with_origin);
-
 static void (*input_again)(struct ph_peer *p);
 
 static void flush_task(struct ph_task *task);
@@ -457,49 +454,11 @@ void ph_peer_close(struct ph_peer *p)
 {
     if (atomic_exchange(&p->closed, true))
         return;
-    pthread_mutex_lock(&origins_mu);
-    if (p->routable)
-        LIST_REMOVE(p, link);
-    p->routable = false;
-    pthread_mutex_unlock(&origins_mu);
+    ph_peer_forget_origin(p);
     event_free(p->writable);
     p->writable = NULL;
     ph_peer_drop_output(p);
     ph_monitors_of_closed_peer(p);
-}
-
-/* --- origins --- */
-
-void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self, bool routable)
-{
-    pthread_mutex_lock(&origins_mu);
-    atomic_store(&p->origin, ph_pid_origin(self));
-    if (routable && !p->routable)
-        LIST_INSERT_HEAD(&with_origin, p, link);
-    p->routable = p->routable || routable;
-    pthread_mutex_unlock(&origins_mu);
-}
-
-struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid)
-{
-    uint32_t origin = ph_pid_origin(pid), mine = atomic_load_explicit(&own->origin, memory_order_relaxed);
-    if (mine == origin || mine == PH_ORIGIN_NONE)
-        return ph_peer_ref(own);
-    struct ph_peer *p;
-    pthread_mutex_lock(&origins_mu);
-    LIST_FOREACH(p, &with_origin, link)
-        if (atomic_load_explicit(&p->origin, memory_order_relaxed) == origin)
-            break;
-    p = ph_peer_ref(p ? p : own);
-    pthread_mutex_unlock(&origins_mu);
-    return p;
-}
-
-void ph_peer_commit_to(struct ph_peer *own, ErlDrvTermData pid, struct ph_wbuf *w)
-{
-    struct ph_peer *to = ph_peer_for(own, pid);
-    ph_peer_commit(to, w);
-    ph_peer_unref(to);
 }
 
 /* --- ports --- */

@@ -64,4 +64,6 @@ struct ph_peer {
     LIST_ENTRY(ph_peer) link; /* in the list of those that speak for a node */
 };
 
+void ph_peer_forget_origin(struct ph_peer *p); /* origin.c; for ph_peer_close */
+
 #endif

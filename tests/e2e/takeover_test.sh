@@ -58,7 +58,8 @@ until (-e "$dir/done") {
   my $c = $n{all}++ % 2 ? IO::Socket::UNIX->new(Peer => "$dir/s") : IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port");
   if (!$c) { $n{"refused $!"}++; next }
   syswrite $c, $hello;
-  my $got = sysread $c, my $answer, 4096;
+  my ($got, $answer) = (1, "");
+  while ($got && length $answer < 4 + unpack "N", $answer . "\0" x 4) { $got = sysread $c, $answer, 4096, length $answer }
   $n{!defined $got ? "error $!" : !$got ? "end" : $answer =~ /hello/ ? "hello" : $answer =~ /goodbye.*shutdown/s ? "goodbye" : "other"}++;
 }
 print "$_: $n{$_}\n" for sort keys %n;

@@ -327,14 +327,19 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
     return real(epfd, op, fd, event);
 }
 
+static bool makes_file(int flags)
+{
+    return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
 int open(const char *name, int flags, ...)
 {
     REAL(int, open, const char *, int, ...);
     va_list ap;
     va_start(ap, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+    mode_t mode = makes_file(flags) ? va_arg(ap, mode_t) : 0;
     va_end(ap);
-    if (flags & O_CREAT && STRIKES(DISK))
+    if (makes_file(flags) && STRIKES(DISK))
         FAIL(ENOSPC);
     NO_FD();
     return real(name, flags, mode);
@@ -345,9 +350,9 @@ int openat(int dir, const char *name, int flags, ...)
     REAL(int, openat, int, const char *, int, ...);
     va_list ap;
     va_start(ap, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+    mode_t mode = makes_file(flags) ? va_arg(ap, mode_t) : 0;
     va_end(ap);
-    if (flags & O_CREAT && STRIKES(DISK))
+    if (makes_file(flags) && STRIKES(DISK))
         FAIL(ENOSPC);
     NO_FD();
     return real(dir, name, flags, mode);

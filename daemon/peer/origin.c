@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which peer speaks for a node: what drivers send to a process goes to the connection whose hello named a process of that node. Any thread. */
+#include "peer/peer_struct.h"
+#include "term/words.h"
+
+static pthread_mutex_t origins_mu = PTHREAD_MUTEX_INITIALIZER; /* guards the list; a leaf */
+static LIST_HEAD(, ph_peer) with_origin = LIST_HEAD_INITIALIZER(with_origin);
+
+void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self, bool routable)
+{
+    pthread_mutex_lock(&origins_mu);
+    atomic_store(&p->origin, ph_pid_origin(self));
+    if (routable && !p->routable)
+        LIST_INSERT_HEAD(&with_origin, p, link);
+    p->routable = p->routable || routable;
+    pthread_mutex_unlock(&origins_mu);
+}
+
+struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid)
+{
+    uint32_t origin = ph_pid_origin(pid), mine = atomic_load_explicit(&own->origin, memory_order_relaxed);
+    if (mine == origin || mine == PH_ORIGIN_NONE)
+        return ph_peer_ref(own);
+    struct ph_peer *p;
+    pthread_mutex_lock(&origins_mu);
+    LIST_FOREACH(p, &with_origin, link)
+        if (atomic_load_explicit(&p->origin, memory_order_relaxed) == origin)
+            break;
+    p = ph_peer_ref(p ? p : own);
+    pthread_mutex_unlock(&origins_mu);
+    return p;
+}
+
+void ph_peer_commit_to(struct ph_peer *own, ErlDrvTermData pid, struct ph_wbuf *w)
+{
+    struct ph_peer *to = ph_peer_for(own, pid);
+    ph_peer_commit(to, w);
+    ph_peer_unref(to);
+}
+
+void ph_peer_forget_origin(struct ph_peer *p)
+{
+    pthread_mutex_lock(&origins_mu);
+    if (p->routable)
+        LIST_REMOVE(p, link);
+    p->routable = false;
+    pthread_mutex_unlock(&origins_mu);
+}
