@@ -47,8 +47,8 @@ void driver_free(void *ptr)
         ph_free(ptr);
 }
 
-/* erl_driver(3), driver_alloc_binary */
-ErlDrvBinary *driver_alloc_binary(ErlDrvSizeT size)
+/* The reference is the driver's. */
+static ErlDrvBinary *new_binary(size_t size)
 {
     ErlDrvBinary *bin = ph_bin_new(size);
     if (ph_checking())
@@ -56,11 +56,17 @@ ErlDrvBinary *driver_alloc_binary(ErlDrvSizeT size)
     return bin;
 }
 
+/* erl_driver(3), driver_alloc_binary */
+ErlDrvBinary *driver_alloc_binary(ErlDrvSizeT size)
+{
+    return new_binary(size);
+}
+
 /* erl_driver(3), driver_realloc_binary */
 ErlDrvBinary *driver_realloc_binary(ErlDrvBinary *bin, ErlDrvSizeT size)
 {
     if (bin == NULL)
-        return driver_alloc_binary(size);
+        return new_binary(size);
     return ph_checking() && !ph_binary_may_move(bin, __func__) ? NULL : ph_bin_realloc(bin, size);
 }
 

@@ -18,7 +18,18 @@ static bool are_bytes(const char *function, const char *hbuf, size_t hlen, const
 
 static bool are_bytes_of(const char *function, const char *hbuf, size_t hlen, const ErlDrvBinary *bin, size_t offset, size_t len)
 {
-    return are_bytes(function, hbuf, hlen, "", 0) && ph_binary_is_live(bin, function) && ph_binary_has(bin, offset, len, function);
+    bool ok = are_bytes(function, hbuf, hlen, "", 0) && ph_binary_is_live(bin, function) && ph_binary_has(bin, offset, len, function);
+    if (ok)
+        ph_binary_sent(bin, bin->orig_bytes + offset, len);
+    return ok;
+}
+
+static bool is_vector(const char *function, const char *hbuf, size_t hlen, const ErlIOVec *ev)
+{
+    bool ok = are_bytes(function, hbuf, hlen, "", 0) && ph_vector_is_live(ev, function);
+    if (ok)
+        ph_vector_sent(ev);
+    return ok;
 }
 
 /* erl_driver(3), driver_output2 */
@@ -51,7 +62,7 @@ int driver_output_binary(ErlDrvPort port, char *hbuf, ErlDrvSizeT hlen, ErlDrvBi
 int driver_outputv(ErlDrvPort port, char *hbuf, ErlDrvSizeT hlen, ErlIOVec *ev, ErlDrvSizeT skip)
 {
     struct ph_port *p = ph_port_called(port, __func__);
-    if (!p || (ph_checking() && !(are_bytes(__func__, hbuf, hlen, "", 0) && ph_vector_is_live(ev, __func__))))
+    if (!p || (ph_checking() && !is_vector(__func__, hbuf, hlen, ev)))
         return -1;
     ph_out_vector(p, hbuf, hlen, ev, skip);
     return 0;

@@ -23,19 +23,19 @@ void ph_binary_made(ErlDrvBinary *b)
     pthread_mutex_unlock(&ph_things_mu);
 }
 
-static bool refuse_locked(struct ph_report *r, enum ph_violation kind, const struct ph_act *act, const char *function, const void *b, const char *what)
+static struct ph_thing *refuse_locked(struct ph_report *r, enum ph_violation kind, const struct ph_act *act, const char *function, const void *b, const char *what)
 {
     const struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, b);
     ph_report_init(r, kind, act, "%s(%p): %s", function, b, what);
     if (t)
         ph_thing_notes(r, t);
-    return false;
+    return NULL;
 }
 
-/* free: the function is one that frees. */
-static bool live_locked(struct ph_report *r, const ErlDrvBinary *b, const char *function, const struct ph_act *act, bool free)
+/* The binary, or NULL: r is to be told. free: the function is one that frees. */
+static struct ph_thing *live_locked(struct ph_report *r, const ErlDrvBinary *b, const char *function, const struct ph_act *act, bool free)
 {
-    const struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, b);
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, b);
     if (!t && free)
         return refuse_locked(r, PH_VIOLATION_UNKNOWN_FREE, act, function, b, "that is not a driver binary, or was freed long ago");
     if (!t)
@@ -46,7 +46,7 @@ static bool live_locked(struct ph_report *r, const ErlDrvBinary *b, const char *
         return refuse_locked(r, PH_VIOLATION_DOUBLE_FREE, act, function, b, "that binary is free already");
     if (t->gone)
         return refuse_locked(r, PH_VIOLATION_BINARY_AFTER_FREE, act, function, b, "the last reference to that binary is gone");
-    return true;
+    return t;
 }
 
 bool ph_binary_is_live(const ErlDrvBinary *b, const char *function)
@@ -55,7 +55,7 @@ bool ph_binary_is_live(const ErlDrvBinary *b, const char *function)
     struct ph_report r;
     ph_act_now(&act);
     pthread_mutex_lock(&ph_things_mu);
-    bool ok = live_locked(&r, b, function, &act, false);
+    bool ok = live_locked(&r, b, function, &act, false) != NULL;
     pthread_mutex_unlock(&ph_things_mu);
     if (!ok)
         ph_report_tell(&r);
@@ -85,29 +85,30 @@ bool ph_binary_inc(ErlDrvBinary *b, const char *function)
     struct ph_report r;
     ph_act_now(&act);
     pthread_mutex_lock(&ph_things_mu);
-    bool ok = live_locked(&r, b, function, &act, false);
-    if (ok) {
-        struct ph_thing *t = binary_locked(b);
+    struct ph_thing *t = live_locked(&r, b, function, &act, false);
+    if (t) {
         if (!t->made.who.driver) /* the host's: whoever takes the first reference is answerable for it */
             t->made.who = act.who;
         t->refs++;
         ph_thing_change_locked(t, function, &act);
     }
     pthread_mutex_unlock(&ph_things_mu);
-    if (!ok)
+    if (!t)
         ph_report_tell(&r);
-    return ok;
+    return t != NULL;
 }
 
 static bool drop_locked(struct ph_report *r, ErlDrvBinary *b, const char *function, const struct ph_act *act, bool free)
 {
-    if (!live_locked(r, b, function, act, free))
+    struct ph_thing *t = live_locked(r, b, function, act, free);
+    if (!t)
         return false;
-    struct ph_thing *t = binary_locked(b);
     if (t->refs <= 0)
-        return refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "the driver has no reference to that binary left");
-    if (!free && ph_bin_refc(b) == 1)
-        return refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "that is the last reference, and this function does not free");
+        t = refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "the driver has no reference to that binary left");
+    else if (!free && ph_bin_refc(b) == 1)
+        t = refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "that is the last reference, and this function does not free");
+    if (!t)
+        return false;
     t->refs--;
     ph_thing_change_locked(t, function, act);
     return true;
@@ -149,11 +150,11 @@ bool ph_binary_may_move(ErlDrvBinary *b, const char *function)
     struct ph_report r;
     ph_act_now(&act);
     pthread_mutex_lock(&ph_things_mu);
-    bool ok = live_locked(&r, b, function, &act, false);
-    if (ok && (binary_locked(b)->refs != 1 || ph_bin_refc(b) != 1))
-        ok = refuse_locked(&r, PH_VIOLATION_REFCOUNT, &act, function, b, "others have references to that binary, which would move");
+    struct ph_thing *t = live_locked(&r, b, function, &act, false);
+    if (t && (t->refs != 1 || ph_bin_refc(b) != 1))
+        t = refuse_locked(&r, PH_VIOLATION_REFCOUNT, &act, function, b, "others have references to that binary, which would move");
     pthread_mutex_unlock(&ph_things_mu);
-    if (!ok)
+    if (!t)
         ph_report_tell(&r);
-    return ok;
+    return t != NULL;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "base/bin.h"
 #include "base/mem.h"
@@ -29,6 +30,11 @@ static _Thread_local struct {
 } recent;
 
 /* --- what has been written where --- */
+
+static void remember(const void *at)
+{
+    recent.at[recent.n++ % RECENT] = at;
+}
 
 static size_t first_other(const char *p, size_t n, int c)
 {
@@ -71,10 +77,53 @@ static void mend(struct ph_thing *t)
         ((ErlDrvBinary *)(uintptr_t)t->at)->orig_size = (ErlDrvSInt)t->size;
 }
 
+/* What the driver has sent, and the host still refers to, is another thing now: told once for each time it was sent. */
+static bool sent_is_changed(struct ph_thing *t)
+{
+    if (!t->sent || t->gone)
+        return false;
+    const char *sent = t->sent;
+    bool is_shared = ph_bin_refc(t->at) > t->refs, is_same = crc32_z(0, (const Bytef *)sent, t->sent_len) == t->sent_sum;
+    if (!is_shared || !is_same)
+        t->sent = NULL;
+    return is_shared && !is_same;
+}
+
+static void tell_sent(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
+{
+    char what[80];
+    ph_report_init(r, PH_VIOLATION_DATA_CHANGED, act, "%s was changed after it was sent", ph_thing_what(t, what, sizeof what));
+    ph_thing_notes(r, t);
+}
+
+void ph_binary_sent(const ErlDrvBinary *b, const char *at, size_t len)
+{
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_BINARY, b);
+    if (t && t->refs > 0) {
+        t->sent = at;
+        t->sent_len = len;
+        t->sent_sum = crc32_z(0, (const Bytef *)at, len);
+        remember(b);
+    }
+    pthread_mutex_unlock(&ph_things_mu);
+}
+
+void ph_vector_sent(const ErlIOVec *ev)
+{
+    for (int i = 0; ev->binv && i < ev->vsize; i++)
+        if (ev->binv[i])
+            ph_binary_sent(ev->binv[i], ev->iov[i].iov_base, ev->iov[i].iov_len);
+}
+
 /* True, with r filled in, if there is something to tell about it that has not been told. */
 static bool look_locked(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
     char what[80];
+    if (sent_is_changed(t)) {
+        tell_sent(t, r, act);
+        return true;
+    }
     ptrdiff_t at = t->raw && !t->told ? damage(t) : PTRDIFF_MAX;
     if (at == PTRDIFF_MAX)
         return false;
@@ -97,11 +146,6 @@ static void look(struct ph_thing *t, const struct ph_act *act, struct ph_report 
 }
 
 /* --- quarantine --- */
-
-static void remember(const void *at)
-{
-    recent.at[recent.n++ % RECENT] = at;
-}
 
 static bool quarantine_is_full(void)
 {

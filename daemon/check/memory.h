@@ -28,6 +28,9 @@ bool ph_binary_inc(ErlDrvBinary *b, const char *function);
 bool ph_binary_drop(ErlDrvBinary *b, const char *function, bool free); /* free: the function may free it */
 bool ph_binary_may_move(ErlDrvBinary *b, const char *function); /* before driver_realloc_binary */
 bool ph_binary_has(const ErlDrvBinary *b, size_t offset, size_t len, const char *function); /* so many bytes from there; it is live */
+/* The driver sends these bytes of the binary, which must not change from now on, as long as the host has a reference. */
+void ph_binary_sent(const ErlDrvBinary *b, const char *at, size_t len);
+void ph_vector_sent(const ErlIOVec *ev);
 bool ph_vector_is_live(const ErlIOVec *ev, const char *function); /* all of its binaries */
 
 /* What this thread has allocated or freed lately is looked at: after each callback. */

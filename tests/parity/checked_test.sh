@@ -58,7 +58,7 @@ suite() {
   cat "$dir/$name" >>"$dir/all"
 }
 
-sed '/^#/d; s/ *#.*//' tests/parity/offences | sort -u >"$dir/expected"
+sed '/^#/d; /^$/d; s/ *#.*//' tests/parity/offences | sort -u >"$dir/expected"
 
 eunit() { # MODULE
   PORTHOSTD=$dir/bin/porthostd DRIVERS=$dir/bin/drivers erl -noshell -pa "$build/erlang/porthost/ebin" -pa "$build/tests/ebin" \
