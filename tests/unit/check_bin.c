@@ -126,12 +126,13 @@ START_TEST(driver_alloc_is_malloc_but_for_size_zero)
 }
 END_TEST
 
-START_TEST(driver_alloc_gives_zeroed_structs)
+START_TEST(driver_alloc_gives_zeroed_structs_but_where_drivers_are_watched)
 {
     static const char zeros[1000];
     for (int i = 0; i < 10; i++) {
         char *p = driver_alloc(sizeof zeros);
-        ck_assert_mem_eq(p, zeros, sizeof zeros);
+        if (!ph_mem_is_watched())
+            ck_assert_mem_eq(p, zeros, sizeof zeros);
         memset(p, 0xbe, sizeof zeros);
         driver_free(p);
     }
@@ -169,7 +170,7 @@ static Suite *suite(void)
     tcase_add_test(tc, dec_refc_to_zero_does_not_free);
     tcase_add_test(tc, threads_share_a_binary_and_the_last_one_frees_it);
     tcase_add_test(tc, driver_alloc_is_malloc_but_for_size_zero);
-    tcase_add_test(tc, driver_alloc_gives_zeroed_structs);
+    tcase_add_test(tc, driver_alloc_gives_zeroed_structs_but_where_drivers_are_watched);
     tcase_add_test(tc, vec_to_buf_returns_the_bytes_copied);
     return s;
 }
