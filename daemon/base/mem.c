@@ -2,8 +2,11 @@
 /* The host's allocator: malloc with a rule for when it fails (mem.h). Keeps no state, called from any thread. */
 #include "base/mem.h"
 
+#include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/reserve.h"
@@ -107,4 +110,23 @@ bool ph_mem_is_watched(void)
     const char *preloaded = getenv("LD_PRELOAD");
     return preloaded != NULL && strstr(preloaded, "vgpreload_memcheck") != NULL;
 #endif
+}
+
+/* 0: not known. */
+static size_t resident_bytes(void)
+{
+    unsigned long all, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%lu %lu", &all, &resident) != 2)
+        resident = 0;
+    if (f)
+        fclose(f);
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void ph_mem_give_back(void)
+{
+    struct mallinfo2 m = mallinfo2();
+    if (resident_bytes() > m.uordblks + m.hblkhd + PH_MEM_SPARE)
+        malloc_trim(0);
 }

@@ -15,6 +15,7 @@
 
 #define PH_RESERVE_BLOCK 4096u /* bytes */
 #define PH_RESERVE_BLOCKS 512u
+#define PH_MEM_SPARE ((size_t)16 << 20)
 
 void *ph_alloc(size_t size) __attribute__((malloc, alloc_size(1), returns_nonnull));
 void *ph_calloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
@@ -26,6 +27,9 @@ void *ph_realloc_try(void *p, size_t size); /* NULL: no memory, p stays */
 char *ph_strdup_try(const char *s) __attribute__((malloc));
 void ph_free(void *p); /* also of what malloc gave; p may be NULL */
 size_t ph_reserve_used(void); /* blocks, about now */
+/* Gives back to the system what malloc keeps for later, if that is much (PH_MEM_SPARE bytes of resident memory more than is in use). Takes milliseconds, under
+ * malloc's locks: for a thread that may wait, while the others have nothing to do. */
+void ph_mem_give_back(void);
 /* Does a sanitizer or memcheck look at what drivers and the host do with memory? Then nothing may hide it. */
 bool ph_mem_is_watched(void);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which thread runs which reactor. The watch notices a thread that does not come back from a driver's callback and gives its reactor to a spare one;
- * the thread, when it does come back, is a spare itself. The same watch adds workers when all are stuck. It sleeps while nothing happens. */
+ * the thread, when it does come back, is a spare itself. The same watch adds workers when all are stuck. It sleeps while nothing happens,
+ * and gives back before that what malloc keeps. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -137,6 +138,8 @@ static void *watch(void *arg)
 {
     unsigned quiet = 0;
     while (wait_to_look(quiet > QUIET_LOOKS && may_sleep())) {
+        if (quiet == QUIET_LOOKS) /* before it may sleep: there was much to do, perhaps, and is not now */
+            ph_mem_give_back();
         quiet = quiet > QUIET_LOOKS ? 0 : quiet;
         quiet = look() ? 0 : quiet + 1;
     }

@@ -7,7 +7,7 @@
 -define(CLIENTS, 300).
 -define(SECONDS, 4).
 -define(PORTS, 5000).
--define(LEFT_MIB, 64). % of resident memory that malloc may keep
+-define(LEFT_MIB, 20). % of resident memory that malloc may keep
 -define(LOG_LINES, 1000).
 
 the_crowd_harms_nobody_test_() ->

@@ -315,12 +315,11 @@ void build_pings(struct evbuffer *out, OPTIONS)
         put_ping(out);
 }
 
-/* It stays there for some seconds, also when the client has gone. */
+/* More than may be there. */
 void build_queue(struct evbuffer *out, OPTIONS)
 {
     put_open(out, PORT, "delay_drv 3000");
-    for (int i = 0; i < 8; i++)
-        put_command(out, PORT, o->max_frame / 4);
+    put_command(out, PORT, o->max_frame / 2);
 }
 
 void build_grants(struct evbuffer *out, OPTIONS)

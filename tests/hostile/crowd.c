@@ -15,7 +15,7 @@
 
 #include "hostile.h"
 
-enum { PATIENCE_S = 60, STAY_MS = 2000, DRIP_MS = 100, REST_MS = 500, LONGER = 10, KEPT_ANSWER = 1 << 16 };
+enum { PATIENCE_S = 60, STAY_MS = 2000, DRIP_MS = 100, REST_MS = 500, LONGER = 10, LONGEST_WORD = 32, AT_ONCE = 1 << 20 };
 
 struct client {
     struct crowd *crowd;
@@ -82,8 +82,8 @@ static void on_read(struct bufferevent *bev, void *arg)
     c->ponged = c->ponged || came(c, "pong"); /* which may overtake the answer of a port */
     if ((m->end == GOES_ON || m->end == DRIPS) && c->ponged && c->expected)
         finished(c, true);
-    else if (evbuffer_get_length(in) > KEPT_ANSWER)
-        evbuffer_drain(in, evbuffer_get_length(in) - KEPT_ANSWER / 2);
+    else if (evbuffer_get_length(in) > LONGEST_WORD) /* the beginning of a word, perhaps */
+        evbuffer_drain(in, evbuffer_get_length(in) - LONGEST_WORD);
 }
 
 static void on_written(struct bufferevent *bev, void *arg)
@@ -92,6 +92,16 @@ static void on_written(struct bufferevent *bev, void *arg)
     (void)bev;
     if (moves[c->move].end == LEAVES)
         finished(c, true);
+}
+
+/* The host has closed while there was more to write: what it said before has not been read yet. */
+static void read_rest(struct client *c, int fd)
+{
+    const char *word = moves[c->move].expect;
+    char rest[4096];
+    ssize_t n = recv(fd, rest, sizeof rest, MSG_DONTWAIT);
+    if (word && n > 0 && memmem(rest, (size_t)n, word, strlen(word)))
+        c->expected = true;
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -103,6 +113,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     on_read(bev, arg); /* the last words */
     if (c->bev != bev)
         return;
+    if (what & BEV_EVENT_ERROR)
+        read_rest(c, bufferevent_getfd(bev));
     if (m->end == ENDS)
         finished(c, c->expected);
     else /* the host may send those away whom it need not keep; nobody else */
@@ -161,6 +173,8 @@ static void begin_move(struct client *c)
         errx(1, "bufferevent_socket_new");
     c->expected = !m->expect;
     c->ponged = false;
+    bufferevent_set_max_single_write(c->bev, AT_ONCE); /* so that what is large does not wait for many turns of all the others */
+    bufferevent_set_max_single_read(c->bev, AT_ONCE);
     bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
     bufferevent_enable(c->bev, m->end == DEAF ? EV_WRITE : EV_READ | EV_WRITE);
     if (m->end == DEAF)

@@ -11,6 +11,7 @@
                  {request_bytes, 65536}, {unsent_pause_bytes, 65536}, {unsent_bytes, 262144}, {kept_bytes, 131072}, {new_names, 16}]).
 -define(DRIVERS, [{"echo_drv", 1000000}, {"delay_drv", 1000}]). % ports of each
 -define(PORT_BYTES, 1024). % of memory for a port, with its driver's own
+-define(IDLE_MS, 3000).    % after which it has given memory back
 -define(SPARE, 100).       % connections besides the crowd's
 
 %% Bytes that the daemon may need at most for so many clients. For each connection: the frame that it reads, which is twice as large while it grows; requests that
@@ -76,7 +77,9 @@ attacked(#{dir := Dir, socket := Socket} = D, Clients, Seconds, Ports) ->
     Port = open_port({spawn_executable, Program}, [{args, Args}, exit_status, stderr_to_stdout, {line, 1000}]),
     {Moves, Values} = output(Port, "", [], #{}),
     Samples = mixed_watch:stop(Watch),
-    After = mixed_watch:quiet(D, S, maps:merge(Quiet, maps:with([fds], Before))),
+    Left = mixed_watch:quiet(D, S, maps:merge(Quiet, maps:with([fds], Before))),
+    timer:sleep(?IDLE_MS),
+    After = Left#{rss := raw_client:rss(D) * 1024},
     gen_tcp:close(S),
     #{moves => Moves, values => Values, before => Before, 'after' => After, peak => lists:max([Rss || #{rss := Rss} <- Samples]),
       most => lists:max([C || #{connections := C} <- Samples])}.
