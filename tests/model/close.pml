@@ -9,7 +9,7 @@
  * a port that never ends. */
 
 #ifndef TIMERS
-#define TIMERS 1 /* how often the driver may ask for one */
+#define TIMERS 2 /* how often the driver may ask for one */
 #endif
 
 #define NORMALLY 0
@@ -29,6 +29,7 @@ bit handle = 1;        /* table.c: can be found by it */
 bit in_map = 1;        /* peer.c: can be found by its id */
 bit queued;            /* ioq.size > 0 */
 bit armed, alarm;      /* timer.c; in alarm.c's heap */
+bit rung, posted;      /* the alarm rang for the present setting; the timer's job is in the lane */
 bit async;             /* a job for the async thread */
 
 /* struct ph_pdl: one reference is the port's, one is of the driver's thread */
@@ -39,7 +40,7 @@ bit pdl_held;
 /* What is looked at, not part of the daemon. */
 byte stops;
 byte commands;         /* what the driver may still do */
-bit timers;
+byte timers;
 
 inline look()
 {
@@ -114,13 +115,13 @@ inline drop_queue() /* port.c, drop_queue, forget_queue_size */
 
 inline timer_cancel() /* timer.c, ph_timer_cancel: under the alarms' mutex */
 {
-    d_step { look(); armed = 0; alarm = 0 }
+    d_step { look(); armed = 0; alarm = 0; rung = 0 }
 }
 
 inline timer_set() /* timer.c, ph_timer_set */
 {
     if
-    :: timers -> d_step { look(); timers = 0; armed = 1; alarm = 1 }
+    :: timers > 0 -> d_step { look(); timers--; rung = 0; armed = 1; alarm = 1 }
     :: true
     fi
 }
@@ -255,9 +256,10 @@ end_idle:
           fi
        :: job == TIMEOUT ->
           look();
+          posted = 0;
           if
-          :: state != DEAD && armed -> armed = 0; driver()
-          :: state == DEAD || !armed
+          :: state != DEAD && armed && rung -> armed = 0; driver()
+          :: !(state != DEAD && armed && rung)
           fi
        :: job == CHECK -> check_flushed()
        :: job == OTHER -> /* a callback of another port, of the same lock: table.c, ph_port_here finds this one, and drops the reference again */
@@ -344,13 +346,21 @@ end_idle:
     od
 }
 
-/* alarm.c, on_time; timer.c, on_alarm: one step, under the alarms' mutex */
+/* alarm.c, on_time; timer.c, on_alarm: nobody sets or cancels within, for the alarms' mutex; but the job may run */
 active proctype reactor()
 {
     do
     :: true ->
 end_idle:
-       atomic { alarm -> alarm = 0; look(); refs++; jobs!TIMEOUT }
+       atomic {
+           alarm -> alarm = 0;
+           look();
+           rung = 1;
+           if
+           :: !posted -> posted = 1; refs++; jobs!TIMEOUT
+           :: posted
+           fi
+       }
     od
 }
 
@@ -405,5 +415,5 @@ init
     atomic { commands = 1; timers = TIMERS };
     timeout; /* nobody can go on */
     assert(refs == 0 && stops == 1 && state == DEAD);
-    assert(pdl_refs == 1 && !alarm && !async && empty(jobs))
+    assert(pdl_refs == 1 && !alarm && !armed && !async && empty(jobs))
 }

@@ -28,10 +28,9 @@ mtype = { IDLE, QUEUED, RUNNING };
 mtype state[LOCKS] = IDLE;
 byte refs[LOCKS] = 1;          /* one is the ports' */
 chan lanes[LOCKS] = [LANES] of { byte };
-chan current[LOCKS] = [4] of { byte };
+chan current[LOCKS] = [4] of { byte }; /* these two: struct ph_run, of the runner inside */
 byte running[LOCKS] = NONE;
 chan jobs[LANES] = [4] of { byte };
-bit waiting[LANES];
 
 /* struct ph_reactor */
 chan ready = [LOCKS] of { byte };
@@ -92,11 +91,7 @@ inline unref(l)
 inline lane_waits_locked(l, ln, wake)
 {
     assert(refs[l] > 0);
-    if
-    :: !waiting[ln] -> waiting[ln] = 1; lanes[l]!ln
-    :: else
-    fi;
-    wake = 0;
+    lanes[l]!ln;
     if
 #ifdef BROKEN_WAKE_WITHOUT_REFERENCE
     :: state[l] == IDLE -> state[l] = QUEUED; wake = 1
@@ -137,8 +132,13 @@ inline dispatch(l)
 inline submit(job, ln)
 {
     d_step {
+        first = empty(jobs[ln]);
         jobs[ln]!job;
-        lane_waits_locked(LOCK_OF(ln), ln, wake);
+        if
+        :: first -> lane_waits_locked(LOCK_OF(ln), ln, wake)
+        :: !first
+        fi;
+        first = 0;
 #ifdef BROKEN_WAKES_RUNNING_LOCK
         if
         :: state[LOCK_OF(ln)] == RUNNING -> refs[LOCK_OF(ln)]++; wake = 1
@@ -152,9 +152,14 @@ inline submit(job, ln)
     fi
 }
 
-/* lock.c, put_in_front_locked: of the lane, in a step */
-inline put_in_front(list_of_jobs, ln)
+/* lock.c, put_in_front_locked: of the lane, in a step; nobody has to be woken */
+inline put_in_front(l, ln, list_of_jobs)
 {
+#ifdef BROKEN_LISTS_LANE_TWICE
+    first = nempty(list_of_jobs);
+#else
+    first = empty(jobs[ln]) && nempty(list_of_jobs);
+#endif
 #ifdef BROKEN_PUTS_BEHIND
     do
     :: list_of_jobs?j -> jobs[ln]!j
@@ -170,6 +175,12 @@ inline put_in_front(list_of_jobs, ln)
     :: empty(list_of_jobs) -> break
     od;
 #endif
+    if
+    :: first -> lane_waits_locked(l, ln, wake)
+    :: !first
+    fi;
+    first = 0;
+    wake = 0;
     j = 0
 }
 
@@ -190,8 +201,7 @@ inline release()
            j = 0
        }
     :: nempty(held) && running[0] != 0 -> d_step {
-           put_in_front(held, 0);
-           lane_waits_locked(0, 0, wake)
+           put_in_front(0, 0, held)
        }
     fi
 }
@@ -229,14 +239,14 @@ inline take_lane(l)
 #else
            state[l] = RUNNING;
 #endif
-           waiting[ln] = 0;
+           assert(nempty(jobs[ln])); /* else it may be gone with its port */
            do
            :: jobs[ln]?j -> current[l]!j
            :: empty(jobs[ln]) -> break
            od;
            j = 0;
            running[l] = ln
-        :: empty(lanes[l]) -> state[l] = IDLE; running[l] = NONE; ln = NONE
+        :: empty(lanes[l]) -> state[l] = IDLE; ln = NONE
         fi
     }
 }
@@ -247,7 +257,6 @@ inline give_way(l)
     d_step {
         assert(refs[l] > 0);
         any = nempty(lanes[l]);
-        running[l] = NONE;
         if
 #ifdef BROKEN_GIVES_WAY_TO_NOBODY
         :: any -> state[l] = IDLE; any = 0
@@ -287,7 +296,7 @@ inline lock_run(l)
        skip;
        d_step { /* leave_lane */
            if
-           :: nempty(current[l]) -> put_in_front(current[l], running[l]); lane_waits_locked(l, running[l], wake)
+           :: nempty(current[l]) -> put_in_front(l, running[l], current[l])
            :: empty(current[l])
            fi
        };
@@ -362,7 +371,7 @@ inline may_sleep()
 proctype member(byte me; bit has_reactor)
 {
     byte l, ln, j, job, in_lock = NONE;
-    bit wake, asleep, any, idle;
+    bit first, wake, asleep, any, idle;
     do
     :: !has_reactor ->
 end_spare: /* crew.c, next_reactor */
@@ -405,7 +414,7 @@ end_idle:    (eventfd || nempty(frames)) /* event_base_loop */
 active proctype worker()
 {
     byte me = 10, l, ln, j, job, in_lock = NONE;
-    bit wake, asleep, any, has_reactor;
+    bit first, wake, asleep, any, has_reactor;
     do
     :: true ->
 end_worker:
@@ -448,7 +457,7 @@ end_watch:
 proctype other(byte job; byte lane)
 {
     byte me = 20, in_lock = NONE;
-    bit wake, asleep, has_reactor;
+    bit first, wake, asleep, has_reactor;
     submit(job, lane)
 }
 
