@@ -182,8 +182,14 @@ ACTION(do_join)
 }
 
 static const struct action actions[] = {
-    {"hold_nothing", do_hold_nothing}, {"hold_pdl", do_hold_pdl}, {"hold_pdl_to_unlock", do_hold_pdl_to_unlock}, {"hold_binary", do_hold_binary},
-    {"hold_mutex", do_hold_mutex},     {"hold_key", do_hold_key}, {"join", do_join},                             {NULL, NULL},
+    {"hold_nothing", do_hold_nothing},
+    {"hold_pdl", do_hold_pdl},
+    {"hold_pdl_to_unlock", do_hold_pdl_to_unlock},
+    {"hold_binary", do_hold_binary},
+    {"hold_mutex", do_hold_mutex},
+    {"hold_key", do_hold_key},
+    {"join", do_join},
+    {NULL, NULL},
 };
 
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)

@@ -4,7 +4,7 @@
 -include("parity.hrl").
 
 cases() ->
-    held() ++ meanwhile() ++ [not_held(What, Action) || {What, Action} <- not_holding()].
+    held() ++ meanwhile() ++ at_once() ++ [not_held(What, Action) || {What, Action} <- not_holding()].
 
 -define(D, "held_probe_drv").
 
@@ -20,7 +20,7 @@ gated(Script) ->
     Gate = parity_case:trace_file() ++ ".gate",
     Open = fun() -> file:write_file(Gate, "") end,
     file:delete(Gate),
-    try Script(Open) after Open(), until(fun() -> not loaded() orelse ddll(info, [?D, processes]) =/= [] end) end.
+    try Script(Open) after Open(), down() andalso file:delete(Gate) end.
 
 %% The observation begins with a port that has come and gone, and left its thread with something.
 left(Action, Script) ->
@@ -107,6 +107,22 @@ meanwhile() ->
                             R1 ++ [answered(Ref, 50), r(fun() -> port(port2, ?D) end), info(), Gate(), answer(Ref), trace(4),
                                    ask(A, fun() -> ddll(unload_driver, [?D]) end), down(), trace(1)]
                     end)
+      end}].
+
+%% The thread drops its reference while the driver is told to go.
+at_once() ->
+    Round = fun(Unload) ->
+                    gated(fun(Gate) ->
+                                  R = [try_load([])],
+                                  P = port(port, ?D " pdl"),
+                                  R ++ [do(P, "hold_pdl"), close(P), Gate(), Unload(), down()]
+                          end)
+            end,
+    [{"a thread drops the port data lock while its driver is unloaded",
+      fun() -> [Round(fun() -> try_unload([]) end) || _ <- lists:seq(1, 30)] end},
+     {"a thread drops the port data lock while its driver is reloaded",
+      fun() ->
+              [Round(fun() -> [ddll(reload, [dir(), ?D]), try_unload([])] end) || _ <- lists:seq(1, 30)]
       end}].
 
 not_holding() ->
