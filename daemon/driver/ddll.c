@@ -536,10 +536,11 @@ struct drivers {
     struct ph_driver *d[1024];
 };
 
+/* Under the list's mutex. Threads with a port data lock are for finish() to end: no unload follows that would have to wait for them. */
 static void collect(struct ph_driver *d, void *arg)
 {
     struct drivers *all = arg;
-    if (all->n < sizeof all->d / sizeof *all->d && atomic_load(&d->holds) == 0)
+    if (all->n < sizeof all->d / sizeof *all->d && atomic_load(&d->holds) == d->pdls)
         all->d[all->n++] = d;
 }
 
@@ -548,8 +549,10 @@ static void run_end(struct ph_job *job)
     struct end_job *j = (struct end_job *)job;
     struct drivers all = {.n = 0};
     ph_driver_each(collect, &all); /* finish() is not called under the list's mutex: it may use the list */
-    for (size_t i = 0; i < all.n; i++)
+    for (size_t i = 0; i < all.n; i++) {
+        ph_driver_set_status(all.d[i], PH_DRIVER_PERMANENT); /* not to be unloaded, and finished again, when its last user or data lock goes */
         ph_loader_finish(all.d[i]);
+    }
     j->done();
     ph_free(j);
 }

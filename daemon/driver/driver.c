@@ -97,6 +97,12 @@ void ph_driver_hold(struct ph_driver *d)
     atomic_fetch_add_explicit(&d->holds, 1, memory_order_relaxed);
 }
 
+/* True: it was the last of a driver that is to go. */
+static bool drop_hold_locked(struct ph_driver *d)
+{
+    return atomic_fetch_sub_explicit(&d->holds, 1, memory_order_acq_rel) == 1 && d->status != PH_DRIVER_OK;
+}
+
 void ph_driver_release(struct ph_driver *d)
 {
     int holds = atomic_load_explicit(&d->holds, memory_order_relaxed);
@@ -105,7 +111,25 @@ void ph_driver_release(struct ph_driver *d)
             return;
     /* The last one goes under the mutex: ddll.c frees a driver only after it saw 0 there, so d is whole until the unlock. */
     pthread_mutex_lock(&mu);
-    bool idle = atomic_fetch_sub_explicit(&d->holds, 1, memory_order_acq_rel) == 1 && d->status != PH_DRIVER_OK;
+    bool idle = drop_hold_locked(d);
+    pthread_mutex_unlock(&mu);
+    if (idle)
+        on_idle(d);
+}
+
+void ph_driver_hold_for_pdl(struct ph_driver *d)
+{
+    pthread_mutex_lock(&mu);
+    d->pdls++;
+    ph_driver_hold(d);
+    pthread_mutex_unlock(&mu);
+}
+
+void ph_driver_release_for_pdl(struct ph_driver *d)
+{
+    pthread_mutex_lock(&mu);
+    d->pdls--;
+    bool idle = drop_hold_locked(d);
     pthread_mutex_unlock(&mu);
     if (idle)
         on_idle(d);

@@ -29,7 +29,8 @@ struct ph_driver {
     char *name;                  /* own copy: outlives the shared object's */
     ErlDrvEntry entry;           /* copied before init(), as the VM does; fields its version lacks are zero */
     struct ph_lock *lock;        /* reference; also the pace of its ports' locks */
-    atomic_int holds;            /* ports + async jobs + deferred stop_select + look-ups; drops to 0 only under the list's mutex */
+    atomic_int holds;            /* ports + async jobs + port data locks + deferred stop_select + look-ups; drops to 0 only under the list's mutex */
+    int pdls;                    /* those that are port data locks; guarded by the list's mutex */
     atomic_int ports;
     unsigned slot;               /* where it counts; set when it is listed */
     enum ph_driver_status status; /* guarded by the list's mutex */
@@ -64,6 +65,9 @@ bool ph_driver_may_open(struct ph_driver *d); /* with a hold; any thread */
 void ph_driver_hold(struct ph_driver *d);
 /* Drops a hold. With the last one of a driver that is to be unloaded or reloaded, ddll.c is told. Any thread. */
 void ph_driver_release(struct ph_driver *d);
+/* The same of a port data lock, which a thread of the driver may have longer than there are ports. Any thread. */
+void ph_driver_hold_for_pdl(struct ph_driver *d);
+void ph_driver_release_for_pdl(struct ph_driver *d);
 /* Set once, by ddll.c. Called from any thread; d may be gone already: it is only an address to look for in the list. */
 void ph_driver_on_idle(void (*idle)(struct ph_driver *d));
 

@@ -10,6 +10,7 @@
 
 struct ph_pdl {
     atomic_long refs;
+    struct ph_driver *driver; /* a hold: a thread that has a reference runs the driver's code */
     pthread_mutex_t mu;
     _Atomic(const void *) holder; /* address of the holding thread's ph_self, or NULL: tells a thread whether it is itself */
 };
@@ -37,10 +38,12 @@ void ph_pdl_unref(struct ph_pdl *pdl)
 {
     if (!pdl || atomic_fetch_sub_explicit(&pdl->refs, 1, memory_order_acq_rel) != 1)
         return;
+    struct ph_driver *d = pdl->driver;
     if (ph_checking())
         ph_thing_ended(PH_THING_PDL, pdl);
     pthread_mutex_destroy(&pdl->mu);
     ph_free(pdl);
+    ph_driver_release_for_pdl(d);
 }
 
 struct ph_pdl *ph_port_pdl_enter(struct ph_port *p)
@@ -165,6 +168,8 @@ ErlDrvPDL driver_pdl_create(ErlDrvPort port)
         return NULL;
     struct ph_pdl *pdl = ph_calloc(1, sizeof *pdl);
     atomic_init(&pdl->refs, 1);
+    pdl->driver = p->driver;
+    ph_driver_hold_for_pdl(p->driver);
     pthread_mutex_init(&pdl->mu, NULL);
     if (ph_checking())
         made(p, pdl);
@@ -200,7 +205,7 @@ ErlDrvSInt driver_pdl_inc_refc(ErlDrvPDL pdl)
     return ph_checking() && !ph_pdl_inc(pdl, __func__) ? 0 : atomic_fetch_add(&from_api(pdl)->refs, 1) + 1;
 }
 
-/* erl_driver(3), driver_pdl_dec_refc. The count after; at 0 the lock is gone. */
+/* erl_driver(3), driver_pdl_dec_refc. The count after; at 0 the lock is gone, and the driver may be unloaded when finish() has returned. */
 ErlDrvSInt driver_pdl_dec_refc(ErlDrvPDL pdl)
 {
     if (ph_checking() && !ph_pdl_dec(pdl, __func__))

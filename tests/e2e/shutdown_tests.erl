@@ -99,6 +99,26 @@ an_abandoned_port_is_named_test_() ->
         ?assertEqual(0, raw_client:stop(D))
     end}.
 
+%% Its port is gone, but a thread has the port data lock, and so keeps the driver, which is to be unloaded since its user's connection has ended: finish ends the thread, and is called once.
+a_thread_that_keeps_its_driver_test_() ->
+    {timeout, 60, fun() ->
+        Trace = filename:join(os:getenv("TMPDIR", "/tmp"), lists:concat(["porthost-trace-", os:getpid(), "-", erlang:unique_integer([positive])])),
+        os:putenv("PH_PROBE_TRACE", Trace),
+        D = raw_client:start(),
+        os:unsetenv("PH_PROBE_TRACE"),
+        S = connect(D),
+        {ok, loaded} = request(S, {load, l, self(), make_ref(), [], "held_probe_drv", []}),
+        ok = open(S, 1, "held_probe_drv pdl"),
+        <<"0">> = iolist_to_binary(raw_client:control(S, 1, "hold_pdl")),
+        gen_tcp:close(S),
+        Other = connect(D),
+        raw_client:eventually(fun() -> {ok, []} =:= request(Other, {driver_info, i, "held_probe_drv", processes}) end),
+        ?assertEqual(0, raw_client:stop(D)),
+        {ok, Lines} = file:read_file(Trace),
+        file:delete(Trace),
+        ?assertEqual(<<"init\nstart\nstop\nrefc 1\ndec 0\nfinish\n">>, Lines)
+    end}.
+
 to_the_end(S) ->
     case raw_client:next(S) of
         closed -> [];

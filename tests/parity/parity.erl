@@ -42,7 +42,7 @@ options([Other | _], _Options) ->
 %% Those that have cases.
 modules() ->
     [parity_output, parity_queue, parity_timer, parity_select, parity_async, parity_monitor, parity_busy, parity_result,
-     parity_failure, parity_caller, parity_start, parity_close, parity_bif, parity_api, parity_thread, parity_term, parity_ddll, parity_others].
+     parity_failure, parity_caller, parity_start, parity_close, parity_bif, parity_api, parity_thread, parity_held, parity_term, parity_ddll, parity_others].
 
 run(Options) ->
     All = [{Module, Name} || Module <- modules(), {Name, _} <- Module:cases()],
