@@ -12,13 +12,12 @@ struct held {
     const void *lock;
     enum ph_thing_kind kind;
     enum ph_hold how;
-    unsigned depth; /* of callbacks, when it was taken */
     struct ph_stack stack;
 };
 
 static _Thread_local struct {
     struct held v[HELD_MAX];
-    unsigned n, depth;
+    unsigned n;
 } mine;
 
 static void (*unlock_left[PH_THING_KEY + 1])(void *lock);
@@ -39,7 +38,7 @@ static int held_index(const void *lock)
 static void push(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const struct ph_stack *stack)
 {
     if (mine.n < HELD_MAX)
-        mine.v[mine.n++] = (struct held){lock, kind, how, mine.depth, *stack};
+        mine.v[mine.n++] = (struct held){lock, kind, how, *stack};
 }
 
 static void pop(int i)
@@ -255,27 +254,11 @@ static void leave_behind(struct held h)
     unlock_left[h.kind]((void *)(uintptr_t)h.lock);
 }
 
-void ph_locks_enter(void)
-{
-    mine.depth++;
-}
-
-static void all_from(unsigned depth)
-{
-    for (int i = (int)mine.n - 1; i >= 0 && mine.v[i].depth >= depth; i--) {
-        struct held h = mine.v[i];
-        pop(i);
-        leave_behind(h);
-    }
-}
-
 void ph_locks_leave(void)
 {
-    all_from(mine.depth);
-    mine.depth--;
-}
-
-void ph_locks_thread_ends(void)
-{
-    all_from(0);
+    while (mine.n > 0) {
+        struct held h = mine.v[mine.n - 1];
+        mine.n--;
+        leave_behind(h);
+    }
 }

@@ -28,10 +28,7 @@ bool ph_lock_has_pdl(void); /* this thread holds one, whichever */
 /* How a lock is unlocked that its driver has left locked, by the thread that holds it: each room with locks says so for its own, before it makes any. */
 void ph_lock_on_left(enum ph_thing_kind kind, void (*unlock)(void *lock));
 
-/* A callback, an async job or a thread begins and ends: what it has locked meanwhile it must have unlocked; what it has not is unlocked
- * for it. */
-void ph_locks_enter(void);
+/* The outermost callback, an async job or a thread has ended: what it has locked it must have unlocked; what it has not is unlocked for it. */
 void ph_locks_leave(void);
-void ph_locks_thread_ends(void);
 
 #endif

@@ -49,7 +49,6 @@ static void run_ready(struct ph_job *job)
 
 static void invoke_checked(struct port_async *a)
 {
-    ph_locks_enter();
     a->invoke(a->data);
     ph_locks_leave();
     ph_blocks_look_recent();

@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/recent.h"
 #include "base/thread.h"
-#include "check/lock.h"
 #include "port/misuse.h"
 #include "port/trace.h"
 #include "sched/overlap.h"
@@ -36,8 +35,6 @@ static struct frame enter(struct ph_port *p, enum ph_callback_kind kind, ErlDrvT
     struct frame outer = {ph_self.port, ph_self.callback, kind, p->caller, ph_self.timeslice, ph_self.now_ns ? ph_self.now_ns : ph_now_ns(),
                           ph_stat_get(&p->stats.input), ph_stat_get(&p->stats.outputs)};
     ph_overlap_enter(p->lock, callback);
-    if (ph_checking())
-        ph_locks_enter();
     ph_recent_add(p->handle, callback, outer.since_ns);
     ph_self.now_ns = 0;
     ph_self.port = p;
@@ -87,8 +84,8 @@ static void leave_last(struct ph_port *p, struct frame outer)
     ph_driver_count(p->driver->slot, PH_DRIVER_CALLBACKS + outer.kind, 1);
     if (!outer.callback)
         count_run(p, &outer, ns);
-    if (ph_checking())
-        ph_port_callback_left(p, outer.callback ? 0 : ns);
+    if (ph_checking() && !outer.callback)
+        ph_port_callback_left(p, ns);
     if (ph_traced(p))
         ph_trace_leave(p, ph_self.callback, ns);
     ph_self.port = outer.port;

@@ -50,10 +50,15 @@ static void write_control_result(struct ph_wbuf *w, const struct ph_port *p, cha
         free_answer(given);
 }
 
-static bool is_good(struct ph_port *p, char *own, char *given, size_t n)
+/* The answer's length, or -1: it is none. */
+static ErlDrvSSizeT control_checked(struct ph_op *op, const struct ph_flat *flat, char *own, char **buf)
 {
-    bool binary = given != own && (p->control_flags & PORT_CONTROL_FLAG_BINARY) != 0;
-    return ph_answer_is_good(p, &(struct ph_answer){.callback = "control", .own = own, .size = CONTROL_BUFFER, .given = given, .n = n, .binary = binary});
+    struct ph_port *p = op->port;
+    ph_answer_guard(own + CONTROL_BUFFER);
+    ErlDrvSSizeT n = ph_callback_control(p, op->caller, op->number, flat->p, flat->len, buf, CONTROL_BUFFER);
+    struct ph_answer a = {.callback = "control", .own = own, .size = CONTROL_BUFFER, .given = *buf, .n = (size_t)n};
+    a.binary = *buf != own && (p->control_flags & PORT_CONTROL_FLAG_BINARY) != 0;
+    return n < 0 || ph_answer_is_good(p, &a) ? n : -1;
 }
 
 void ph_op_control(struct ph_op *op)
@@ -67,11 +72,10 @@ void ph_op_control(struct ph_op *op)
         ph_reply_error_atom(p->peer, op->tag, bad == -2 ? "enomem" : "badarg");
         return;
     }
-    if (ph_checking())
-        ph_answer_guard(own + CONTROL_BUFFER);
-    ErlDrvSSizeT n = ph_callback_control(p, op->caller, op->number, flat.p, flat.len, &buf, CONTROL_BUFFER);
+    ErlDrvSSizeT n = ph_checking() ? control_checked(op, &flat, own, &buf)
+                                   : ph_callback_control(p, op->caller, op->number, flat.p, flat.len, &buf, CONTROL_BUFFER);
     ph_flat_free(&flat);
-    if (n < 0 || (ph_checking() && !is_good(p, own, buf, (size_t)n))) {
+    if (n < 0) {
         ph_reply_error_atom(p->peer, op->tag, "badarg");
         return;
     }

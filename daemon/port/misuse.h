@@ -22,7 +22,7 @@ static inline struct ph_port *ph_port_called(ErlDrvPort port, const char *functi
 
 /* Callbacks that take longer are reported. Any time, any thread. */
 void ph_port_callback_limit(uint64_t ms);
-/* A callback of the port has just returned; ns: how long it took, 0 if it ran within another one, whose time it is. In the lock. */
+/* A callback of the port that ran within no other has just returned, after so long. In the lock. */
 void ph_port_callback_left(struct ph_port *p, uint64_t ns);
 /* About the port, though the thread runs no callback of it now. */
 void ph_port_violation(struct ph_port *p, enum ph_violation kind, const char *callback, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
