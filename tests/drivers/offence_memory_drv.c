@@ -233,10 +233,16 @@ ACTION(change_sent)
     struct offender *o = self;
     binary = driver_alloc_binary(100);
     memset(binary->orig_bytes, 1, 100);
+    driver_enq_bin(o->port, binary, 0, 100); /* the host has a reference, though the message may be gone already: until empty_queue */
     driver_output_binary(o->port, NULL, 0, binary, 20, 70);
     binary->orig_bytes[19] = 2; /* not what was sent */
     binary->orig_bytes[89] = 2;
     driver_free_binary(binary);
+}
+
+ACTION(empty_queue)
+{
+    driver_deq(((struct offender *)self)->port, 100);
 }
 
 ACTION(null_output)
@@ -315,7 +321,7 @@ static const struct action actions[] = {
     IS(unknown_free_binary), IS(wrong_free), IS(wrong_free_binary), IS(overrun), IS(underrun), IS(overrun_kept),
     IS(free_kept), IS(overrun_binary), IS(underrun_binary), IS(write_freed), IS(write_freed_binary), IS(leak),
     IS(leak_binary), IS(output_freed_binary), IS(enq_freed_binary), IS(inc_freed_binary), IS(send_freed_binary), IS(output_unknown_binary),
-    IS(refcount_below), IS(refcount_zero), IS(realloc_shared), IS(range), IS(change_sent), IS(null_output), IS(null_enq),
+    IS(refcount_below), IS(refcount_zero), IS(realloc_shared), IS(range), IS(change_sent), IS(empty_queue), IS(null_output), IS(null_enq),
     IS(system_info), IS(bad_term), IS(vector_take), IS(vector_free), IS(vector_change), IS(data_change),
     IS(use_taken),
     {NULL, NULL},

@@ -127,7 +127,7 @@ m bad_argument control control 0 system_info
 m bad_term control control 0 bad_term
 m vector_changed outputv control 0 vector_change command abc
 m data_changed outputv control 0 data_change command abc
-m data_changed control -o binary control 0 change_sent
+m data_changed control -o binary control 0 change_sent control 0 empty_queue
 m bad_answer control control 1 x
 m bad_answer control control 2 x
 m bad_answer control control 3 x control 0 free_kept
