@@ -51,6 +51,7 @@ static void join(struct herd *h)
     driver_free(h);
 }
 
+/* A herd with a PDL is for join_left: it keeps the driver, so this is not called. */
 static void finish(void)
 {
     if (left)
