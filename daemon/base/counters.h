@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/inherit.h"
 #include "base/limits.h"
 #include "proto.h"
 
@@ -38,7 +39,8 @@ enum ph_counter {
     PH_COUNTERS_IN_ALL = PH_COUNT_FAULT + PH_FAULT_COUNT
 };
 
-struct ph_counters { /* one per thread that ever counted; kept when the thread ends, for its counts stay */
+struct ph_counters { /* one per thread that counts; when the thread ends its counts stay, and the next one goes on with them */
+    struct ph_inherited inherited;
     SLIST_ENTRY(ph_counters) link;
     atomic_uint_fast64_t n[PH_COUNTERS_IN_ALL];
 };

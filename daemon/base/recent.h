@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/inherit.h"
+
 #define PH_RECENT_EVENTS 16u /* a power of 2 */
 
 struct ph_recent_event {
@@ -15,7 +17,8 @@ struct ph_recent_event {
     _Atomic(const char *) callback; /* static */
 };
 
-struct ph_recent { /* one per thread that ever entered a driver; kept when the thread ends, its number bounded as that of threads */
+struct ph_recent { /* one per thread that enters drivers; when it ends it stays, until the next one begins anew with it */
+    struct ph_inherited inherited;
     _Atomic(struct ph_recent *) next;
     char thread[16];
     unsigned count; /* own thread only */

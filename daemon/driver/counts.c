@@ -10,7 +10,7 @@
 _Thread_local struct ph_driver_blocks *ph_driver_blocks_mine;
 
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards what follows; a leaf */
-static struct ph_driver_blocks *threads; /* of all threads that ever counted; kept when a thread ends, for its counts stay */
+static struct ph_driver_blocks *threads; /* of all threads that count; when one ends its counts stay, and the next one goes on with them */
 static struct ph_driver_blocks others;   /* of drivers' own threads, of which there may be any number: they add with locked instructions */
 static char *names[PH_DRIVER_SLOTS];
 static unsigned used;
@@ -49,16 +49,24 @@ static struct ph_driver_counts *counts_in(struct ph_driver_blocks *b, unsigned s
     return c;
 }
 
+static void gone(void)
+{
+    ph_driver_blocks_mine = NULL;
+}
+
+static struct ph_inheritance inheritance = PH_INHERITANCE(gone);
+
 /* NULL: no memory, perhaps there is some at the next count. */
 static struct ph_driver_blocks *new_thread(void)
 {
-    struct ph_driver_blocks *b = ph_calloc_try(1, sizeof *b);
-    if (!b)
-        return NULL;
-    pthread_mutex_lock(&mu);
-    b->next = threads;
-    threads = b;
-    pthread_mutex_unlock(&mu);
+    struct ph_driver_blocks *b = ph_inherit(&inheritance);
+    if (!b && (b = ph_calloc_try(1, sizeof *b))) {
+        ph_bequeath(&inheritance, &b->inherited);
+        pthread_mutex_lock(&mu);
+        b->next = threads;
+        threads = b;
+        pthread_mutex_unlock(&mu);
+    }
     return ph_driver_blocks_mine = b;
 }
 

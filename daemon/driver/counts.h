@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/inherit.h"
 #include "proto.h"
 
 enum ph_callback_kind {
@@ -51,6 +52,7 @@ struct ph_driver_counts {
     atomic_uint_fast64_t n[PH_DRIVER_COUNT_COUNT];
 };
 struct ph_driver_blocks {
+    struct ph_inherited inherited;
     _Atomic(struct ph_driver_counts *) of[PH_DRIVER_SLOTS];
     struct ph_driver_blocks *next;
 };

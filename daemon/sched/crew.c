@@ -14,6 +14,7 @@
 
 #define WATCH_MS 20      /* a reactor that is in the same stint at two looks in a row is stuck */
 #define QUIET_LOOKS 50   /* without any stint: then the watch sleeps */
+#define RELEASE_LOOKS 250u /* from one time that threads are let go to the next */
 #define MAX_SPARES 64u   /* threads beyond one for each reactor */
 
 static struct {
@@ -21,6 +22,10 @@ static struct {
     pthread_cond_t more;
     struct ph_reactor **orphans; /* reactors without a thread */
     unsigned orphan_count, spares, reactors, ended;
+    unsigned spares_least; /* since `release` */
+    unsigned leave;        /* so many spares are to end, but the main thread never */
+    pthread_t *left;       /* have ended, and are to be joined */
+    unsigned left_n;
     size_t stack;
     pthread_t *threads;
     unsigned thread_count;
@@ -32,18 +37,59 @@ static struct {
 } crew = {.mu = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .look = PTHREAD_COND_INITIALIZER};
 static atomic_bool watch_sleeps;
 
+/* False: this thread has none, the main thread. */
+static bool leave_locked(void)
+{
+    for (unsigned i = 0; i < crew.thread_count; i++)
+        if (pthread_equal(crew.threads[i], pthread_self())) {
+            crew.left[crew.left_n++] = crew.threads[i];
+            crew.threads[i] = crew.threads[--crew.thread_count];
+            crew.leave--;
+            return true;
+        }
+    return false;
+}
+
+/* NULL: the thread has to end. */
 static struct ph_reactor *next_reactor(void)
 {
     struct ph_reactor *r = NULL;
     pthread_mutex_lock(&crew.mu);
     crew.spares++;
-    while (crew.orphan_count == 0 && crew.ended < crew.reactors)
+    while (crew.orphan_count == 0 && crew.ended < crew.reactors && !(crew.leave && leave_locked()))
         pthread_cond_wait(&crew.more, &crew.mu);
     crew.spares--;
+    if (crew.spares < crew.spares_least)
+        crew.spares_least = crew.spares;
     if (crew.orphan_count > 0)
         r = crew.orphans[--crew.orphan_count];
     pthread_mutex_unlock(&crew.mu);
     return r;
+}
+
+static void join_left(void)
+{
+    pthread_t ended[MAX_SPARES];
+    unsigned n = 0;
+    pthread_mutex_lock(&crew.mu);
+    while (crew.left_n)
+        ended[n++] = crew.left[--crew.left_n];
+    pthread_mutex_unlock(&crew.mu);
+    while (n)
+        pthread_join(ended[--n], NULL);
+}
+
+/* Lets so many spares end as have had nothing to do since the last call. */
+static void release(void)
+{
+    join_left();
+    pthread_mutex_lock(&crew.mu);
+    unsigned most = crew.thread_count - (crew.reactors - 1); /* the main thread may be one of the spares */
+    crew.leave = crew.spares_least < most ? crew.spares_least : most;
+    crew.spares_least = crew.spares;
+    if (crew.leave)
+        pthread_cond_broadcast(&crew.more);
+    pthread_mutex_unlock(&crew.mu);
 }
 
 static void reactor_ended(void)
@@ -107,11 +153,19 @@ static bool look(void)
     return active;
 }
 
+static bool no_spares(void)
+{
+    pthread_mutex_lock(&crew.mu);
+    bool none = crew.thread_count == crew.reactors - 1;
+    pthread_mutex_unlock(&crew.mu);
+    return none;
+}
+
 /* Who enters a driver from here on wakes the watch; who had looked at the flag before that is seen now. */
 static bool may_sleep(void)
 {
     atomic_store(&watch_sleeps, true);
-    bool quiet = ph_workers_quiet() && ph_reactors_sleep();
+    bool quiet = no_spares() && ph_workers_quiet() && ph_reactors_sleep();
     if (!quiet)
         atomic_store(&watch_sleeps, false);
     return quiet;
@@ -136,10 +190,14 @@ static bool wait_to_look(bool asleep)
 
 static void *watch(void *arg)
 {
-    unsigned quiet = 0;
+    unsigned quiet = 0, looks = 0;
     while (wait_to_look(quiet > QUIET_LOOKS && may_sleep())) {
         if (quiet == QUIET_LOOKS) /* before it may sleep: there was much to do, perhaps, and is not now */
             ph_mem_give_back();
+        if (quiet == 1 || quiet == QUIET_LOOKS || ++looks % RELEASE_LOOKS == 0) {
+            ph_workers_release();
+            release();
+        }
         quiet = quiet > QUIET_LOOKS ? 0 : quiet;
         quiet = look() ? 0 : quiet + 1;
     }
@@ -164,6 +222,7 @@ int ph_reactors_start(unsigned count, size_t stack)
     crew.stack = stack;
     crew.orphans = ph_calloc(count, sizeof(struct ph_reactor *));
     crew.threads = ph_calloc(count - 1 + MAX_SPARES, sizeof *crew.threads);
+    crew.left = ph_calloc(MAX_SPARES, sizeof *crew.left);
     crew.seen = ph_calloc(count, sizeof *crew.seen);
     pthread_mutex_lock(&crew.mu);
     for (unsigned i = 1; i < count && !err; i++)
@@ -189,9 +248,11 @@ void ph_reactors_join(void)
     pthread_mutex_unlock(&crew.mu);
     if (crew.watched)
         pthread_join(crew.watch, NULL);
+    join_left();
     for (unsigned i = 0; i < crew.thread_count; i++)
         pthread_join(crew.threads[i], NULL);
     ph_free(crew.orphans);
+    ph_free(crew.left);
     ph_free(crew.threads);
     ph_free(crew.seen);
     ph_reactor_destroy_all();

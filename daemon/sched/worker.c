@@ -18,6 +18,10 @@ static struct {
     bool stopping;
     unsigned n, base; /* threads now, and at the start */
     unsigned idle;    /* those that wait for a lock, or have been woken for one and have not come to run yet */
+    unsigned idle_least; /* since ph_workers_release */
+    unsigned leave;   /* so many of those that wait are to end */
+    pthread_t *left;  /* have ended, and are to be joined */
+    unsigned left_n;
     size_t stack;
     pthread_t *threads;
     uint64_t taken, seen; /* locks taken so far, and when the watch looked last */
@@ -32,17 +36,32 @@ void ph_worker_take_lock(struct ph_lock *l)
     ph_crew_watch();
 }
 
+static void leave_locked(void)
+{
+    unsigned i = 0;
+    while (!pthread_equal(pool.threads[i], pthread_self()))
+        i++;
+    pool.left[pool.left_n++] = pool.threads[i];
+    pool.threads[i] = pool.threads[--pool.n];
+    pool.leave--;
+}
+
+/* NULL: the thread has to end. */
 static struct ph_lock *next_lock(void)
 {
     pthread_mutex_lock(&pool.mu);
     pool.idle++;
-    while (STAILQ_EMPTY(&pool.queue) && !pool.stopping)
+    while (STAILQ_EMPTY(&pool.queue) && !pool.stopping && !pool.leave)
         pthread_cond_wait(&pool.more, &pool.mu);
     pool.idle--;
+    if (pool.idle < pool.idle_least)
+        pool.idle_least = pool.idle;
     struct ph_lock *l = STAILQ_FIRST(&pool.queue);
     if (l) {
         STAILQ_REMOVE_HEAD(&pool.queue, link);
         pool.taken++;
+    } else if (!pool.stopping) {
+        leave_locked();
     }
     pthread_mutex_unlock(&pool.mu);
     return l;
@@ -74,6 +93,7 @@ int ph_workers_start(unsigned count, size_t stack)
     pool.base = count;
     pool.stack = stack;
     pool.threads = ph_calloc(count + MAX_EXTRA, sizeof *pool.threads);
+    pool.left = ph_calloc(count + MAX_EXTRA, sizeof *pool.left);
     while (pool.n < count && !err)
         err = start_one();
     pthread_mutex_unlock(&pool.mu);
@@ -93,10 +113,34 @@ bool ph_workers_watch(void)
     return active;
 }
 
+static void join_left(void)
+{
+    pthread_t ended[MAX_EXTRA];
+    unsigned n = 0;
+    pthread_mutex_lock(&pool.mu);
+    while (pool.left_n)
+        ended[n++] = pool.left[--pool.left_n];
+    pthread_mutex_unlock(&pool.mu);
+    while (n)
+        pthread_join(ended[--n], NULL);
+}
+
+void ph_workers_release(void)
+{
+    join_left();
+    pthread_mutex_lock(&pool.mu);
+    unsigned extra = pool.stopping ? 0 : pool.n - pool.base;
+    pool.leave = pool.idle_least < extra ? pool.idle_least : extra;
+    pool.idle_least = pool.idle;
+    if (pool.leave)
+        pthread_cond_broadcast(&pool.more);
+    pthread_mutex_unlock(&pool.mu);
+}
+
 bool ph_workers_quiet(void)
 {
     pthread_mutex_lock(&pool.mu);
-    bool quiet = STAILQ_EMPTY(&pool.queue) && pool.taken == pool.seen;
+    bool quiet = STAILQ_EMPTY(&pool.queue) && pool.taken == pool.seen && pool.n == pool.base;
     pthread_mutex_unlock(&pool.mu);
     return quiet;
 }
@@ -107,10 +151,12 @@ void ph_workers_stop(void)
     pool.stopping = true;
     pthread_cond_broadcast(&pool.more);
     pthread_mutex_unlock(&pool.mu);
+    join_left();
     for (unsigned i = 0; i < pool.n; i++)
         pthread_join(pool.threads[i], NULL);
     ph_free(pool.threads);
-    pool.threads = NULL;
+    ph_free(pool.left);
+    pool.threads = pool.left = NULL;
     pool.n = 0;
 }
 

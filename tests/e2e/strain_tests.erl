@@ -85,6 +85,7 @@ a_long_queue_is_told_while_a_callback_runs_test_() ->
 a_callback_that_does_not_return_holds_up_nothing_test_() ->
     with_daemon(fun(D) ->
         Connections = [connect(D) || _ <- lists:seq(1, 8)], % some on the same reactor
+        Before = threads(D),
         [ok = open(S, 1, "strain_probe_drv") || S <- Connections],
         [ok = open(S, 2, "echo_drv") || S <- Connections],
         [Stuck | _] = Connections,
@@ -94,23 +95,30 @@ a_callback_that_does_not_return_holds_up_nothing_test_() ->
         [?assertMatch({ok, _}, request(S, {control, {echo, N}, 2, self(), 1, <<"x">>})) || S <- Connections, N <- [1, 2, 3]],
         New = connect(D),
         ok = open(New, 2, "echo_drv"),
+        ?assert(threads(D) > Before),
         %% only now
         ?assertEqual({send, self(), {{port, 1}, {data, <<"slow">>}}}, next(Stuck)),
-        ok
+        raw_client:eventually(fun() -> threads(D) =:= Before end)
     end).
 
 %% Each of them blocks a thread of the pool; more of those come.
 slow_drivers_do_not_use_up_the_workers_test_() ->
     with_daemon(fun(D) ->
         S = connect(D),
+        Before = threads(D),
         [{ok, _} = request(S, {open, open, N, {port, N}, self(), "strain_locking_probe_drv", [binary, {parallelism, true}]}) || N <- lists:seq(1, 9)],
         [{ok, _} = request(S, {control, ms, N, self(), 3, <<"3000">>}) || N <- lists:seq(1, 8)],
         [send(S, {command, N, self(), <<"slow">>}) || N <- lists:seq(1, 8)],
         timer:sleep(100),
         send(S, {command, 9, self(), <<"quick">>}),
         ?assertEqual({send, self(), {{port, 9}, {data, <<"quick">>}}}, next(S)),
-        [?assertMatch({send, _, {{port, _}, {data, <<"slow">>}}}, next(S)) || _ <- lists:seq(1, 8)]
+        ?assert(threads(D) > Before),
+        [?assertMatch({send, _, {{port, _}, {data, <<"slow">>}}}, next(S)) || _ <- lists:seq(1, 8)],
+        raw_client:eventually(fun() -> threads(D) =:= Before end)
     end).
+
+threads(D) ->
+    length(filelib:wildcard(lists:concat(["/proc/", raw_client:os_pid(D), "/task/*"]))).
 
 a_stack_overflow_is_reported_test_() ->
     {timeout, 60, fun() ->

@@ -69,6 +69,26 @@ START_TEST(what_threads_have_counted_stays_when_they_end)
 }
 END_TEST
 
+static void *count_once(void *block)
+{
+    ph_count(PH_COUNT_OPENS, 1);
+    *(struct ph_counters **)block = ph_counters_mine;
+    return NULL;
+}
+
+START_TEST(a_thread_goes_on_with_the_block_of_one_that_has_ended)
+{
+    struct ph_counters *first = NULL, *second = NULL;
+    pthread_t tid;
+    ck_assert_int_eq(pthread_create(&tid, NULL, count_once, &first), 0);
+    pthread_join(tid, NULL);
+    ck_assert_int_eq(pthread_create(&tid, NULL, count_once, &second), 0);
+    pthread_join(tid, NULL);
+    ck_assert_ptr_eq(first, second);
+    ck_assert_uint_eq(ph_counter_sum(PH_COUNT_OPENS), 2);
+}
+END_TEST
+
 START_TEST(a_sum_that_is_asked_for_meanwhile_only_grows)
 {
     pthread_t tid[THREADS];
@@ -107,6 +127,7 @@ static Suite *suite(void)
     tcase_add_test(tc, counters_are_0_at_first);
     tcase_add_test(tc, a_counter_has_the_sum_of_what_was_added_and_the_others_stay);
     tcase_add_test(tc, what_threads_have_counted_stays_when_they_end);
+    tcase_add_test(tc, a_thread_goes_on_with_the_block_of_one_that_has_ended);
     tcase_add_test(tc, a_sum_that_is_asked_for_meanwhile_only_grows);
     tcase_add_test(tc, each_counter_has_a_name_of_its_own);
     return s;
