@@ -127,6 +127,25 @@ static void block_signals(sigset_t *set)
     pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
+/* A signal may come when the reactors are being taken down. */
+static pthread_mutex_t signal_mu = PTHREAD_MUTEX_INITIALIZER; /* guards reactors_end; taken before a reactor's inbox */
+static bool reactors_end;
+
+static void post_signal(struct ph_task *task)
+{
+    pthread_mutex_lock(&signal_mu);
+    if (!reactors_end)
+        ph_reactor_post(ph_reactor_first(), task);
+    pthread_mutex_unlock(&signal_mu);
+}
+
+static void forget_signals(void)
+{
+    pthread_mutex_lock(&signal_mu);
+    reactors_end = true;
+    pthread_mutex_unlock(&signal_mu);
+}
+
 /* A thread of its own, so that a driver that is stuck, even on a reactor, cannot keep the daemon from ending: the first signal asks for an orderly end,
  * the second hurries it, a third or the time limit cuts it short. SIGHUP reads the configuration again. */
 static void *watch_signals(void *arg)
@@ -143,7 +162,7 @@ static void *watch_signals(void *arg)
             break;
         if (n == 1)
             alarm(2);
-        ph_reactor_post(ph_reactor_first(), &tasks[n]);
+        post_signal(&tasks[n]);
     }
     ph_log(PH_LOG_WARNING, NULL, "a driver does not come to an end and is abandoned");
     _exit(0);
@@ -233,6 +252,7 @@ static void stop_threads(void)
     ph_metrics_serve(NULL, false);
     ph_async_stop();
     ph_workers_stop();
+    forget_signals();
     event_free(end.timer);
     ph_reactors_join();
 }

@@ -101,7 +101,7 @@ an_address_that_fails_is_not_forgotten_test_() ->
     end).
 
 the_watchdog_is_told_that_it_lives_test_() ->
-    if_preloaded(fun() ->
+    {timeout, 60, fun() ->
         Dir = temporary(),
         {ok, Told} = socket:open(local, dgram),
         ok = socket:bind(Told, #{family => local, path => filename:join(Dir, "notify")}),
@@ -117,7 +117,7 @@ the_watchdog_is_told_that_it_lives_test_() ->
         ?assertEqual(0, raw_client:stop(D)),
         ok = socket:close(Told),
         ok = file:del_dir_r(Dir)
-    end).
+    end}.
 
 drain(Socket) ->
     case socket:recv(Socket, 0, nowait) of
@@ -149,19 +149,12 @@ with_clock(Limits, Test) ->
 
 %% An EUnit test with a daemon that must have ended well afterwards, and a function that sets its clock, to so many seconds off.
 with_clock(Limits, More, Test) ->
-    if_preloaded(fun() ->
+    {timeout, 60, fun() ->
         Dir = temporary(),
         {D, Set} = start(Dir, Limits, More),
         try Test(D, Set) after ?assertEqual(0, raw_client:stop(D)) end,
         ok = file:del_dir_r(Dir)
-    end).
-
-%% Sanitizers want nothing to be loaded before them.
-if_preloaded(Test) ->
-    case filename:basename(beside()) of
-        "build" -> {timeout, 60, Test};
-        _ -> []
-    end.
+    end}.
 
 start(Dir, Limits) ->
     start(Dir, Limits, "").

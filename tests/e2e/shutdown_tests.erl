@@ -21,6 +21,17 @@ connections_that_come_and_go_test_() ->
          || _ <- lists:seq(1, 4)]
     end}.
 
+%% Two signals, the second at any moment of the end, up to its last.
+a_signal_while_it_ends_test_() ->
+    {timeout, 120, fun() ->
+        [begin
+             #{os_pid := Pid} = D = raw_client:start(),
+             os:cmd(lists:concat(["kill ", Pid, "; sleep 0.00", N rem 8, "; kill ", Pid])),
+             ?assertEqual(0, raw_client:stop(D))
+         end
+         || N <- lists:seq(1, 40)]
+    end}.
+
 %% One round after another until the daemon does not answer any more.
 churn(Test, D, N) ->
     try
