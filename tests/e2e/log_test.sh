@@ -174,6 +174,14 @@ stop
 grep -q '^warning 300 more requests were refused, or connections ended for what the client did, within 10 seconds$' "$dir/err"
 ok $? "the number of the others is told by a daemon that ends before the period does"
 
+begin notice
+printf '%s\n' 'p = open queue_probe_drv' 'p control 0 enq abc' | timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1
+commands 300
+kill -TERM "$pid" && await grep -q 'Terminated: ending$' "$dir/err"
+stop
+grep -q 'are abandoned$' "$dir/err" && grep -q '^warning 100 more requests were refused' "$dir/err"
+ok $? "also by one that abandons a port"
+
 begin debug
 commands 500
 [ "$(dropped)" -eq 500 ] && stop && ! grep -q ' more requests ' "$dir/err"
