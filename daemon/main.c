@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/counters.h"
+#include "base/flood.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "check/violation.h"
@@ -25,6 +26,7 @@
 #include "port/port.h"
 #include "port/select.h"
 #include "reload.h"
+#include "sched/flood_alarm.h"
 #include "sched/sched.h"
 #include "service.h"
 
@@ -165,6 +167,7 @@ static void *watch_signals(void *arg)
         post_signal(&tasks[n]);
     }
     ph_log(PH_LOG_WARNING, NULL, "a driver does not come to an end and is abandoned");
+    ph_flood_end();
     _exit(0);
 }
 
@@ -228,6 +231,7 @@ static int run(const struct ph_options *o, struct ph_config *c)
         end.abandoned = true;
         return 1;
     }
+    ph_flood_alarms_init();
     ph_ports_init();
     ph_monitors_init();
     ph_ddll_init();
@@ -303,9 +307,12 @@ int main(int argc, char **argv)
     if (!status && ph_counter_sum(PH_COUNT_VIOLATIONS))
         status = VIOLATION_STATUS;
     /* With a callback still running somewhere, nothing can be taken down in order. */
-    if (end.abandoned || !ph_reload_end())
+    if (end.abandoned || !ph_reload_end()) {
+        ph_flood_end();
         _exit(status);
+    }
     stop_threads();
+    ph_flood_end();
     ph_options_free(&o);
     return status;
 }

@@ -3,7 +3,7 @@
 #include <erl_driver.h>
 
 #include "base/limits.h"
-#include "base/log.h"
+#include "base/flood.h"
 #include "check/memory.h"
 #include "port/pdl.h"
 
@@ -18,7 +18,7 @@ static void end_overfull(struct ph_port *p)
         return;
     p->queue_overfull = true;
     ph_limit_met(PH_LIMIT_PORT_QUEUE_BYTES);
-    ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "the driver queue is at its limit of %zu bytes: the port ends", ph_port_queued(p));
+    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, ph_port_where(p, &where), "the driver queue is at its limit of %zu bytes: the port ends", ph_port_queued(p));
     ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_FAILED);
 }
 

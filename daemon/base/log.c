@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -299,27 +298,23 @@ bool ph_log_has_prefix(void)
 
 /* --- formatting --- */
 
-static void log_line(enum ph_log_level level, const struct ph_where *where, const char *fmt, va_list ap)
-    __attribute__((format(printf, 3, 0)));
-
-static void log_line(enum ph_log_level level, const struct ph_where *where, const char *fmt, va_list ap)
+void ph_vlog(enum ph_log_level level, const struct ph_where *where, const char *fmt, va_list ap)
 {
     char text[LINE_MAX_BYTES];
+    if (!ph_log_wants(level))
+        return;
+    int saved = errno;
     if (vsnprintf(text, sizeof text, fmt, ap) >= 0)
         write_line(level_names[level], SYSLOG_ERROR + (unsigned)level, where, text);
+    errno = saved;
 }
 
 void ph_log(enum ph_log_level level, const struct ph_where *where, const char *fmt, ...)
 {
-    if (!ph_log_wants(level)) {
-        return;
-    }
-    int saved = errno;
     va_list ap;
     va_start(ap, fmt);
-    log_line(level, where, fmt, ap);
+    ph_vlog(level, where, fmt, ap);
     va_end(ap);
-    errno = saved;
 }
 
 _Noreturn void ph_fatal(const char *fmt, ...)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one log call. Lines go to stderr, one write each; errno is preserved; any thread. A line that cannot be written at once (a full disk, a pipe that nobody
+/* The log call; flood.h has that for what others may cause. Lines go to stderr, one write each; errno is preserved; any thread. A line that cannot be written at once (a full disk, a pipe that nobody
  * reads) is lost: that is counted, and the next line that can be written comes after one that says how many were. As text: "LEVEL [where] text"; or as a JSON object a line, with the
  * members time (seconds since 1970), level, connection, client, port, driver (those that are known) and text. Before either, if wanted, "<N>": the priority
  * for syslog, which systemd's journal takes off. */
 #ifndef PH_LOG_H
 #define PH_LOG_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ int ph_log_parse_level(const char *name, enum ph_log_level *level); /* 0 or -1 *
 bool ph_log_wants(enum ph_log_level level);
 /* where: who the line is about, or NULL: the daemon. */
 void ph_log(enum ph_log_level level, const struct ph_where *where, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void ph_vlog(enum ph_log_level level, const struct ph_where *where, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
 /* For signal handlers: a line of level "critical", with a text that needs no formatting. */
 void ph_log_in_handler(const struct ph_where *where, const char *text);
 /* These are for who writes lines of its own. Any thread, signal handlers too. */

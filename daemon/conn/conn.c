@@ -21,10 +21,10 @@
 #include "base/bin.h"
 #include "base/counters.h"
 #include "base/limits.h"
+#include "base/flood.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "conn/refusal.h"
 #include "etf.h"
 #include "driver/ddll.h"
 #include "port/port.h"
@@ -280,18 +280,17 @@ static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
 
 /* --- reading --- */
 
-/* Of what clients do the log says so much and no more; but each wrong proof of the cookie, which is answered late anyway. */
-static bool may_tell(const struct ph_conn *c, enum ph_fault fault)
+static enum ph_flood flood_of(const struct ph_conn *c)
 {
-    return fault == PH_FAULT_BAD_AUTH || ph_log_wants(PH_LOG_DEBUG) || ph_refusal_told(c->hello ? PH_REFUSED_CLIENT : PH_REFUSED_CONNECTION);
+    return c->hello ? PH_FLOOD_CLIENTS : PH_FLOOD_NEWCOMERS;
 }
 
 static void end_of_stream(struct ph_conn *c)
 {
     if (!c->frame && !c->header_got)
         ph_log(PH_LOG_INFO, &c->where, "the client has closed the connection");
-    else if (may_tell(c, PH_FAULT_NONE))
-        ph_log(PH_LOG_WARNING, &c->where, "the stream ends inside a frame");
+    else
+        ph_log_flood(flood_of(c), PH_LOG_WARNING, &c->where, "the stream ends inside a frame");
     begin_end(c, PH_FAULT_NONE, NULL);
 }
 
@@ -443,6 +442,7 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
     set_end_timer(c, &poll);
 }
 
+/* Each wrong proof of the cookie is told: it is answered late anyway. */
 static void tell_fault(const struct ph_conn *c, enum ph_fault fault, const char *detail)
 {
     static const char *const texts[] = {
@@ -452,8 +452,10 @@ static void tell_fault(const struct ph_conn *c, enum ph_fault fault, const char 
     };
     if (fault == PH_FAULT_SHUTDOWN)
         ph_log(PH_LOG_INFO, &c->where, "ending the connection: %s", texts[fault]);
-    else if (may_tell(c, fault))
+    else if (fault == PH_FAULT_BAD_AUTH)
         ph_log(PH_LOG_WARNING, &c->where, "ending the connection: %s", detail ? detail : texts[fault]);
+    else
+        ph_log_flood(flood_of(c), PH_LOG_WARNING, &c->where, "ending the connection: %s", detail ? detail : texts[fault]);
 }
 
 static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *detail)
@@ -483,8 +485,7 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
 static void broken(void *arg, enum ph_fault fault, const char *why)
 {
     struct ph_conn *c = arg;
-    bool told = c->state == OPEN && may_tell(c, PH_FAULT_NONE);
-    ph_log(told ? PH_LOG_WARNING : PH_LOG_DEBUG, &c->where, "cannot write: %s", why);
+    ph_log_flood(flood_of(c), c->state == OPEN ? PH_LOG_WARNING : PH_LOG_DEBUG, &c->where, "cannot write: %s", why);
     begin_end(c, fault, NULL);
     if (!fault)
         ph_peer_drop_output(c->peer);
@@ -537,7 +538,7 @@ static bool make_parts(struct ph_conn *c, uint64_t id)
 static void give_up(struct ph_conn *c)
 {
     bool stdio = !c->access;
-    ph_log(PH_LOG_ERROR, NULL, "a connection is refused: no memory");
+    ph_log_flood(PH_FLOOD_NEWCOMERS, PH_LOG_ERROR, NULL, "a connection is refused: no memory");
     ph_count(PH_COUNT_REFUSED, 1);
     let_go(c);
     ph_access_unref(c->access);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "base/log.h"
+#include "base/flood.h"
 #include "conn/newcomer.h"
 #include "conn/request.h"
 #include "term/words.h"
@@ -107,7 +107,7 @@ static enum ph_fault challenge(struct ph_req *r, struct ph_newcomer *n, const st
 {
     const uint8_t *nonce = ph_newcomer_challenge(n, h->nonce.p, said);
     if (!nonce) {
-        ph_log(PH_LOG_ERROR, ph_conn_where(r->conn), "the system gives no random bytes, or no memory");
+        ph_log_flood(PH_FLOOD_NEWCOMERS, PH_LOG_ERROR, ph_conn_where(r->conn), "the system gives no random bytes, or no memory");
         return PH_FAULT_NO_MEMORY;
     }
     struct ph_wbuf *w = ph_peer_begin();

@@ -17,11 +17,11 @@
 #include "base/address.h"
 #include "base/counters.h"
 #include "base/limits.h"
+#include "base/flood.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conn/activated.h"
 #include "conn/conn.h"
-#include "conn/refusal.h"
 
 #define PIPE_SIZE (1 << 20)
 
@@ -57,8 +57,7 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
     (void)evl;
     (void)len;
     if (why) {
-        if (ph_refusal_told(PH_REFUSED_CONNECTION))
-            ph_log(PH_LOG_WARNING, NULL, "a connection is refused: %s", why);
+        ph_log_flood(PH_FLOOD_NEWCOMERS, PH_LOG_WARNING, NULL, "a connection is refused: %s", why);
         ph_count(PH_COUNT_REFUSED, 1);
         close(fd);
         return;

@@ -9,8 +9,7 @@
 
 #include "base/counters.h"
 #include "base/limits.h"
-#include "base/log.h"
-#include "conn/refusal.h"
+#include "base/flood.h"
 #include "peer/reply.h"
 #include "port/op.h"
 #include "port/open.h"
@@ -39,17 +38,10 @@ static void count_fault(const char *reason)
 #undef X
 }
 
-/* What clients do wrong is told, but not as often as they like. */
-static bool may_tell(void)
-{
-    return ph_log_wants(PH_LOG_DEBUG) || ph_refusal_told(PH_REFUSED_CLIENT);
-}
-
 enum ph_fault ph_req_fault(struct ph_req *r, const char *reason, const char *text)
 {
     struct ph_wbuf *w = ph_peer_begin();
-    if (may_tell())
-        ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "%s: %s", reason, text);
+    ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_WARNING, ph_conn_where(r->conn), "%s: %s", reason, text);
     count_fault(reason);
     ph_w_tuple(w, 3);
     ph_w_atom(w, "fault");
@@ -65,8 +57,7 @@ static enum ph_fault bad_request(struct ph_req *r)
     snprintf(text, sizeof text, "request %s: element %u is wrong", r->name, r->element);
     if (!r->tag.len)
         return ph_req_fault(r, "bad_request", text);
-    if (may_tell())
-        ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "bad_request: %s", text);
+    ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_WARNING, ph_conn_where(r->conn), "bad_request: %s", text);
     ph_count_fault(PH_FAULT_BAD_REQUEST);
     struct ph_wbuf *w = ph_reply_error(r->tag);
     ph_w_tuple(w, 3);
@@ -83,8 +74,7 @@ static enum ph_fault unknown_request(struct ph_req *r)
         return ph_req_fault(r, "unknown_request", r->name);
     if (r->tag.len > PH_MAX_TAG)
         return ph_req_fault(r, "bad_tag", r->name);
-    if (may_tell())
-        ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "unknown_request: %.64s", r->name);
+    ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_WARNING, ph_conn_where(r->conn), "unknown_request: %.64s", r->name);
     ph_count_fault(PH_FAULT_UNKNOWN_REQUEST);
     ph_reply_error_atom(r->peer, r->tag, "unknown_request");
     return PH_FAULT_NONE;
@@ -120,8 +110,7 @@ static bool port_term(struct ph_req *r, struct ph_slice *term)
 bool ph_req_permitted(struct ph_req *r, bool permitted, const char *what)
 {
     if (!permitted) {
-        if (may_tell())
-            ph_log(PH_LOG_WARNING, ph_conn_where(r->conn), "may not %s", what);
+        ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_WARNING, ph_conn_where(r->conn), "may not %s", what);
         ph_count(PH_COUNT_NOT_PERMITTED, 1);
     }
     return permitted;
@@ -220,7 +209,7 @@ static void count_op(enum ph_request what)
 /* Tagged requests are refused; what has no answer must not be lost in silence. */
 static enum ph_fault no_memory(struct ph_req *r, size_t size)
 {
-    ph_log(PH_LOG_ERROR, ph_conn_where(r->conn), "no memory for a request of %zu bytes", size);
+    ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_ERROR, ph_conn_where(r->conn), "no memory for a request of %zu bytes", size);
     if (!r->tag.len)
         return PH_FAULT_NO_MEMORY;
     ph_reply_error_atom(r->peer, r->tag, "enomem");
@@ -232,7 +221,7 @@ static enum ph_fault submit_op(struct ph_req *r, uint64_t id, const struct ph_op
     count_op(r->what);
     struct ph_port *p = ph_peer_get_port(r->peer, id, ph_port_ref_obj);
     if (!p) {
-        ph_log(PH_LOG_INFO, ph_conn_where(r->conn), "%s for port %llu, which is not open", r->name, (unsigned long long)id);
+        ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_INFO, ph_conn_where(r->conn), "%s for port %llu, which is not open", r->name, (unsigned long long)id);
         if (r->tag.len)
             ph_reply_error_atom(r->peer, r->tag, r->what == PH_REQ_INFO ? "undefined" : "badarg");
         return PH_FAULT_NONE;

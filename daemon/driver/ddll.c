@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/flood.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "driver/crashes.h"
@@ -91,7 +92,7 @@ static char *permitted(const char *name, const char *file, uint64_t conn, struct
     const char *why;
     char *resolved = ph_driver_path_resolve(name, file, &why);
     if (why) {
-        ph_log(PH_LOG_WARNING, &(struct ph_where){.connection = conn, .driver = name}, "may not load %s: %s", file, why);
+        ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_WARNING, &(struct ph_where){.connection = conn, .driver = name}, "may not load %s: %s", file, why);
         *err = (struct ph_load_error){.atom = "not_permitted"};
     } else if (!resolved) {
         ph_loader_cannot_open(file, strerror(errno), err);

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/flood.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "check/memory.h"
@@ -48,7 +48,7 @@ const char *ph_open_error_text(int number)
 void ph_loader_cannot_open(const char *file, const char *text, struct ph_load_error *err)
 {
     *err = (struct ph_load_error){.atom = "open_error", .number = open_error_number(text)};
-    ph_log(PH_LOG_WARNING, NULL, "driver %s: cannot be opened: %s", file, text);
+    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, NULL, "driver %s: cannot be opened: %s", file, text);
 }
 
 /* dlerror's text without the name of the file that was asked for. */
@@ -67,7 +67,7 @@ static int open_failed(const char *file, struct ph_load_error *err)
 static int refuse(const char *file, const char *atom, const char *why, struct ph_load_error *err)
 {
     *err = (struct ph_load_error){.atom = atom};
-    ph_log(PH_LOG_WARNING, NULL, "driver %s: %s: %s", file, atom, why);
+    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, NULL, "driver %s: %s: %s", file, atom, why);
     return -1;
 }
 
@@ -123,7 +123,7 @@ static int load(struct ph_driver *d, const char *file, struct ph_load_error *err
         goto fail;
     }
     d->dl = dl;
-    ph_log(PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "loaded from %s", file);
+    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "loaded from %s", file);
     return 0;
 fail:
     dlclose(dl);
@@ -158,5 +158,5 @@ void ph_loader_unload(struct ph_driver *d)
     if (d->dl)
         dlclose(d->dl);
     d->dl = NULL;
-    ph_log(PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "unloaded");
+    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "unloaded");
 }

@@ -10,6 +10,7 @@
 #include "base/bin.h"
 #include "base/counters.h"
 #include "base/limits.h"
+#include "base/flood.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -271,7 +272,7 @@ void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
         p->flush_due = true;
         pthread_mutex_unlock(&p->out_mu);
         if (!kept)
-            ph_log(PH_LOG_ERROR, &(struct ph_where){.connection = p->id}, "a frame of %zu bytes cannot be sent", total);
+            ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_ERROR, &(struct ph_where){.connection = p->id}, "a frame of %zu bytes cannot be sent", total);
         ph_count(PH_COUNT_FRAMES_OUT, 1);
         ph_count(PH_COUNT_BYTES_OUT, total);
     }

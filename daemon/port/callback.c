@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "base/log.h"
+#include "base/flood.h"
 #include "base/recent.h"
 #include "base/thread.h"
 #include "port/misuse.h"
@@ -105,14 +105,14 @@ static void leave(struct ph_port *p, struct frame outer)
 static void missing(struct ph_port *p, const char *callback)
 {
     struct ph_where where;
-    ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "the driver has no %s callback", callback);
+    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, ph_port_where(p, &where), "the driver has no %s callback", callback);
 }
 
 void ph_callback_refused(struct ph_port *p, const char *callback, bool exists)
 {
     struct ph_where where;
     if (exists)
-        ph_log(PH_LOG_NOTICE, ph_port_where(p, &where), "%s with data that is not iodata", callback);
+        ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_NOTICE, ph_port_where(p, &where), "%s with data that is not iodata", callback);
     else
         missing(p, callback);
 }
@@ -243,7 +243,7 @@ void ph_callback_process_exit(struct ph_port *p, ErlDrvMonitor *monitor)
 void ph_callback_stop_select(struct ph_driver *d, int fd)
 {
     if (!d->entry.stop_select) {
-        ph_log(PH_LOG_WARNING, &(struct ph_where){.driver = d->name}, "the driver has no stop_select callback; fd %d is left open", fd);
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, &(struct ph_where){.driver = d->name}, "the driver has no stop_select callback; fd %d is left open", fd);
         return;
     }
     struct ph_thread outer = ph_self;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/bin.h"
-#include "base/log.h"
+#include "base/flood.h"
 #include "base/mem.h"
 #include "port/callback.h"
 #include "port/flat.h"
@@ -106,7 +106,7 @@ static void call_outputv(struct ph_port *p, ErlDrvTermData caller, struct vec *v
 static void no_memory(struct ph_port *p, size_t size)
 {
     struct ph_where where;
-    ph_log(PH_LOG_ERROR, ph_port_where(p, &where), "no memory for a command of %zu bytes", size);
+    ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_ERROR, ph_port_where(p, &where), "no memory for a command of %zu bytes", size);
     ph_peer_starve(p->peer);
 }
 
@@ -177,7 +177,7 @@ void ph_port_command(struct ph_port *p, ErlDrvTermData caller, struct ph_slice d
     size_t size;
     struct ph_where where;
     if (ph_iodata_size((struct ph_cur){data.p, data.p + data.len}, &size)) {
-        ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "a command that is not iodata is dropped");
+        ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_WARNING, ph_port_where(p, &where), "a command that is not iodata is dropped");
         return;
     }
     count_bytes(p, size);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/errno_id.h"
-#include "base/log.h"
+#include "base/flood.h"
 #include "base/mem.h"
 #include "driver/ddll.h"
 #include "peer/reply.h"
@@ -231,7 +231,7 @@ static void run_start(struct ph_job *job)
     const char *error = p->driver->entry.start ? start_error(data, err) : NULL;
     if (error) {
         struct ph_where where;
-        ph_log(PH_LOG_NOTICE, ph_port_where(p, &where), "start failed: %s", error);
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_NOTICE, ph_port_where(p, &where), "start failed: %s", error);
         ph_driver_count(p->driver->slot, PH_DRIVER_OPEN_FAILURES, 1);
         abandon(p, error);
     } else {
@@ -311,7 +311,7 @@ static void run_refused(struct ph_job *job)
 static void refuse(struct ph_port *p, const char *reason)
 {
     struct ph_where where;
-    ph_log(PH_LOG_NOTICE, ph_port_where(p, &where), "open is refused: %s", reason);
+    ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_NOTICE, ph_port_where(p, &where), "open is refused: %s", reason);
     struct ph_lock *lock = ph_lock_new(ph_peer_reactor(p->peer), NULL);
     struct refused_job *job = ph_alloc(sizeof *job);
     *job = (struct refused_job){.job.run = run_refused, .port = ph_port_ref(p), .reason = reason};

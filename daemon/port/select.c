@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "base/log.h"
+#include "base/flood.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "port/callback.h"
@@ -79,7 +79,7 @@ static void gone_bad(struct direction *d, int err)
 {
     static const uint8_t enomem[] = "\x77\x06" "enomem";
     struct ph_port *p = err == ENOMEM || err == ENOSPC ? ph_port_by_handle(d->owner) : NULL;
-    ph_log(PH_LOG_ERROR, NULL, "select: fd %d cannot be waited for: %s; it is deselected", d->fd->fd, strerror(err));
+    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_ERROR, NULL, "select: fd %d cannot be waited for: %s; it is deselected", d->fd->fd, strerror(err));
     set_owner_locked(d, 0);
     d->epoch++;
     if (!p)
@@ -296,7 +296,7 @@ static void steal_locked(struct ph_port *p, struct direction *d)
     struct ph_where where;
     struct ph_port *from = ph_port_by_handle(d->owner);
     if (from) {
-        ph_log(PH_LOG_WARNING, ph_port_where(p, &where), "select takes fd %d over from another port", d->fd->fd);
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, ph_port_where(p, &where), "select takes fd %d over from another port", d->fd->fd);
         if (ph_checking())
             ph_fd_stolen(d->fd->fd);
         ph_port_unref(from);
@@ -319,7 +319,7 @@ static int select_on(struct ph_port *p, int fd, int mode)
         return -1;
     }
     if (f->stopping) {
-        ph_log(PH_LOG_WARNING, &(struct ph_where){.driver = p->driver->name}, "fd %d is selected again before stop_select was called: it will not be", fd);
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, &(struct ph_where){.driver = p->driver->name}, "fd %d is selected again before stop_select was called: it will not be", fd);
         cancelled = f->stopping;
         f->stopping = NULL;
     }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/log.h"
+#include "base/flood.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/reactor.h"
@@ -134,7 +134,7 @@ static void find_another_thread(struct ph_reactor *r)
         start_member(NULL);
     pthread_cond_broadcast(&crew.more);
     pthread_mutex_unlock(&crew.mu);
-    ph_log(PH_LOG_INFO, NULL, "a driver's callback takes long: another thread goes on with its reactor");
+    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, NULL, "a driver's callback takes long: another thread goes on with its reactor");
 }
 
 /* True: some reactor is at work. */

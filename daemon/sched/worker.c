@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "base/log.h"
+#include "base/flood.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/lock.h"
@@ -109,7 +109,7 @@ bool ph_workers_watch(void)
     bool more = stuck && !pool.stopping && pool.n < pool.base + MAX_EXTRA && start_one() == 0;
     pthread_mutex_unlock(&pool.mu);
     if (more)
-        ph_log(PH_LOG_INFO, NULL, "all workers are in callbacks that take long: one more is started");
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, NULL, "all workers are in callbacks that take long: one more is started");
     return active;
 }
 

@@ -60,6 +60,18 @@ the_last_user_of_one_connection_does_not_kill_ports_while_another_uses_the_drive
         ?assertEqual({'EXIT', P, driver_unloaded}, next())
     end).
 
+a_driver_that_only_ports_use_is_unloaded_with_them_by_whoever_may_load_test_() ->
+    ?SERVED(Daemon, begin
+        [connect(Daemon, Name) || Name <- [host_a, host_b]],
+        P = porthost:open_port(host_a, {spawn_driver, ?D}, []),
+        ?assertEqual({ok, pending_driver}, on(host_b, try_unload, [?D, [kill_ports]])),
+        ?assertEqual({'EXIT', P, driver_unloaded}, next()),
+        Q = porthost:open_port(host_a, {spawn_driver, ?D}, []),
+        ok = on(host_a, load, [driver_dir(Daemon), ?D]),
+        ?assertEqual({error, not_loaded_by_this_process}, on(host_b, try_unload, [?D, [kill_ports]])),
+        ?assertEqual("port", do(Q, "x"))
+    end).
+
 a_connection_that_ends_drops_what_it_has_loaded_test_() ->
     ?SERVED(Daemon, begin
         [connect(Daemon, Name) || Name <- [host_a, host_b, host_c]],

@@ -146,6 +146,57 @@ flood 300 00000003836a6a && flood 300 00000004
 ok $? "so it is with connections that end before their hello"
 stop
 
+# --- a flood of requests by who was admitted ---
+
+commands() { # COUNT: so many commands that are no iodata, to a port of echo_drv
+  perl -MIO::Socket::UNIX -e 'my ($at, $n) = @ARGV; my $s = IO::Socket::UNIX->new(Peer => $at) or die $!;
+    sub atom { pack "C C/a", 119, $_[0] } sub tuple { pack("C C", 104, scalar @_) . join "", @_ } sub frame { pack "N/a", chr(131) . $_[0] }
+    my $pid = "X" . atom("n\@h") . pack "N3", 1, 0, 1;
+    print $s frame(tuple(atom("hello"), pack("C2", 97, 1), pack("C N", 116, 0)));
+    print $s frame(tuple(atom("open"), pack("C2", 97, 1), pack("C2", 97, 7), atom("p"), $pid, pack("C n/a", 107, "echo_drv"), pack("C", 106)));
+    print $s frame(tuple(atom("command"), pack("C2", 97, 7), $pid, atom("no_iodata"))) for 1 .. $n;
+    shutdown $s, 1; 1 while sysread $s, my $answer, 4096' "$dir/s" "$1" 2>"$dir/o"
+}
+
+begin() { # LEVEL: with an empty log
+  rm -f "$dir/s"
+  "$daemon" "${options[@]}" --log-level "$1" </dev/null 2>"$dir/err" &
+  begun $!
+}
+
+dropped() { grep -c 'a command that is not iodata is dropped' "$dir/err"; }
+
+begin notice
+commands 500
+[ "$(dropped)" -eq 200 ]
+ok $? "of the commands that one client gets dropped only some have a line"
+stop
+grep -q '^warning 300 more requests were refused, or connections ended for what the client did, within 10 seconds$' "$dir/err"
+ok $? "the number of the others is told by a daemon that ends before the period does"
+
+begin notice
+printf '%s\n' 'p = open queue_probe_drv' 'p control 0 enq abc' | timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1
+commands 300
+kill -TERM "$pid" && await grep -q 'Terminated: ending$' "$dir/err"
+stop
+grep -q 'are abandoned$' "$dir/err" && grep -q '^warning 100 more requests were refused' "$dir/err"
+ok $? "also by one that abandons a port"
+
+begin debug
+commands 500
+[ "$(dropped)" -eq 500 ] && stop && ! grep -q ' more requests ' "$dir/err"
+ok $? "at level debug all are written"
+
+begin notice
+{ echo "p = open bare_probe_drv" && for _ in $(seq 150); do printf '%s\n' "load no_such_drv" "p control 0 x"; done; } | timeout 60 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1
+[ "$(grep -cE 'no_such_drv|the driver has no control callback' "$dir/err")" -eq 200 ]
+ok $? "so it is with drivers that cannot be loaded, and callbacks that they do not have"
+await grep -q '^warning 100 more lines about drivers and their ports were left out within 10 seconds$' "$dir/err"
+ok $? "which are counted apart"
+commands 1 && [ "$(dropped)" -eq 1 ]
+ok $? "and take nothing from what the log says of others"
+stop
+
 echo "1..$n"
 echo "$((n - failed)) passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -101,6 +101,15 @@ unloading() ->
               name(port(), port),
               [ddll(try_unload, [?D, [kill_ports, {monitor, pending}]]), msgs(2), down(), trace(4)]
       end},
+     {"a driver that has no users any more is unloaded by whoever asks, and its ports end",
+      fun() ->
+              trap(),
+              A = proc(a),
+              Kill = fun() -> ask(A, fun() -> try_unload([kill_ports]) end) end,
+              try_load([]),
+              P = name(port(), port),
+              [Kill(), do(P, "x"), try_unload([]), Kill(), gone(P), msgs(1), down(), trace(4)]
+      end},
      {"unloading a driver that kills its ports while one is open waits for nothing",
       fun() ->
               trap(),
