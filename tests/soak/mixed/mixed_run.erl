@@ -141,7 +141,7 @@ kept({Db, Scanner, P}) ->
 period(Number, Ms, #{daemon := D, seed := Seed} = Env, S, {Quiet, Done, Expected}) ->
     Begun = erlang:monotonic_time(millisecond),
     Workers = [worker(Load, Env, Begun + Ms, {Seed, Number, N}) || {N, Load} <- lists:enumerate(loads())],
-    After = finished(Workers, Done),
+    After = finished(Workers, Begun + Ms + ?STUCK_MS, Done),
     Moment = (mixed_watch:quiet(D, S, Expected))#{answers => lists:sum([A || {_, A} <- maps:values(After)]), ms => elapsed(Quiet, Begun)},
     row(Moment, Quiet),
     {[Moment | Quiet], After, maps:merge(maps:with([fds, threads], Moment), Expected)}.
@@ -162,18 +162,19 @@ rounds(Round, Env, Rest, End, {Rounds, Answers}) ->
     timer:sleep(max(0, min(Rest, Left))),
     if Left =< Rest -> Done; true -> rounds(Round, Env, Rest, End, Done) end.
 
-finished([], Sums) ->
+%% All must have ended by then.
+finished([], _, Sums) ->
     Sums;
-finished(Workers, Sums) ->
+finished(Workers, Latest, Sums) ->
     receive
         {'DOWN', Ref, process, _, Why} ->
             case {lists:keytake(Ref, 1, Workers), Why} of
                 {{value, {_, {Name, _}}, Rest}, {finished, {Rounds, Answers}}} ->
-                    finished(Rest, maps:update_with(Name, fun({R, A}) -> {R + Rounds, A + Answers} end, {Rounds, Answers}, Sums));
+                    finished(Rest, Latest, maps:update_with(Name, fun({R, A}) -> {R + Rounds, A + Answers} end, {Rounds, Answers}, Sums));
                 {{value, {_, {Name, _}}, _}, _} -> error({load_failed, Name, Why});
-                {false, _} -> finished(Workers, Sums)
+                {false, _} -> finished(Workers, Latest, Sums)
             end
-    after ?STUCK_MS ->
+    after max(0, Latest - erlang:monotonic_time(millisecond)) ->
         error({stuck, [{Name, process_info(Pid, current_stacktrace)} || {_, {Name, Pid}} <- Workers]})
     end.
 
