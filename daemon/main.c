@@ -23,6 +23,7 @@
 #include "driver/ddll.h"
 #include "metrics/metrics.h"
 #include "options.h"
+#include "port/async.h"
 #include "port/port.h"
 #include "port/select.h"
 #include "reload.h"
@@ -62,20 +63,22 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
     static const struct timeval poll = {.tv_usec = END_POLL_US};
     bool late = end.hurried || ph_now_ns() - end.begun_ns > end.limit_s * UINT64_C(1000000000);
     unsigned conns = ph_conns_count();
-    size_t ports = ph_ports_count();
+    size_t ports = ph_ports_count(), jobs = ph_port_async_count();
     (void)fd;
     (void)what;
     (void)arg;
-    if ((conns || ports) && !late) {
+    if ((conns || ports || jobs) && !late) {
         event_add(end.timer, &poll);
         return;
     }
     if (end.finishing)
         return;
     end.finishing = true;
-    end.abandoned = conns || ports;
+    end.abandoned = conns || ports || jobs;
     if (ports)
         ph_log(PH_LOG_WARNING, NULL, "%zu ports have not come to their end and are abandoned", ports);
+    if (jobs)
+        ph_log(PH_LOG_WARNING, NULL, "%zu async jobs have not come to their end and are abandoned", jobs);
     unsigned told = 0;
     ph_ports_each(tell_abandoned, &told);
     ph_ddll_unload_all(on_finished);

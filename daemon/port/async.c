@@ -24,11 +24,19 @@ struct port_async {
     uint64_t since_ns;    /* when it was queued */
 };
 
+static atomic_size_t under_way;
+
+size_t ph_port_async_count(void)
+{
+    return atomic_load(&under_way);
+}
+
 static void done(struct port_async *a)
 {
     ph_pdl_unref(a->pdl);
     ph_port_unref(a->port);
     ph_free(a);
+    atomic_fetch_sub(&under_way, 1); /* last: the end of the daemon waits for it */
 }
 
 static void deliver(struct ph_port *p, void *data, void (*free_fn)(void *))
@@ -97,6 +105,7 @@ long ph_port_async(struct ph_port *p, unsigned *key, void (*invoke)(void *), voi
     a->free_fn = free_fn;
     a->data = data;
     a->since_ns = ph_now_ns();
+    atomic_fetch_add(&under_way, 1);
     ph_driver_count(p->driver->slot, PH_DRIVER_ASYNC_JOBS, 1);
     unsigned n = ph_async_threads(), thread = 0;
     if (key) {

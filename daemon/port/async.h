@@ -9,5 +9,7 @@
 long ph_port_async(struct ph_port *p, unsigned *key, void (*invoke)(void *), void *data, void (*free_fn)(void *));
 /* Any thread. Takes back a job that has not begun and frees its data: 1, else 0. */
 int ph_port_async_cancel(long id);
+/* Jobs that have been given to the threads and have not come to their end, ready_async included. Any thread. */
+size_t ph_port_async_count(void);
 
 #endif

