@@ -22,7 +22,7 @@
 #define POLL_SCORE_MAX 64 /* see wait_for_events */
 #define POLL_SCORE_LEAST 16
 #define POLL_PAID 8
-#define WAKE_NS 20000u          /* about what being woken takes */
+#define POLL_LONGER 3 /* times as long while what comes is a little too late */
 #define PREEMPTED_NS 100000u    /* from one look to the next: somebody else has had the core */
 #define POLL_PAUSE_NS 50000000u /* then there is no core to spare for so long */
 
@@ -38,6 +38,7 @@ struct ph_reactor {
     struct ph_locks ready; /* these three: own thread only, and not while a lock runs */
     struct ph_locks turn;  /* to be run in this turn */
     int poll_score;
+    uint64_t poll_for_ns;
     uint64_t poll_again_ns; /* not before */
     pthread_mutex_t mu;    /* guards the rest; a leaf of the lock order */
     struct ph_locks inbox_locks;
@@ -218,7 +219,7 @@ static void look_for(struct ph_reactor *r, uint64_t begin)
         now = ph_now_ns();
         if (now - last > PREEMPTED_NS)
             r->poll_again_ns = now + POLL_PAUSE_NS;
-    } while (idle_now(r) && now - begin < poll_ns);
+    } while (idle_now(r) && now - begin < r->poll_for_ns);
 }
 
 /* Looks for events again and again, for as long as sleeping and being woken would take. */
@@ -229,8 +230,20 @@ static void poll(struct ph_reactor *r, uint64_t begin)
     atomic_fetch_add_explicit(&poll_slots, 1, memory_order_relaxed);
 }
 
-/* Polls before it sleeps, but only while that pays: the score goes up when something comes within the time of polling (whether it polled or slept), and
- * down when not. A reactor that hears something every few milliseconds soon sleeps at once. */
+/* What came after so long says whether polling pays: the score goes up when it is within the time of polling (whether it polled or slept), and down when not. What
+ * comes a little later than it polls makes it poll longer, until it comes much later. */
+static void learn(struct ph_reactor *r, uint64_t took)
+{
+    bool paid = took < POLL_LONGER * poll_ns;
+    int score = r->poll_score + (paid ? POLL_PAID : -1);
+    r->poll_score = score < 0 ? 0 : score > POLL_SCORE_MAX ? POLL_SCORE_MAX : score;
+    if (!paid)
+        r->poll_for_ns = poll_ns;
+    else if (took > poll_ns)
+        r->poll_for_ns = POLL_LONGER * poll_ns;
+}
+
+/* Polls before it sleeps, but only while that pays. A reactor that hears something every few milliseconds soon sleeps at once. */
 static void wait_for_events(struct ph_reactor *r)
 {
     if (!idle_now(r)) {
@@ -242,11 +255,8 @@ static void wait_for_events(struct ph_reactor *r)
         poll(r, begin);
     if (may_sleep(r))
         event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
-    if (!poll_ns)
-        return;
-    bool paid = ph_now_ns() - begin < poll_ns + WAKE_NS;
-    int score = r->poll_score + (paid ? POLL_PAID : -1);
-    r->poll_score = score < 0 ? 0 : score > POLL_SCORE_MAX ? POLL_SCORE_MAX : score;
+    if (poll_ns)
+        learn(r, ph_now_ns() - begin);
 }
 
 static bool ended(struct ph_reactor *r)

@@ -270,9 +270,12 @@ await(Fun, End) ->
 
 %% Connections.
 
-raw(#daemon{socket = Socket}) ->
-    {ok, S} = gen_tcp:connect({local, Socket}, 0, [binary, {active, false}, {packet, 4}]),
-    S.
+%% There is a moment between the socket's file and its listening.
+raw(#daemon{socket = Socket} = D) ->
+    case gen_tcp:connect({local, Socket}, 0, [binary, {active, false}, {packet, 4}]) of
+        {ok, S} -> S;
+        {error, econnrefused} -> timer:sleep(10), raw(D)
+    end.
 
 hello(S) ->
     send(S, {hello, 1, #{}}),
