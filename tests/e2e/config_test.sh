@@ -261,21 +261,20 @@ config "$base"', "shutdown_s": 3600}'
 begin --config "$dir/c.json"
 rm -f "$dir/cookie"
 (umask 077; echo "a cookie of the test" >"$dir/cookie"; echo "the next cookie of the test" >"$dir/cookie2")
-port=$((20000 + $$ % 20000))
 tcp() { # COOKIE COMMAND...: porthostctl over TCP, output in $dir/o
   local cookie=$1
   shift
-  timeout 20 "$ctl" --tcp "127.0.0.1:$port" --cookie-file "$cookie" "$@" >"$dir/o" 2>&1
+  timeout 20 "$ctl" --tcp "127.0.0.1:$tcp_port" --cookie-file "$cookie" "$@" >"$dir/o" 2>&1
 }
-open='{"tcp": "0.0.0.0:'$port'", "cookie_file": "'"$dir/cookie"'"}'
+open='{"tcp": "0.0.0.0:'$tcp_port'", "cookie_file": "'"$dir/cookie"'"}'
 reload '{"listeners": [{"unix": "'"$dir"'/s"}, '"$open"']}' && tcp "$dir/cookie" ping && says pong
 ok $? "a TCP address that others can reach is listened on with a cookie"
 mv "$dir/cookie2" "$dir/cookie"
 echo "a cookie of the test" >"$dir/old" && chmod 600 "$dir/old" && tcp "$dir/old" ping &&
   reload '{"listeners": [{"unix": "'"$dir"'/s"}, '"$open"']}' && tcp "$dir/cookie" ping && ! tcp "$dir/old" ping && says bad_auth
 ok $? "a new cookie is in force after it has been read again"
-reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "0.0.0.0:'$port'"}]}' "stays as it was" &&
-  grep -qF "not a loopback address" "$dir/err" && tcp "$dir/cookie" ping && ! timeout 20 "$ctl" --tcp "127.0.0.1:$port" ping >"$dir/o" 2>&1
+reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "0.0.0.0:'$tcp_port'"}]}' "stays as it was" &&
+  grep -qF "not a loopback address" "$dir/err" && tcp "$dir/cookie" ping && ! timeout 20 "$ctl" --tcp "127.0.0.1:$tcp_port" ping >"$dir/o" 2>&1
 ok $? "such an address does not lose its cookie"
 reload '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$(dirname "$drivers")"'/tests/drivers"], "shutdown_s": 0}'
 timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1 < <(echo "a = open place_probe_drv"; echo "a control 3 abc"; sleep 10) &

@@ -12,6 +12,7 @@ drivers=$(realpath -m "${DRIVERS:-build/drivers}")
 probes=$(realpath -m "$drivers/../tests/drivers")
 dir=$(mktemp -d)
 socket=$dir/s # of the daemon that start and client are about
+tcp_port=$((20000 + $$ % 6000)) # for a TCP listener; below those that the system gives away, as is the one 6000 above it
 n=0 failed=0
 
 clean_up() {

@@ -4,8 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 ulimit -c 0
 
-port=$((20000 + $$ % 10000)) # below those that the system gives away
-options=(--unix "$dir/s" --driver-path "$drivers:$probes" --metrics "127.0.0.1:$port" --log-level info)
+options=(--unix "$dir/s" --driver-path "$drivers:$probes" --metrics "127.0.0.1:$tcp_port" --log-level info)
 
 begun() { # PID: of a daemon that comes to listen
   pid=$1
@@ -14,7 +13,7 @@ begun() { # PID: of a daemon that comes to listen
 
 serves() { client open echo_drv control 0 hello && says '{ok,control,"hello"}'; }
 
-lost() { curl -sS -m 20 "http://127.0.0.1:$port/metrics" 2>"$dir/o" | sed -n 's/^porthost_log_lines_lost_total //p'; }
+lost() { curl -sS -m 20 "http://127.0.0.1:$tcp_port/metrics" 2>"$dir/o" | sed -n 's/^porthost_log_lines_lost_total //p'; }
 
 # --- nobody takes it ---
 
@@ -100,7 +99,7 @@ flood 500 ""
 ok $? "of many connections that are refused only some have a line"
 await grep -q '^warning 480 more connections were refused, or ended before their hello, within 10 seconds$' "$dir/err"
 ok $? "the number of the others follows"
-curl -sS -m 20 "http://127.0.0.1:$port/metrics" 2>&1 | grep -qx 'porthost_connections_refused_total 500'
+curl -sS -m 20 "http://127.0.0.1:$tcp_port/metrics" 2>&1 | grep -qx 'porthost_connections_refused_total 500'
 ok $? "all are counted"
 exec 8>&-
 await client ping

@@ -78,11 +78,10 @@ ok $? "a client of a socket that systemd listens on is served"
 stop && [ -S "$dir/a" ]
 ok $? "the file of that socket is not removed at the end"
 
-port=$((20000 + $$ % 10000)) # below those that the system gives away
-printf '{"listeners": [{"unix": "%s", "mode": "0600", "administer": true}, {"tcp": "localhost:%s"}, {"unix": "%s"}]}\n' "$dir/b" $port "$dir/own" >"$dir/c.json"
-systemd-socket-activate -l "$dir/b" -l 127.0.0.1:$port -l "$dir/b2" "$daemon" --config "$dir/c.json" >"$dir/err" 2>&1 &
+printf '{"listeners": [{"unix": "%s", "mode": "0600", "administer": true}, {"tcp": "localhost:%s"}, {"unix": "%s"}]}\n' "$dir/b" $tcp_port "$dir/own" >"$dir/c.json"
+systemd-socket-activate -l "$dir/b" -l 127.0.0.1:$tcp_port -l "$dir/b2" "$daemon" --config "$dir/c.json" >"$dir/err" 2>&1 &
 pid=$!
-await test -S "$dir/b2" && ping --unix "$dir/b2" && ping --tcp 127.0.0.1:$port && ping --unix "$dir/b" && ping --unix "$dir/own"
+await test -S "$dir/b2" && ping --unix "$dir/b2" && ping --tcp 127.0.0.1:$tcp_port && ping --unix "$dir/b" && ping --unix "$dir/own"
 ok $? "unix and TCP sockets that are passed, and one of the daemon's own, are served side by side"
 "$ctl" --unix "$dir/b" log-level info >"$dir/o" 2>&1 && ! "$ctl" --unix "$dir/b2" log-level info >"$dir/o" 2>&1 && grep -q not_permitted "$dir/o"
 ok $? "a passed socket has the rights of the listener with its address, or else the defaults"

@@ -50,13 +50,12 @@ until (-e "$dir/done") {
 print "$_: $n{$_}\n" for sort keys %n;
 END
 
-port=$((20000 + $$ % 10000)) # below those that the system gives away
-timeout 60 perl "$dir/manager" "$dir" $port "$daemon" --driver-path "$drivers" --log-level error >"$dir/err" 2>&1 &
+timeout 60 perl "$dir/manager" "$dir" $tcp_port "$daemon" --driver-path "$drivers" --log-level error >"$dir/err" 2>&1 &
 manager=$!
 await test -S "$dir/s"
 clients=()
 for i in 1 2 3 4; do
-  timeout 60 perl "$dir/client" "$dir" $port >"$dir/client.$i" 2>&1 &
+  timeout 60 perl "$dir/client" "$dir" $tcp_port >"$dir/client.$i" 2>&1 &
   clients+=($!)
 done
 wait "${clients[@]}"

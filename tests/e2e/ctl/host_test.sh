@@ -3,7 +3,7 @@
 # porthostctl: hosts that run, over unix sockets and TCP, and more than one of them. See lib.sh.
 . "$(dirname "$0")/lib.sh"
 
-tcp=127.0.0.1:$((20000 + $$ % 20000))
+tcp=127.0.0.1:$tcp_port
 start_host one --tcp "$tcp"
 one=$host
 start_host two
@@ -13,7 +13,7 @@ run timeout 30 "$ctl" --tcp "$tcp" open echo_drv control 0 hello
 check 'a port is opened over TCP' 0 "$opened"$'\n{ok,control,"hello"}\n'"$closed"
 
 (umask 077; echo 'a cookie of the test' >"$dir/cookie"; echo 'another cookie of the test' >"$dir/wrong")
-secret=127.0.0.1:$((40001 + $$ % 20000))
+secret=127.0.0.1:$((tcp_port + 6000))
 start_host three --tcp "$secret" --cookie-file "$dir/cookie"
 run timeout 30 "$ctl" --cookie-file "$dir/cookie" --tcp "$secret" open echo_drv control 0 hello
 check 'a port is opened over TCP at a host that demands a cookie' 0 "$opened"$'\n{ok,control,"hello"}\n'"$closed"

@@ -244,8 +244,7 @@ check_lines 'no file: status 1' 1 err 'No such file'
 
 # ---- in front of a host that is running ----
 
-port=$((20000 + ($$ + 7777) % 20000))
-"$daemon" --unix "$dir/host" --tcp "127.0.0.1:$port" --driver-path "$drivers" 2>"$dir/host.log" &
+"$daemon" --unix "$dir/host" --tcp "127.0.0.1:$tcp_port" --driver-path "$drivers" 2>"$dir/host.log" &
 host=$!
 await test -S "$dir/host"
 "$ctl" --unix "$dir/host" record "$dir/front.rec" --listen "$dir/front" 2>"$dir/front.log" &
@@ -257,8 +256,8 @@ run "$ctl" --unix "$dir/front" ping
 check_lines 'so does the next' 0 out '^pong$'
 run "$ctl" --unix "$dir/host" replay "$dir/front.rec" "$dir/front.rec.2"
 check_lines 'each is in a file of its own, and can be played to a running host' 0 out '^ok .*/front.rec$' '^ok .*/front.rec.2$'
-await "$ctl" --tcp "127.0.0.1:$port" ping
-run "$ctl" --tcp "127.0.0.1:$port" replay "$dir/front.rec"
+await "$ctl" --tcp "127.0.0.1:$tcp_port" ping
+run "$ctl" --tcp "127.0.0.1:$tcp_port" replay "$dir/front.rec"
 check_lines 'and over TCP' 0 out '^ok '
 mkfifo "$dir/in"
 "$ctl" --unix "$dir/front" shell <"$dir/in" >"$dir/shell" 2>&1 &
