@@ -166,10 +166,10 @@ echo "a = open echo_drv" >&7
 await grep -q "open" "$dir/shell.out"
 client ports --all && ! says echo_drv
 ok $? "a client that may see its own ports only sees no other"
-timeout 20 "$ctl" --unix "$dir/s2" ports --all >"$dir/o" 2>&1 && says echo_drv
+socket=$dir/s2 client ports --all && says echo_drv
 ok $? "one of another listener sees all"
 port=$(sed -n 's/.*id => \([0-9]*\),.*connection => \([0-9]*\),.*/\2\/\1/p' "$dir/o")
-! client info "$port" && says not_permitted && timeout 20 "$ctl" --unix "$dir/s2" info "$port" >"$dir/o" 2>&1 && says echo_drv
+! client info "$port" && says not_permitted && socket=$dir/s2 client info "$port" && says echo_drv
 ok $? "what a port of another connection tells about itself is for those who may see it"
 timeout 20 "$ctl" --unix "$dir/s2" trace "$port" --count 1 >"$dir/t" 2>&1 &
 tracer=$!
@@ -179,10 +179,10 @@ traced() { # something for the trace to see
 }
 ! client trace "$port" --count 1 && says not_permitted && await traced && wait "$tracer"
 ok $? "its trace for those who may administer"
-! client log-level debug && says not_permitted && client log-level && says notice && timeout 20 "$ctl" --unix "$dir/s2" log-level info >"$dir/o" 2>&1 &&
+! client log-level debug && says not_permitted && client log-level && says notice && socket=$dir/s2 client log-level info &&
   client log-level && says info
 ok $? "the level of the log is set by those who may administer, and told to all"
-timeout 20 "$ctl" --unix "$dir/s2" load crunch_drv >"$dir/o" 2>&1
+socket=$dir/s2 client load crunch_drv
 ok $? "and may load"
 exec 7>&-
 stop
@@ -236,7 +236,7 @@ ok $? "what needs a restart is named, the rest is in force"
 reload "$base"', "drivers": {"echo_drv": {"preload": true}}}' && client drivers && says echo_drv && ! grep -q "has changed" "$dir/err"
 ok $? "a driver is preloaded"
 reload '{"listeners": [{"unix": "'"$dir"'/s", "open": []}, {"unix": "'"$dir"'/s2", "mode": "0600"}]}' && [ -S "$dir/s2" ] &&
-  timeout 20 "$ctl" --unix "$dir/s2" ping >"$dir/o" 2>&1
+  socket=$dir/s2 client ping
 ok $? "a new listener is opened"
 client open echo_drv close
 says eacces

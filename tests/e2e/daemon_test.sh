@@ -106,7 +106,7 @@ sleep 1 # some trials
 [ "$(grep -c "cannot accept" "$dir/err")" -eq 1 ]
 ok $? "and says so once"
 exec 9>&-
-await grep -q "accepts connections again" "$dir/err" && timeout 20 "$ctl" --unix "$dir/few" ping >"$dir/o" 2>>"$dir/err"
+await grep -q "accepts connections again" "$dir/err" && socket=$dir/few client ping
 ok $? "and accepts again when there are some"
 stop
 ok $? "and ends in order"
@@ -114,12 +114,12 @@ ok $? "and ends in order"
 mkdir "$dir/open" && cp "$drivers/echo_drv.so" "$dir/open/" && chmod 777 "$dir/open"
 launch --unix "$dir/s2" --driver-path "$dir/open"
 await test -S "$dir/s2"
-timeout 20 "$ctl" --unix "$dir/s2" load echo_drv >"$dir/o" 2>&1
+socket=$dir/s2 client load echo_drv
 [ $? -eq 1 ] && grep -q "others may write" "$dir/err"
 ok $? "over a socket no driver is loaded from a directory that others may write"
-chmod 755 "$dir/open" && timeout 20 "$ctl" --unix "$dir/s2" load echo_drv >"$dir/o" 2>&1
+chmod 755 "$dir/open" && socket=$dir/s2 client load echo_drv
 ok $? "and one from a directory of the driver path is"
-timeout 20 "$ctl" --unix "$dir/s2" load "$(realpath "$drivers")" crunch_drv >"$dir/o" 2>&1
+socket=$dir/s2 client load "$(realpath "$drivers")" crunch_drv
 [ $? -eq 1 ] && grep -q "not in a directory of the driver path" "$dir/err"
 ok $? "but none from elsewhere"
 
@@ -149,7 +149,7 @@ if [ "$(id -u)" -eq 0 ]; then
   for place in sticky everybody; do
     launch --unix "$dir/$place/s"
     await test -S "$dir/$place/s"
-    denied "unix socket $dir/$place/s: cannot take the place of the file that is there" --unix "$dir/$place/s" && timeout 20 "$ctl" --unix "$dir/$place/s" ping >"$dir/o" 2>>"$dir/err"
+    denied "unix socket $dir/$place/s: cannot take the place of the file that is there" --unix "$dir/$place/s" && socket=$dir/$place/s client ping
     ok $? "the socket of another user's daemon stays, in a directory that is $place"
     stop
   done
@@ -159,7 +159,7 @@ mkdir -m 755 "$dir/drivers" "$dir/run" && cp "$drivers"/{echo,delay}_drv.so "$di
 "${user[@]}" "$dir/daemon" --unix "$dir/run/s" --driver-path "$dir/drivers" </dev/null >"$dir/out" 2>"$dir/err" &
 pid=$!
 await test -S "$dir/run/s"
-! timeout 20 "$ctl" --unix "$dir/run/s" load echo_drv >"$dir/o" 2>&1 && grep -q "echo_drv.so: cannot be opened: .*Permission denied" "$dir/err" && timeout 20 "$ctl" --unix "$dir/run/s" load delay_drv >"$dir/o" 2>&1
+! socket=$dir/run/s client load echo_drv && grep -q "echo_drv.so: cannot be opened: .*Permission denied" "$dir/err" && socket=$dir/run/s client load delay_drv
 ok $? "a driver that it may not read is not loaded, and the others are"
 stop
 ok $? "and it ends in order"
