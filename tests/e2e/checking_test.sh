@@ -2,58 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The checking mode (porthostd --check-drivers): each rule that a driver breaks is reported with its kind, the driver, the port and the callback, it is counted, and the
 # daemon serves on. Prints TAP lines and "N passed, N failed".
-set -u
-daemon=${PORTHOSTD:-build/porthostd}
-ctl=${PORTHOSTCTL:-build/porthostctl}
-drivers=$(realpath "${DRIVERS:-build/drivers}")
-probes=$(realpath "${DRIVERS:-build/drivers}/../tests/drivers")
-dir=$(mktemp -d)
-n=0 failed=0
-pid=
-other=
-trap '[ -n "$other" ] && kill "$other" 2>/dev/null; [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-unset STATE_DIRECTORY
+. "$(dirname "$0")/lib.sh"
 
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    tail -n 60 "$dir/log" "$dir/o" 2>/dev/null | sed 's/^/# /'
-  fi
-}
-
-await() { # COMMAND...: until it succeeds, at most some seconds
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
-
-start() { # OPTION...: a daemon in the background that listens at $dir/s
-  rm -f "$dir/s"
-  : >"$dir/log"
-  "$daemon" --unix "$dir/s" --driver-path "$drivers:$probes" "$@" </dev/null >>"$dir/log" 2>&1 &
-  pid=$!
-  await test -S "$dir/s"
-}
-
-stop() {
-  kill -TERM "$pid"
-  wait "$pid"
-  status=$?
-  pid=
-}
-
-client() { # ARGUMENT...: output in $dir/o
-  timeout 30 "$ctl" --unix "$dir/s" "$@" >"$dir/o" 2>&1
-}
-
-log_lines() { wc -l <"$dir/log"; }
-since() { tail -n +"$((mark + 1))" "$dir/log"; }
+log_lines() { wc -l <"$dir/err"; }
+since() { tail -n +"$((mark + 1))" "$dir/err"; }
 
 # reported KIND CALLBACK DRIVER: since $mark, with a port
 reported() {
@@ -85,7 +37,7 @@ others() {
 m() { offence offence_memory_drv "$@"; }
 
 start --check-drivers --metrics localhost:0
-grep -q 'drivers are checked' "$dir/log"
+grep -q 'drivers are checked' "$dir/err"
 ok $? "the mode is announced"
 
 mark=$(log_lines)
@@ -169,13 +121,11 @@ p fd_closed control control 0 close_then_deselect
 p no_stop_select control control 0 use
 kill "$other"
 wait "$other" 2>/dev/null
-other=
 client_in_background open offence_port_drv control 0 steal wait 60000
 await grep -q 'ok,control' "$dir/o2"
 p fd_stolen control control 0 steal
 kill "$other"
 wait "$other" 2>/dev/null
-other=
 
 l() { offence offence_lock_drv "$@"; }
 
@@ -213,7 +163,7 @@ reported=reported
 
 client stats && grep -qE 'violation_double_free => 3[,}]' "$dir/o" && grep -qE 'violations => [1-9]' "$dir/o" && ! grep -q violation_overlap "$dir/o"
 ok $? "stats count them by kind"
-metrics=$(sed -n 's|.*metrics at \(http://[^ ]*\).*|\1|p' "$dir/log")
+metrics=$(sed -n 's|.*metrics at \(http://[^ ]*\).*|\1|p' "$dir/err")
 curl -sS -m 20 "$metrics" >"$dir/o" && grep -qFx 'porthost_driver_violations_total{driver="offence_memory_drv",kind="double_free"} 3' "$dir/o"
 ok $? "metrics count them by driver and kind"
 
@@ -223,6 +173,7 @@ mark=$(log_lines)
 client open offence_memory_drv control 0 leak control 0 leak_binary
 client open offence_lock_drv control 0 leave_thread control 0 leave_mutex control 0 leave_key control 0 leave_pdl_reference
 stop
+status=$?
 reported_without_port leak finish offence_memory_drv && since | grep -q 'a block of 4321 bytes, made in control of port .* is left' &&
   since | grep -q 'a binary of 1234 bytes, made in control of port .* is left'
 ok $? "offence_memory_drv: leak in finish: blocks and binaries, and who has made them"
@@ -238,7 +189,7 @@ start --check-drivers
 client open offence_memory_drv control 0 none
 client open echo_drv command hello
 stop
-[ "$status" -eq 0 ] && ! grep 'check: ' "$dir/log"
+[ $? -eq 0 ] && ! grep 'check: ' "$dir/err"
 ok $? "without any it is 0"
 
 # --- the list ---
@@ -253,6 +204,4 @@ ok $? "each kind of report has a test"
 [ "$(sed -n 's/^### //p' drivers/CHECKING.md)" = "$(sed -n 's/^ *X([A-Z_]*, \([a-z_]*\)).*/\1/p' daemon/check/violation.h)" ]
 ok $? "each kind of report is described in drivers/CHECKING.md"
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -2,65 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # The configuration of porthostd from the outside: checking, starting, options over it, who may do what, reading it again. Prints TAP lines and
 # "N passed, N failed".
-set -u
-daemon=${PORTHOSTD:-build/porthostd}
-ctl=${PORTHOSTCTL:-build/porthostctl}
-drivers=$(realpath "${DRIVERS:-build/drivers}")
-dir=$(mktemp -d)
+. "$(dirname "$0")/lib.sh"
 chmod 755 "$dir"
-n=0 failed=0
-pids=()
-trap 'kill -KILL "${pids[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
-
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    sed 's/^/# /' "$dir/err" "$dir/o" 2>/dev/null
-  fi
-}
-
-await() { # COMMAND...: until it succeeds, at most some seconds
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
 
 config() { # TEXT: becomes the file, in one step
   printf '%s\n' "$1" >"$dir/next" && chmod 644 "$dir/next" && mv "$dir/next" "$dir/c.json"
 }
 
-start() { # OPTION...: a daemon in the background that listens at $dir/s; its pid in $pid
-  : >"$dir/err"
-  "$daemon" "$@" </dev/null >"$dir/out" 2>>"$dir/err" &
-  pid=$!
-  pids+=("$pid")
-  await test -S "$dir/s"
-}
-
-stop() {
-  kill -TERM "$pid"
-  wait "$pid"
-}
-
-refuses() { # STATUS TEXT OPTION...: ends with that status and says that
-  local want=$1 text=$2
-  shift 2
-  timeout 20 "$daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err"
-  [ $? -eq "$want" ] && grep -qF -- "$text" "$dir/err"
-}
-
-client() { # ARGUMENT...: porthostctl at $dir/s, output in $dir/o
-  timeout 20 "$ctl" --unix "$dir/s" "$@" >"$dir/o" 2>&1
-}
-
-says() { # TEXT: in what client printed
-  grep -qF -- "$1" "$dir/o"
+begin() { # OPTION...: a daemon whose configuration or options make it listen at $socket
+  launch "$@"
+  await test -S "$socket"
 }
 
 logged() { # TEXT
@@ -170,7 +121,7 @@ config '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$drivers"'"],
 refuses 1 "driver none_drv cannot be preloaded" --config "$dir/c.json" && [ ! -e "$dir/s" ]
 ok $? "nor if a driver cannot be preloaded"
 config '{"listeners": [{"unix": "'"$dir"'/s", "mode": "0666"}], "driver_path": ["'"$drivers"'"], "drivers": {"echo_drv": {"preload": true}}}'
-start --config "$dir/c.json" && client drivers && says echo_drv
+begin --config "$dir/c.json" && client drivers && says echo_drv
 ok $? "a driver that is to be preloaded is there when it listens"
 [ "$(stat -c %a "$dir/s")" = 666 ]
 ok $? "the unix socket has the mode of the configuration"
@@ -181,7 +132,7 @@ stop && [ ! -e "$dir/s" ]
 ok $? "and SIGTERM ends it in order"
 
 config '{"listeners": [{"unix": "'"$dir"'/none/x"}], "driver_path": ["/none"], "log": {"level": "error"}, "async_threads": 3}'
-start --config "$dir/c.json" --unix "$dir/s" --driver-path "$drivers" --log-level info && client open echo_drv close && grep -q "info" "$dir/err"
+begin --config "$dir/c.json" --unix "$dir/s" --driver-path "$drivers" --log-level info && client open echo_drv close && grep -q "info" "$dir/err"
 ok $? "options override listeners, driver path and log level"
 client stats && says "async_threads => 3"
 ok $? "and leave the rest"
@@ -196,7 +147,7 @@ ok $? "--stdio takes the place of listeners"
 mkdir "$dir/apart" && cp "$drivers/echo_drv.so" "$dir/apart/other_name.so"
 config '{"listeners": [{"unix": "'"$dir"'/s", "load": false, "open": ["echo_drv"], "all_ports": false}, {"unix": "'"$dir"'/s2", "administer": true}],
   "driver_path": ["'"$drivers"'"], "drivers": {"echo_drv": {"path": "'"$dir"'/apart/other_name.so"}}}'
-start --config "$dir/c.json"
+begin --config "$dir/c.json"
 ! client load crunch_drv && says not_permitted
 ok $? "a client that may not load drivers is refused"
 ! client unload crunch_drv && says not_permitted
@@ -210,16 +161,15 @@ client stats && says "not_permitted => 3"
 ok $? "what was refused is counted"
 mkfifo "$dir/shell"
 "$ctl" --unix "$dir/s2" shell <"$dir/shell" >"$dir/shell.out" 2>&1 &
-pids+=($!)
 exec 7>"$dir/shell"
 echo "a = open echo_drv" >&7
 await grep -q "open" "$dir/shell.out"
 client ports --all && ! says echo_drv
 ok $? "a client that may see its own ports only sees no other"
-timeout 20 "$ctl" --unix "$dir/s2" ports --all >"$dir/o" 2>&1 && says echo_drv
+socket=$dir/s2 client ports --all && says echo_drv
 ok $? "one of another listener sees all"
 port=$(sed -n 's/.*id => \([0-9]*\),.*connection => \([0-9]*\),.*/\2\/\1/p' "$dir/o")
-! client info "$port" && says not_permitted && timeout 20 "$ctl" --unix "$dir/s2" info "$port" >"$dir/o" 2>&1 && says echo_drv
+! client info "$port" && says not_permitted && socket=$dir/s2 client info "$port" && says echo_drv
 ok $? "what a port of another connection tells about itself is for those who may see it"
 timeout 20 "$ctl" --unix "$dir/s2" trace "$port" --count 1 >"$dir/t" 2>&1 &
 tracer=$!
@@ -229,15 +179,15 @@ traced() { # something for the trace to see
 }
 ! client trace "$port" --count 1 && says not_permitted && await traced && wait "$tracer"
 ok $? "its trace for those who may administer"
-! client log-level debug && says not_permitted && client log-level && says notice && timeout 20 "$ctl" --unix "$dir/s2" log-level info >"$dir/o" 2>&1 &&
+! client log-level debug && says not_permitted && client log-level && says notice && socket=$dir/s2 client log-level info &&
   client log-level && says info
 ok $? "the level of the log is set by those who may administer, and told to all"
-timeout 20 "$ctl" --unix "$dir/s2" load crunch_drv >"$dir/o" 2>&1
+socket=$dir/s2 client load crunch_drv
 ok $? "and may load"
 exec 7>&-
 stop
 chmod 777 "$dir/apart"
-start --config "$dir/c.json"
+begin --config "$dir/c.json"
 ! client open echo_drv close && logged "others may write"
 ok $? "a configured file in a directory that others may write is refused"
 stop
@@ -251,7 +201,7 @@ if [ "$(id -u)" -eq 0 ]; then
     timeout 20 setpriv "${who[@]}" "$dir/ctl" --unix "$dir/s" "$@" >"$dir/o" 2>&1
   }
   config '{"listeners": [{"unix": "'"$dir"'/s", "mode": "0666", "uids": [4001], "gids": [4002, "daemon"], "group": 4002}]}'
-  start --config "$dir/c.json"
+  begin --config "$dir/c.json"
   [ "$(stat -c %g "$dir/s")" = 4002 ]
   ok $? "the unix socket has the group of the configuration"
   ! as 4009 4009 4009 ping && logged "the client runs as a user who is not admitted"
@@ -269,7 +219,7 @@ fi
 
 base='{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$drivers"'"]'
 config "$base}"
-start --config "$dir/c.json"
+begin --config "$dir/c.json"
 reload "$base"', "limits": {"frame_bytes": 5000}, "log": {"level": "debug"}}' && client info && says "max_frame => 5000" && grep -q "info \[conn" "$dir/err"
 ok $? "SIGHUP: limits and log level change"
 reload "$base"', "limits": {"frame_bytes": 6000}, "log": {"level": "nonsense"}}' "stays as it was" && grep -qF "$dir/c.json:1: log.level: expected" "$dir/err" &&
@@ -286,7 +236,7 @@ ok $? "what needs a restart is named, the rest is in force"
 reload "$base"', "drivers": {"echo_drv": {"preload": true}}}' && client drivers && says echo_drv && ! grep -q "has changed" "$dir/err"
 ok $? "a driver is preloaded"
 reload '{"listeners": [{"unix": "'"$dir"'/s", "open": []}, {"unix": "'"$dir"'/s2", "mode": "0600"}]}' && [ -S "$dir/s2" ] &&
-  timeout 20 "$ctl" --unix "$dir/s2" ping >"$dir/o" 2>&1
+  socket=$dir/s2 client ping
 ok $? "a new listener is opened"
 client open echo_drv close
 says eacces
@@ -308,24 +258,23 @@ ok $? "many signals at once do no harm"
 stop && [ ! -e "$dir/s" ]
 ok $? "and it ends in order"
 config "$base"', "shutdown_s": 3600}'
-start --config "$dir/c.json"
+begin --config "$dir/c.json"
 rm -f "$dir/cookie"
 (umask 077; echo "a cookie of the test" >"$dir/cookie"; echo "the next cookie of the test" >"$dir/cookie2")
-port=$((20000 + $$ % 20000))
 tcp() { # COOKIE COMMAND...: porthostctl over TCP, output in $dir/o
   local cookie=$1
   shift
-  timeout 20 "$ctl" --tcp "127.0.0.1:$port" --cookie-file "$cookie" "$@" >"$dir/o" 2>&1
+  timeout 20 "$ctl" --tcp "127.0.0.1:$tcp_port" --cookie-file "$cookie" "$@" >"$dir/o" 2>&1
 }
-open='{"tcp": "0.0.0.0:'$port'", "cookie_file": "'"$dir/cookie"'"}'
+open='{"tcp": "0.0.0.0:'$tcp_port'", "cookie_file": "'"$dir/cookie"'"}'
 reload '{"listeners": [{"unix": "'"$dir"'/s"}, '"$open"']}' && tcp "$dir/cookie" ping && says pong
 ok $? "a TCP address that others can reach is listened on with a cookie"
 mv "$dir/cookie2" "$dir/cookie"
 echo "a cookie of the test" >"$dir/old" && chmod 600 "$dir/old" && tcp "$dir/old" ping &&
   reload '{"listeners": [{"unix": "'"$dir"'/s"}, '"$open"']}' && tcp "$dir/cookie" ping && ! tcp "$dir/old" ping && says bad_auth
 ok $? "a new cookie is in force after it has been read again"
-reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "0.0.0.0:'$port'"}]}' "stays as it was" &&
-  grep -qF "not a loopback address" "$dir/err" && tcp "$dir/cookie" ping && ! timeout 20 "$ctl" --tcp "127.0.0.1:$port" ping >"$dir/o" 2>&1
+reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "0.0.0.0:'$tcp_port'"}]}' "stays as it was" &&
+  grep -qF "not a loopback address" "$dir/err" && tcp "$dir/cookie" ping && ! timeout 20 "$ctl" --tcp "127.0.0.1:$tcp_port" ping >"$dir/o" 2>&1
 ok $? "such an address does not lose its cookie"
 reload '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$(dirname "$drivers")"'/tests/drivers"], "shutdown_s": 0}'
 timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1 < <(echo "a = open place_probe_drv"; echo "a control 3 abc"; sleep 10) &
@@ -333,21 +282,19 @@ await grep -q '"0"' "$dir/o"
 stop
 logged "1 ports have not come to their end and are abandoned"
 ok $? "ports that do not flush are abandoned after the time that is configured"
-start --unix "$dir/s" --log-level info --log-format json
+begin --unix "$dir/s" --log-level info --log-format json
 client open none_drv
 client ping && stop && jq -es 'all(.[]; has("time") and has("level") and has("text"))' "$dir/err" >"$dir/o" 2>&1 &&
   jq -es 'any(.[]; .level == "notice" and .connection == 1 and .port == 1 and .driver == "none_drv" and .text == "open is refused: no_driver") and
     any(.[]; .connection == 1 and .client == "porthostctl" and .text == "hello")' "$dir/err" >"$dir/o"
 ok $? "a log of JSON lines names connection, client, port and driver"
 config "$base"', "log": {"format": "json", "priority_prefix": "always"}}'
-start --config "$dir/c.json" && grep -q '^<5>{"time":[0-9.]*,"level":"notice","text":"listening on unix socket ' "$dir/err"
+begin --config "$dir/c.json" && grep -q '^<5>{"time":[0-9.]*,"level":"notice","text":"listening on unix socket ' "$dir/err"
 ok $? "lines begin with their priority if that is configured"
 reload "$base"', "log": {"priority_prefix": "never"}}' && stop && grep -q "^notice the configuration has been read again" "$dir/err"
 ok $? "SIGHUP changes the format"
-start --unix "$dir/s"
+begin --unix "$dir/s"
 kill -HUP "$pid" && logged "has been read again" && client ping && stop
 ok $? "SIGHUP without any file does no harm"
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -2,55 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # When a driver crashes: what the log and the file in the state directory say, how the process dies, and that a driver that does so too often is not loaded until it is
 # allowed. Prints TAP lines and "N passed, N failed".
-set -u
-daemon=${PORTHOSTD:-build/porthostd}
-ctl=${PORTHOSTCTL:-build/porthostctl}
-drivers=$(realpath "${DRIVERS:-build/drivers}")
-probes=$(realpath "${DRIVERS:-build/drivers}/../tests/drivers")
-dir=$(mktemp -d)
+. "$(dirname "$0")/lib.sh"
 state=$dir/state
-n=0 failed=0
-pid=
 ulimit -c 0
-trap '[ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-unset STATE_DIRECTORY
-
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    sed 's/^/# /' "$dir/err" "$dir/o" "$state"/crash-* 2>/dev/null
-  fi
-}
-
-await() { # COMMAND...: until it succeeds, at most some seconds
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
-
-start() { # OPTION...: a daemon in the background that listens at $dir/s
-  rm -f "$dir/s"
-  "$daemon" --unix "$dir/s" --driver-path "$drivers:$probes" "$@" </dev/null 2>"$dir/err" &
-  pid=$!
-  await test -S "$dir/s"
-}
-
-stop() {
-  kill -TERM "$pid"
-  wait "$pid"
-}
-
-client() { # ARGUMENT...: output in $dir/o
-  timeout 20 "$ctl" --unix "$dir/s" "$@" >"$dir/o" 2>&1
-}
-
-says() { grep -qF -- "$1" "$dir/o"; }
+evidence() { cat "$dir/err" "$dir/o" "$state"/crash-* 2>/dev/null; }
 
 crash() { # OP [STEP...]: in a control of crash_probe_drv; the daemon's status in $status
   client open crash_probe_drv control 8 x control "$1" x "${@:2}"
@@ -190,10 +145,8 @@ start --config "$dir/c.json"
 ok $? "also for the next start; what is known of the crashes stays"
 stop
 config '{"state_dir": "'"$state"'", "crash_limit": 0, "listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$probes"'"]}'
-: >"$dir/err"
 printf 'CRITICAL\ndriver: crash_probe_drv\n' >"$state/crash-$(($(date +%s) - 3500))-1"
-"$daemon" --config "$dir/c.json" </dev/null 2>"$dir/err" &
-pid=$!
+launch --config "$dir/c.json"
 await test -S "$dir/s"
 ! client allow crash_probe_drv && says not_permitted && ! client open crash_probe_drv close && says driver_crashed
 ok $? "who may not administer may not allow it"
@@ -214,9 +167,7 @@ printf 'driver: ' >"$state/crash-6-6"
 start --config "$dir/c.json" && client ping && stop && [ "$(find "$state" -name 'crash-*-1' -size -50c | wc -l)" -le 100 ]
 ok $? "files that are none, or too many, do no harm"
 config '{"state_dir": "'"$dir"'/nowhere"}'
-! timeout 20 "$daemon" --unix "$dir/s2" --config "$dir/c.json" </dev/null 2>"$dir/err" && grep -qF "state directory $dir/nowhere: No such file" "$dir/err"
+refuses 1 "state directory $dir/nowhere: No such file" --unix "$dir/s2" --config "$dir/c.json"
 ok $? "a state directory that is not there is an error"
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

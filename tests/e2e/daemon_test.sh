@@ -1,46 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # porthostd from the outside: options, listeners, signals, ends. Prints TAP lines and "N passed, N failed".
-set -u
-daemon=${PORTHOSTD:-build/porthostd}
-ctl=${PORTHOSTCTL:-build/porthostctl}
-drivers=${DRIVERS:-build/drivers}
-dir=$(mktemp -d)
-n=0 failed=0
-pids=()
-trap 'kill -KILL "${pids[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
-
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    sed 's/^/# /' "$dir/err" 2>/dev/null
-  fi
-}
-
-start() { # OPTION...: a daemon in the background; its pid in $pid
-  "$daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err" &
-  pid=$!
-  pids+=("$pid")
-}
-
-await() { # COMMAND...: until it succeeds, at most some seconds
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
-
-refuses() { # STATUS TEXT OPTION...: ends with that status and says that
-  local want=$1 text=$2
-  shift 2
-  timeout 20 "$daemon" "$@" </dev/null >"$dir/out" 2>"$dir/err"
-  [ $? -eq "$want" ] && grep -q -- "$text" "$dir/err"
-}
+. "$(dirname "$0")/lib.sh"
 
 "$daemon" --help >"$dir/out" 2>"$dir/err" && grep -q -- --driver-path "$dir/out" && [ ! -s "$dir/err" ]
 ok $? "--help describes the options on standard output"
@@ -76,25 +37,24 @@ ok $? "a file that is no socket is left alone"
 refuses 1 "No such file" --unix "$dir/none/s"
 ok $? "a unix path in no directory is refused"
 
-start --unix "$dir/s" --driver-path "$drivers"
+launch --unix "$dir/s" --driver-path "$drivers"
 await test -S "$dir/s" && [ "$(stat -c %a "$dir/s")" = 600 ]
 ok $? "the unix socket is for its user only"
-timeout 20 "$ctl" --unix "$dir/s" ping >"$dir/o" 2>>"$dir/err" && grep -q pong "$dir/o"
+client ping && says pong
 ok $? "a client is served over the unix socket"
 refuses 1 "another daemon listens" --unix "$dir/s"
 ok $? "a socket of a living daemon is refused"
-timeout 20 "$ctl" --unix "$dir/s" ping >"$dir/o" 2>>"$dir/err"
+client ping
 ok $? "and that daemon goes on"
 kill -KILL "$pid"
 wait "$pid" 2>/dev/null
-start --unix "$dir/s" --tcp 127.0.0.1:0 --driver-path "$drivers"
-await timeout 20 "$ctl" --unix "$dir/s" ping >"$dir/o" 2>&1
+launch --unix "$dir/s" --tcp 127.0.0.1:0 --driver-path "$drivers"
+await client ping
 ok $? "a socket that a dead daemon left is replaced"
-kill -TERM "$pid"
-wait "$pid"
+stop
 [ $? -eq 0 ] && [ ! -e "$dir/s" ] && [ ! -s "$dir/out" ]
 ok $? "SIGTERM ends it with status 0, the socket is removed, nothing went to standard output"
-start --unix "$dir/s"
+launch --unix "$dir/s"
 await test -S "$dir/s"
 kill -INT "$pid"
 wait "$pid"
@@ -125,7 +85,6 @@ ok $? "requests that come byte by byte are answered"
 mkfifo "$dir/in" "$dir/outp"
 "$daemon" --stdio --driver-path "$drivers" <"$dir/in" >"$dir/outp" 2>"$dir/err" &
 pid=$!
-pids+=("$pid")
 exec 7>"$dir/in" 8<"$dir/outp"
 head -c 21 "$dir/frames" >&7
 timeout 5 head -c 8 <&8 >/dev/null
@@ -137,7 +96,6 @@ exec 7>&- 8<&-
 # 40 descriptors are enough for the daemon and some clients; each of these holds one until descriptor 9 closes.
 (ulimit -n 40 && exec "$daemon" --unix "$dir/few" --driver-path "$drivers" </dev/null >"$dir/out" 2>"$dir/err") &
 pid=$!
-pids+=("$pid")
 await test -S "$dir/few"
 mkfifo "$dir/hold"
 for _ in $(seq 40); do "$ctl" --unix "$dir/few" shell <"$dir/hold" >>"$dir/o" 2>&1 & done
@@ -148,30 +106,24 @@ sleep 1 # some trials
 [ "$(grep -c "cannot accept" "$dir/err")" -eq 1 ]
 ok $? "and says so once"
 exec 9>&-
-await grep -q "accepts connections again" "$dir/err" && timeout 20 "$ctl" --unix "$dir/few" ping >"$dir/o" 2>>"$dir/err"
+await grep -q "accepts connections again" "$dir/err" && socket=$dir/few client ping
 ok $? "and accepts again when there are some"
-kill -TERM "$pid"
-wait "$pid"
+stop
 ok $? "and ends in order"
 
 mkdir "$dir/open" && cp "$drivers/echo_drv.so" "$dir/open/" && chmod 777 "$dir/open"
-start --unix "$dir/s2" --driver-path "$dir/open"
+launch --unix "$dir/s2" --driver-path "$dir/open"
 await test -S "$dir/s2"
-timeout 20 "$ctl" --unix "$dir/s2" load echo_drv >"$dir/o" 2>&1
+socket=$dir/s2 client load echo_drv
 [ $? -eq 1 ] && grep -q "others may write" "$dir/err"
 ok $? "over a socket no driver is loaded from a directory that others may write"
-chmod 755 "$dir/open" && timeout 20 "$ctl" --unix "$dir/s2" load echo_drv >"$dir/o" 2>&1
+chmod 755 "$dir/open" && socket=$dir/s2 client load echo_drv
 ok $? "and one from a directory of the driver path is"
-timeout 20 "$ctl" --unix "$dir/s2" load "$(realpath "$drivers")" crunch_drv >"$dir/o" 2>&1
+socket=$dir/s2 client load "$(realpath "$drivers")" crunch_drv
 [ $? -eq 1 ] && grep -q "not in a directory of the driver path" "$dir/err"
 ok $? "but none from elsewhere"
 
 # --- what it has no permission for: as a user who may not, if we are one who may everything ---
-
-stop() {
-  kill -TERM "$pid"
-  wait "$pid"
-}
 
 user=()
 [ "$(id -u)" -ne 0 ] || user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
@@ -195,9 +147,9 @@ ok $? "so is a state directory that it may not write"
 if [ "$(id -u)" -eq 0 ]; then
   mkdir -m 1777 "$dir/sticky" && mkdir -m 777 "$dir/everybody"
   for place in sticky everybody; do
-    start --unix "$dir/$place/s"
+    launch --unix "$dir/$place/s"
     await test -S "$dir/$place/s"
-    denied "unix socket $dir/$place/s: cannot take the place of the file that is there" --unix "$dir/$place/s" && timeout 20 "$ctl" --unix "$dir/$place/s" ping >"$dir/o" 2>>"$dir/err"
+    denied "unix socket $dir/$place/s: cannot take the place of the file that is there" --unix "$dir/$place/s" && socket=$dir/$place/s client ping
     ok $? "the socket of another user's daemon stays, in a directory that is $place"
     stop
   done
@@ -206,13 +158,10 @@ mkdir -m 755 "$dir/drivers" "$dir/run" && cp "$drivers"/{echo,delay}_drv.so "$di
 [ "$(id -u)" -ne 0 ] || chown 65534 "$dir/run"
 "${user[@]}" "$dir/daemon" --unix "$dir/run/s" --driver-path "$dir/drivers" </dev/null >"$dir/out" 2>"$dir/err" &
 pid=$!
-pids+=("$pid")
 await test -S "$dir/run/s"
-! timeout 20 "$ctl" --unix "$dir/run/s" load echo_drv >"$dir/o" 2>&1 && grep -q "echo_drv.so: cannot be opened: .*Permission denied" "$dir/err" && timeout 20 "$ctl" --unix "$dir/run/s" load delay_drv >"$dir/o" 2>&1
+! socket=$dir/run/s client load echo_drv && grep -q "echo_drv.so: cannot be opened: .*Permission denied" "$dir/err" && socket=$dir/run/s client load delay_drv
 ok $? "a driver that it may not read is not loaded, and the others are"
 stop
 ok $? "and it ends in order"
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

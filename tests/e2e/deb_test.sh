@@ -3,41 +3,24 @@
 # The Debian package in build/deb: installed, started, used, removed and purged, in a copy of the root file system that is thrown away (an overlay in a mount
 # namespace): the machine stays as it is. As root. Prints TAP lines and "N passed, N failed".
 set -u
+here=$(dirname "$(realpath "$0")")
 if [ "${1:-}" != inside ]; then
-  deb=$(realpath "$(dirname "$0")/../../build/deb")
+  deb=$(realpath "$here/../../build/deb")
   exec unshare --mount --pid --fork --kill-child bash -c '
     at=$(mktemp -d) && mount -t tmpfs none "$at" && mkdir "$at"/{upper,work,root} &&
       mount -t overlay overlay -o "lowerdir=/,upperdir=$at/upper,workdir=$at/work" "$at/root" &&
-      mount -t proc proc "$at/root/proc" && mkdir -p "$at/root/package" && cp "$2"/*.deb "$at/root/package" &&
-      cp "$1" "$at/root/package/test" && rm -rf "$at"/root/{etc,run,var/lib}/porthost && chroot "$at/root" bash /package/test inside
+      mount -t proc proc "$at/root/proc" && mkdir -p "$at/root/package" && cp "$2"/*.deb "$1"/{deb_test,lib}.sh "$at/root/package" &&
+      rm -rf "$at"/root/{etc,run,var/lib}/porthost && chroot "$at/root" bash /package/deb_test.sh inside
     status=$?
     umount -l "$at/root" "$at" && rmdir "$at"
-    exit $status' - "$(realpath "$0")" "$deb"
+    exit $status' - "$here" "$deb"
 fi
 
-n=0 failed=0
-log=/package/log
+. "$here/lib.sh"
+log=$dir/log
+shown=("$log")
 socket=/run/porthost/porthostd.sock
 export DEBIAN_FRONTEND=noninteractive
-
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    sed 's/^/# /' "$log"
-  fi
-}
-
-await() { # COMMAND...: until it succeeds, at most some seconds
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
 
 # Where packages put things.
 files() { find /etc /usr /bin /sbin /lib /var /run /opt -path /var/lib/dpkg -prune -o -print 2>/dev/null | sort -u; }
@@ -74,7 +57,7 @@ ok $? "a member of the group may connect"
 runuser -u nobody -- porthostctl --unix $socket ping >"$log" 2>&1
 [ $? -eq 3 ]
 ok $? "others may not"
-kill -TERM "$pid" && wait "$pid"
+stop
 ok $? "it ends"
 
 mkdir -p /var/lib/porthost && echo '{"listeners": []}' >/etc/porthost/porthostd.json
@@ -86,6 +69,4 @@ files | comm -13 /package/before - |
 [ ! -s "$log" ] && [ ! -e /etc/porthost ] && [ ! -e /var/lib/porthost ] && [ ! -e /run/porthost ]
 ok $? "purged, it leaves nothing"
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

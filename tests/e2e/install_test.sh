@@ -1,31 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # make install and uninstall: installs into a directory, runs from there, removes. Prints TAP lines and "N passed, N failed".
-set -u
-dir=$(mktemp -d)
+. "$(dirname "$0")/lib.sh"
 dest=$dir/dest log=$dir/log
-n=0 failed=0
-pid=
-trap 'kill -KILL $pid 2>/dev/null; rm -rf "$dir"' EXIT
-
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    sed 's/^/# /' "$log"
-  fi
-}
-
-await() { # COMMAND...: until it succeeds, at most some seconds
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
+shown=("$log")
 
 in_dest() { (cd "$dest" && find . -type f | sort); }
 
@@ -59,7 +37,7 @@ ok $? "with the installed configuration a client opens a port of an installed dr
 "$dest/usr/bin/porthostctl" --unix "$dir/porthostd.sock" load echo_drv >"$log" 2>&1
 [ $? -eq 1 ] && grep -q not_permitted "$log"
 ok $? "and may not load drivers"
-kill -TERM $pid && wait $pid
+stop
 ok $? "it ends"
 "$dest/usr/bin/porthostctl" --driver-path "$dest/usr/lib/porthost/drivers" ping >"$log" 2>&1
 ok $? "porthostctl starts the installed daemon"
@@ -77,6 +55,4 @@ make -s uninstall DESTDIR="$dest" PREFIX=/opt/x UNITDIR=/opt/units SYSCONFDIR=/o
   [ -z "$(find "$dest" -name 'porthost*')" ]
 ok $? "uninstalled, it leaves nothing"
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -1,53 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A log that cannot be written, or that somebody tries to flood: the daemon goes on, and says what is missing. Prints TAP lines and "N passed, N failed".
-set -u
-daemon=${PORTHOSTD:-build/porthostd}
-ctl=${PORTHOSTCTL:-build/porthostctl}
-drivers=$(realpath "${DRIVERS:-build/drivers}")
-probes=$(realpath "${DRIVERS:-build/drivers}/../tests/drivers")
-dir=$(mktemp -d)
-n=0 failed=0
-pids=()
+. "$(dirname "$0")/lib.sh"
 ulimit -c 0
-trap 'kill -KILL "${pids[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
 
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    tail -n 50 "$dir/err" "$dir/o" 2>/dev/null | cut -c 1-300 | sed 's/^/# /'
-  fi
-}
+options=(--unix "$dir/s" --driver-path "$drivers:$probes" --metrics "127.0.0.1:$tcp_port" --log-level info)
 
-await() { # COMMAND...: until it succeeds, at most some seconds
-  for _ in $(seq 400); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
-
-port=$((20000 + $$ % 10000)) # below those that the system gives away
-options=(--unix "$dir/s" --driver-path "$drivers:$probes" --metrics "127.0.0.1:$port" --log-level info)
-
-begun() { # PID
+begun() { # PID: of a daemon that comes to listen
   pid=$1
-  pids+=("$pid")
   await test -S "$dir/s"
 }
 
-stop() {
-  kill -TERM "$pid"
-  wait "$pid" 2>/dev/null
-}
+serves() { client open echo_drv control 0 hello && says '{ok,control,"hello"}'; }
 
-serves() { timeout 20 "$ctl" --unix "$dir/s" open echo_drv control 0 hello >"$dir/o" 2>&1 && grep -q '{ok,control,"hello"}' "$dir/o"; }
-
-lost() { curl -sS -m 20 "http://127.0.0.1:$port/metrics" 2>"$dir/o" | sed -n 's/^porthost_log_lines_lost_total //p'; }
+lost() { curl -sS -m 20 "http://127.0.0.1:$tcp_port/metrics" 2>"$dir/o" | sed -n 's/^porthost_log_lines_lost_total //p'; }
 
 # --- nobody takes it ---
 
@@ -96,7 +62,6 @@ dd if=/dev/zero of="$dir/pipe" bs=4096 oflag=nonblock status=none 2>/dev/null
 serves && serves && [ "$(lost)" -gt 5 ]
 ok $? "a pipe that nobody reads holds nothing up"
 tr -d '\0' <"$dir/pipe" >"$dir/err" 7<&- &
-pids+=($!)
 exec 7<&-
 told() { serves && grep -q "^warning lines of the log were lost: [1-9]" "$dir/err"; }
 await told
@@ -107,7 +72,7 @@ exec 7<>"$dir/pipe"
 "$daemon" "${options[@]}" </dev/null 2>"$dir/pipe" 7<&- &
 begun $!
 dd if=/dev/zero of="$dir/pipe" bs=4096 oflag=nonblock status=none 2>/dev/null
-timeout 20 "$ctl" --unix "$dir/s" open crash_probe_drv control 8 x control 0 x wait 5000 >"$dir/o" 2>&1
+client open crash_probe_drv control 8 x control 0 x wait 5000
 gone() { [ ! -e "/proc/$pid/stat" ] || grep -q ' Z ' "/proc/$pid/stat"; }
 await gone && { wait "$pid"; [ $? -eq 139 ]; }
 ok $? "nor does it keep a process that crashes from dying"
@@ -126,7 +91,6 @@ echo '{"limits": {"connections": 1}}' >"$dir/c.json"
 begun $!
 mkfifo "$dir/shell"
 "$ctl" --unix "$dir/s" shell <"$dir/shell" >"$dir/shell.out" 2>&1 &
-pids+=($!)
 exec 8>"$dir/shell"
 echo 'ping' >&8
 await grep -q pong "$dir/shell.out"
@@ -135,11 +99,10 @@ flood 500 ""
 ok $? "of many connections that are refused only some have a line"
 await grep -q '^warning 480 more connections were refused, or ended before their hello, within 10 seconds$' "$dir/err"
 ok $? "the number of the others follows"
-curl -sS -m 20 "http://127.0.0.1:$port/metrics" 2>&1 | grep -qx 'porthost_connections_refused_total 500'
+curl -sS -m 20 "http://127.0.0.1:$tcp_port/metrics" 2>&1 | grep -qx 'porthost_connections_refused_total 500'
 ok $? "all are counted"
 exec 8>&-
-released() { timeout 20 "$ctl" --unix "$dir/s" ping >"$dir/o" 2>&1; }
-await released
+await client ping
 : >"$dir/err"
 flood 300 00000003836a6a && flood 300 00000004
 [ "$(grep -c 'ending the connection' "$dir/err")" -ge 1 ] && [ "$(wc -l <"$dir/err")" -le 41 ]
@@ -197,6 +160,4 @@ commands 1 && [ "$(dropped)" -eq 1 ]
 ok $? "and take nothing from what the log says of others"
 stop
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

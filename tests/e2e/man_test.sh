@@ -1,17 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The man pages: what mandoc says, and whether they have what the programs and the protocol have. Prints TAP lines and "N passed, N failed".
-set -u
-daemon=${PORTHOSTD:-build/porthostd}
-ctl=${PORTHOSTCTL:-build/porthostctl}
-n=0 failed=0
-
-ok() { # STATUS NAME
-  n=$((n + 1))
-  [ "$1" -eq 0 ] && echo "ok $n - $2" && return
-  failed=$((failed + 1))
-  echo "not ok $n - $2"
-}
+. "$(dirname "$0")/lib.sh"
 
 # Whether the pages they refer to are installed is no fault of the pages.
 ! mandoc -T lint conf/*.[1-8] 2>/dev/null | grep -v 'STYLE: referenced manual not found'
@@ -49,6 +39,4 @@ done
 [ -z "$missing" ]
 ok $? "porthost-protocol.7 has every request and event"
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

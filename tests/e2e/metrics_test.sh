@@ -1,50 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What porthostd serves to Prometheus. Prints TAP lines and "N passed, N failed".
-set -u
-daemon=${PORTHOSTD:-build/porthostd}
-ctl=${PORTHOSTCTL:-build/porthostctl}
-drivers=$(realpath "${DRIVERS:-build/drivers}")
-probes=$(realpath "${DRIVERS:-build/drivers}/../tests/drivers")
-dir=$(mktemp -d)
-n=0 failed=0
-pid=
-trap '[ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null; exec 7>&-; rm -rf "$dir"' EXIT
+. "$(dirname "$0")/lib.sh"
 
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    sed 's/^/# /' "$dir/err" "$dir/o" 2>/dev/null
-  fi
-}
-
-await() { # COMMAND...: until it succeeds, at most some seconds
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
-
-start() { # OPTION...: a daemon in the background that listens at $dir/s; the address of its metrics in $at
-  : >"$dir/err"
-  "$daemon" --unix "$dir/s" --driver-path "$drivers:$probes" "$@" </dev/null 2>>"$dir/err" &
-  pid=$!
-  await test -S "$dir/s"
-  at=$(address)
+begin() { # OPTION...: a daemon; the address of its metrics in $at
+  start "$@" && at=$(address)
 }
 
 address() {
   sed -n 's|.*metrics at http://\([^/]*\)/metrics|\1|p' "$dir/err" | tail -n 1
 }
 
-stop() {
-  kill -TERM "$pid"
-  wait "$pid"
+lines() { # LINE...: for a porthostctl shell
+  printf '%s\n' "$@" | client shell
 }
 
 scrape() { # into $dir/o
@@ -63,37 +31,26 @@ at_least() { # METRIC VALUE
   scrape && awk -v m="$1" -v v="$2" '$1 == m && $2 >= v {found = 1} END {exit !found}' "$dir/o"
 }
 
-client() { # SHELL-COMMAND...: lines for a porthostctl shell
-  printf '%s\n' "$@" | timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/c" 2>&1
-}
-
 status() { # PATH
   curl -s -m 20 -o /dev/null -w '%{http_code}' "http://$at$1"
 }
 
-refuses() { # TEXT OPTION...
-  local text=$1
-  shift
-  timeout 20 "$daemon" --unix "$dir/s" "$@" </dev/null 2>"$dir/err"
-  [ $? -ne 0 ] && grep -qF -- "$text" "$dir/err"
-}
-
 # --- addresses ---
 
-refuses "not a loopback address" --metrics 0.0.0.0:0
+refuses 1 "not a loopback address" --unix "$dir/s" --metrics 0.0.0.0:0
 ok $? "an address that is not a loopback address is refused"
-refuses "expected HOST:PORT" --metrics 9464
+refuses 1 "expected HOST:PORT" --unix "$dir/s" --metrics 9464
 ok $? "so is one without a host"
-refuses "is no number of a port" --metrics 127.0.0.1:http
+refuses 1 "is no number of a port" --unix "$dir/s" --metrics 127.0.0.1:http
 ok $? "so is one whose port is no number"
 echo '{"metrics_remote": true}' >"$dir/c.json"
-start --config "$dir/c.json" --metrics 0.0.0.0:0 && [ "$(curl -s -m 20 "http://127.0.0.1:${at##*:}/healthz")" = ok ]
+begin --config "$dir/c.json" --metrics 0.0.0.0:0 && [ "$(curl -s -m 20 "http://127.0.0.1:${at##*:}/healthz")" = ok ]
 ok $? "with metrics_remote it is not"
-refuses "Address already in use" --metrics "127.0.0.1:${at##*:}"
+refuses 1 "Address already in use" --unix "$dir/s" --metrics "127.0.0.1:${at##*:}"
 ok $? "an address that is taken is refused"
 stop
 echo '{}' >"$dir/c.json"
-start --config "$dir/c.json" && [ -z "$at" ]
+begin --config "$dir/c.json" && [ -z "$at" ]
 ok $? "without the key nothing is served"
 echo '{"metrics": "localhost:0"}' >"$dir/c.json"
 kill -HUP "$pid"
@@ -109,13 +66,13 @@ ok $? "and it ends in order"
 
 # --- what is served ---
 
-start --metrics 127.0.0.1:0
+begin --metrics 127.0.0.1:0
 [ "$(status /healthz)" = 200 ] && [ "$(status /metrics)" = 200 ] && [ "$(status /)" = 404 ] && [ "$(status "/metrics?x=1")" = 200 ]
 ok $? "/metrics and /healthz, and nothing else"
 [ "$(curl -s -m 20 -o /dev/null -w '%{http_code}' -X DELETE "http://$at/metrics")" != 200 ] && head -c 100000 /dev/zero | tr '\0' x | curl -s -m 20 -o /dev/null --data-binary @- "http://$at/metrics"
 scrape
 ok $? "other methods and long bodies do no harm"
-client "a = open echo_drv" "a command hello" "b = open echo_drv" "b close" "wait 300 ms"
+lines "a = open echo_drv" "a command hello" "b = open echo_drv" "b close" "wait 300 ms"
 scrape && promtool check metrics <"$dir/o" >"$dir/lint" 2>&1 && [ ! -s "$dir/lint" ]
 ok $? "promtool has nothing to say about them"
 is 'porthost_driver_opens_total{driver="echo_drv"}' 2 && is 'porthost_driver_closes_total{driver="echo_drv"}' 2 && is 'porthost_driver_ports{driver="echo_drv"}' 0
@@ -167,6 +124,4 @@ ok $? "a second signal hurries it"
 exec 7>&-
 wait "$client_pid"
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

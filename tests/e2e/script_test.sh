@@ -2,34 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # porthostctl run: the language, its mistakes, reports, tools, and that nothing is left behind. The examples of SCRIPTS.md are run by script_doc_test.sh.
 # Usage: [PORTHOSTD=..] [PORTHOSTCTL=..] [DRIVERS=..] script_test.sh   (run from the top directory). Prints TAP, and at the end 'N passed, N failed'.
-set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+set -o pipefail
 
-daemon=$(realpath "${PORTHOSTD:-build/porthostd}")
-ctl=$(realpath "${PORTHOSTCTL:-build/porthostctl}")
-drivers=$(realpath "${DRIVERS:-build/drivers}")
-probes=${drivers%/*}/tests/drivers
-passed=0 failed=0 number=0
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-mkdir "$work/drivers" # a path that no other run has: what is left behind is known by it
-ln -s "$drivers"/*.so "$probes"/*.so "$work/drivers"
-cd "$work" || exit 1
+mkdir "$dir/drivers" # a path that no other run has: what is left behind is known by it
+ln -s "$drivers"/*.so "$probes"/*.so "$dir/drivers"
+cd "$dir" || exit 1
 
 # ---- judging ----
-
-verdict() { # NAME STATUS, then what went wrong on stdin
-    number=$((number + 1))
-    if (($2 == 0)); then
-        passed=$((passed + 1))
-        echo "ok $number - $1"
-        cat >/dev/null
-    else
-        failed=$((failed + 1))
-        echo "not ok $number - $1"
-        sed 's/^/# /'
-    fi
-}
 
 show() {
     echo "status $status"
@@ -42,7 +22,7 @@ script() { # FILE, its text on stdin
 }
 
 run() { # ARGUMENT...: of `run`
-    timeout 150 "$ctl" --daemon "$daemon" --driver-path "$work/drivers" run "$@" >out 2>err
+    timeout 150 "$ctl" --daemon "$daemon" --driver-path "$dir/drivers" run "$@" >out 2>err
     status=$?
 }
 
@@ -68,7 +48,7 @@ check_that() { # NAME COMMAND...
 
 wrong() { # NAME PATTERN, the script on stdin
     script wrong.phs
-    timeout 20 "$ctl" --daemon "touch $work/started;" run wrong.phs >out 2>err
+    timeout 20 "$ctl" --daemon "touch $dir/started;" run wrong.phs >out 2>err
     status=$?
     check "refused: $1" 2 "$2" '^ +\^$'
 }
@@ -124,14 +104,14 @@ wrong 'a name that is too long' 'longer than 200 bytes' < <(printf 'test "'; pri
 
 script one.phs <<<'open'
 script two.phs <<<'close'
-timeout 20 "$ctl" --daemon "touch $work/started;" run one.phs none.phs two.phs >out 2>err
+timeout 20 "$ctl" --daemon "touch $dir/started;" run one.phs none.phs two.phs >out 2>err
 status=$?
 check 'the mistakes of all files are told at once' 2 '^one.phs:1:5:' 'none.phs: No such file' '^two.phs:1:6:'
 check_that 'a mistake starts nothing' test ! -e started
 head -c 17000000 /dev/zero | tr '\0' '\n' >large.phs
 run large.phs
 check 'a script that is too large is refused' 2 'large.phs: File too large'
-run "$work"
+run "$dir"
 check 'a directory is no script' 2 'Is a directory'
 run
 check 'a file is needed' 2 'a file is missing'
@@ -276,7 +256,7 @@ end
 END
 run loops.phs
 check 'blocks are repeated, in each other, and never' 0 '^ok 1'
-chmod +x good.phs && sed -i "1i #!/usr/bin/env -S $ctl --daemon $daemon --driver-path $work/drivers run" good.phs
+chmod +x good.phs && sed -i "1i #!/usr/bin/env -S $ctl --daemon $daemon --driver-path $dir/drivers run" good.phs
 ./good.phs >out 2>err
 status=$?
 check 'a script can be made executable' 0 '^ok 1 - ./good.phs'
@@ -290,9 +270,9 @@ check 'many scripts are reported in their order' 0 '^1\.\.8$'
 check_that 'each is there once' test "$(grep '^ok' out)" = "$(for i in {1..8}; do echo "ok $i - many/$i.phs"; done)"
 check_that 'there is no progress line without a terminal' test ! -s err
 for i in 1 2 3; do script slow$i.phs <<<$'load echo_drv\nopen p echo_drv\nsleep 20s'; done
-timeout 60 "$ctl" --daemon "$daemon" --driver-path "$work/drivers" run --jobs 3 slow*.phs >out 2>err &
+timeout 60 "$ctl" --daemon "$daemon" --driver-path "$dir/drivers" run --jobs 3 slow*.phs >out 2>err &
 pid=$!
-daemons() { pgrep -fc "^$daemon .*$work/drivers"; }
+daemons() { pgrep -fc "^$daemon .*$dir/drivers"; }
 for _ in {1..200}; do [[ $(daemons) == 3 ]] && break; sleep 0.1; done
 status=-
 check_that 'each has a daemon of its own, at the same time' test "$(daemons)" = 3
@@ -300,7 +280,7 @@ kill -TERM $pid
 { wait $pid; } 2>/dev/null
 
 tty() { # ENVIRONMENT: what a terminal gets to see
-    env "$@" TERM=xterm script -qec "$ctl --daemon '$daemon' --driver-path '$work/drivers' run --jobs 1 bad.phs good.phs" /dev/null >out 2>err </dev/null
+    env "$@" TERM=xterm script -qec "$ctl --daemon '$daemon' --driver-path '$dir/drivers' run --jobs 1 bad.phs good.phs" /dev/null >out 2>err </dev/null
     status=$?
 }
 script bad.phs <<<'load no_such_drv'
@@ -322,13 +302,13 @@ run --junit out.xml 'a<b&.phs'
 check_that 'JUnit takes every character' xmllint --noout out.xml
 run --junit /no/such/dir/out.xml good.phs
 check 'a JUnit file that cannot be written is told' 1 '/no/such/dir/out.xml: No such file'
-timeout 60 "$ctl" --daemon "$daemon" --driver-path "$work/drivers" run good.phs 2>err >/dev/full
+timeout 60 "$ctl" --daemon "$daemon" --driver-path "$dir/drivers" run good.phs 2>err >/dev/full
 status=$?
 check 'a report that cannot be written is a failure' 1
-prove -e "$ctl --daemon $daemon --driver-path $work/drivers run" good.phs many/1.phs >out 2>err
+prove -e "$ctl --daemon $daemon --driver-path $dir/drivers run" good.phs many/1.phs >out 2>err
 status=$?
 check 'prove reads the output' 0 'All tests successful' 'Files=2, Tests=2'
-prove -e "$ctl --daemon $daemon --driver-path $work/drivers run" bad.phs >out 2>err
+prove -e "$ctl --daemon $daemon --driver-path $dir/drivers run" bad.phs >out 2>err
 status=$?
 check 'prove sees a failure' 1 'Failed 1/1 subtests'
 
@@ -339,7 +319,7 @@ defect() { # OPERATION, what follows on stdin
 }
 nothing_left() { # a process that was started by a run
     for _ in {1..100}; do
-        pgrep -f -- "--driver-path $work/drivers" >/dev/null || return 0
+        pgrep -f -- "--driver-path $dir/drivers" >/dev/null || return 0
         sleep 0.1
     done
     return 1
@@ -364,20 +344,20 @@ check 'tests behind the time-out are not run' 1 '^not ok 1 - sleep.phs: one' "th
 echo 'sleep 1m' >sleep.phs
 run --timeout 2 sleep.phs
 check 'a sleep is ended by the time-out' 1 "sleep.phs:1: sleep 1m" "the script's time-out came here"
-"$ctl" --daemon "$work/none" run good.phs >out 2>err
+"$ctl" --daemon "$dir/none" run good.phs >out 2>err
 status=$?
 check 'no daemon: status 3' 3 '^not ok 1' 'there is no host'
 
-"$daemon" --unix "$work/sock" --driver-path "$drivers" 2>host.log &
+"$daemon" --unix "$dir/sock" --driver-path "$drivers" 2>host.log &
 host=$!
-for _ in {1..100}; do [[ -S $work/sock ]] && break; sleep 0.05; done
-"$ctl" --unix "$work/sock" run good.phs many/1.phs >out 2>err
+for _ in {1..100}; do [[ -S $dir/sock ]] && break; sleep 0.05; done
+"$ctl" --unix "$dir/sock" run good.phs many/1.phs >out 2>err
 status=$?
 check 'scripts talk to a running host' 0 '^ok 1' '^ok 2'
-WHERE=here "$ctl" --unix "$work/sock" run given.phs >out 2>err
+WHERE=here "$ctl" --unix "$dir/sock" run given.phs >out 2>err
 status=$?
 check 'a running host has its environment' 1 'a running host has its environment'
-"$ctl" --unix "$work/sock" run --gdb good.phs >out 2>err
+"$ctl" --unix "$dir/sock" run --gdb good.phs >out 2>err
 status=$?
 check 'a running host is under no tool' 2 'not for one that is running'
 kill $host
@@ -385,7 +365,7 @@ wait $host
 
 set -m # SIGINT is not ignored in the background
 for signal in INT TERM KILL; do
-    "$ctl" --daemon "$daemon" --driver-path "$work/drivers" run --jobs 3 slow*.phs >out 2>err &
+    "$ctl" --daemon "$daemon" --driver-path "$dir/drivers" run --jobs 3 slow*.phs >out 2>err &
     pid=$!
     for _ in {1..200}; do [[ $(daemons) == 3 ]] && break; sleep 0.1; done
     kill -$signal $pid
@@ -419,9 +399,9 @@ if [[ $(basename "$(dirname "$daemon")") == build ]]; then # a sanitizer build r
     run --gdb defect.phs
     check 'gdb shows where the crash is' 3 'received signal SIGSEGV' '#0 .*crash \(\) at .*defect_drv.c' 'SIGSEGV in callback control of driver defect_drv'
     for tool in gdb valgrind; do
-        "$ctl" --daemon "$daemon" --driver-path "$work/drivers" run --$tool slow1.phs >out 2>err &
+        "$ctl" --daemon "$daemon" --driver-path "$dir/drivers" run --$tool slow1.phs >out 2>err &
         pid=$!
-        for _ in {1..200}; do pgrep -f -- "porthostd .*--driver-path $work/drivers" >/dev/null && break; sleep 0.1; done
+        for _ in {1..200}; do pgrep -f -- "porthostd .*--driver-path $dir/drivers" >/dev/null && break; sleep 0.1; done
         sleep 0.5
         kill -KILL $pid
         { wait $pid; } 2>/dev/null
@@ -441,10 +421,8 @@ echo '==1==ERROR: AddressSanitizer: something' >&2
 exit 1
 END
 chmod +x beside/build-address/porthostd
-beside/build/porthostctl --driver-path "$work/drivers" run --asan good.phs >out 2>err
+beside/build/porthostctl --driver-path "$dir/drivers" run --asan good.phs >out 2>err
 status=$?
 check 'what the sanitizer build finds fails the script' 1 '^not ok 1 - good.phs \(asan\)' 'it ended with status 1' 'ERROR: AddressSanitizer: something'
 
-echo "1..$number"
-echo "$passed passed, $failed failed"
-((failed == 0))
+finish

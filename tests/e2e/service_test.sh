@@ -1,34 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # porthostd as a service: the units, sockets that the service manager passes, what it is told. Prints TAP lines and "N passed, N failed".
-set -u
-daemon=$(realpath "${PORTHOSTD:-build/porthostd}")
-ctl=$(realpath "${PORTHOSTCTL:-build/porthostctl}")
-drivers=$(realpath "${DRIVERS:-build/drivers}")
-dir=$(mktemp -d)
+. "$(dirname "$0")/lib.sh"
 chmod 755 "$dir"
-n=0 failed=0
-pids=()
-trap 'kill -KILL "${pids[@]}" 2>/dev/null; rm -rf "$dir"' EXIT
-
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    sed 's/^/# /' "$dir/err" "$dir/told" 2>/dev/null
-  fi
-}
-
-await() { # COMMAND...: until it succeeds, at most some seconds
-  for _ in $(seq 200); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  return 1
-}
+shown=("$dir/err" "$dir/told")
 
 # --- the units ---
 
@@ -71,9 +46,9 @@ expand() { # GROUP-OR-NAME
 }
 
 strace -f -o "$dir/calls" "$daemon" --unix "$dir/f" --driver-path "$drivers" >"$dir/err" 2>&1 &
-pids+=($!)
+strace=$!
 await test -S "$dir/f" && timeout 10 "$ctl" --unix "$dir/f" open echo_drv control 0 x >"$dir/o" 2>&1 && timeout 10 "$ctl" --unix "$dir/f" open delay_drv command x wait 50 >"$dir/o" 2>&1
-kill -TERM "$(head -n 1 "$dir/calls" | cut -d' ' -f1)" && wait "${pids[-1]}"
+kill -TERM "$(head -n 1 "$dir/calls" | cut -d' ' -f1)" && wait "$strace"
 sed -nE 's/^[0-9]+ +([a-z][a-z_0-9]*)\(.*/\1/p' "$dir/calls" | sort -u >"$dir/used"
 filtered | awk '/^[+]/ { ok[substr($0, 2)] = 1 } /^-/ { delete ok[substr($0, 2)] } END { for (c in ok) print c }' | sort >"$dir/allowed"
 comm -23 "$dir/used" "$dir/allowed" >"$dir/err"
@@ -97,23 +72,22 @@ listening='use IO::Socket; use POSIX; my $at = shift;
 ping() { timeout 10 "$ctl" "$@" ping >"$dir/o" 2>>"$dir/err"; } # PLACE...
 
 systemd-socket-activate -l "$dir/a" "$daemon" --driver-path "$drivers" >"$dir/err" 2>&1 &
-pids+=($!)
+pid=$!
 await test -S "$dir/a" && ping --unix "$dir/a" && timeout 10 "$ctl" --unix "$dir/a" open echo_drv control 0 x >"$dir/o" 2>&1 && grep -q '{ok,control,"x"}' "$dir/o"
 ok $? "a client of a socket that systemd listens on is served"
-kill -TERM "${pids[-1]}" && wait "${pids[-1]}" && [ -S "$dir/a" ]
+stop && [ -S "$dir/a" ]
 ok $? "the file of that socket is not removed at the end"
 
-port=$((20000 + $$ % 10000)) # below those that the system gives away
-printf '{"listeners": [{"unix": "%s", "mode": "0600", "administer": true}, {"tcp": "localhost:%s"}, {"unix": "%s"}]}\n' "$dir/b" $port "$dir/own" >"$dir/c.json"
-systemd-socket-activate -l "$dir/b" -l 127.0.0.1:$port -l "$dir/b2" "$daemon" --config "$dir/c.json" >"$dir/err" 2>&1 &
-pids+=($!)
-await test -S "$dir/b2" && ping --unix "$dir/b2" && ping --tcp 127.0.0.1:$port && ping --unix "$dir/b" && ping --unix "$dir/own"
+printf '{"listeners": [{"unix": "%s", "mode": "0600", "administer": true}, {"tcp": "localhost:%s"}, {"unix": "%s"}]}\n' "$dir/b" $tcp_port "$dir/own" >"$dir/c.json"
+systemd-socket-activate -l "$dir/b" -l 127.0.0.1:$tcp_port -l "$dir/b2" "$daemon" --config "$dir/c.json" >"$dir/err" 2>&1 &
+pid=$!
+await test -S "$dir/b2" && ping --unix "$dir/b2" && ping --tcp 127.0.0.1:$tcp_port && ping --unix "$dir/b" && ping --unix "$dir/own"
 ok $? "unix and TCP sockets that are passed, and one of the daemon's own, are served side by side"
 "$ctl" --unix "$dir/b" log-level info >"$dir/o" 2>&1 && ! "$ctl" --unix "$dir/b2" log-level info >"$dir/o" 2>&1 && grep -q not_permitted "$dir/o"
 ok $? "a passed socket has the rights of the listener with its address, or else the defaults"
-kill -HUP "${pids[-1]}" && await grep -q "has been read again" "$dir/err" && ping --unix "$dir/b2" && ping --unix "$dir/b"
+kill -HUP "$pid" && await grep -q "has been read again" "$dir/err" && ping --unix "$dir/b2" && ping --unix "$dir/b"
 ok $? "a reload leaves them open"
-kill -TERM "${pids[-1]}" && wait "${pids[-1]}" && [ ! -e "$dir/own" ] && [ -S "$dir/b" ]
+stop && [ ! -e "$dir/own" ] && [ -S "$dir/b" ]
 ok $? "only the daemon's own socket is removed"
 
 mode_before=$(stat -c %a "$dir/b")
@@ -166,22 +140,20 @@ ok $? "while one drains and the other starts no connection is refused"
 # Receives what is told at $dir/notify and writes it to a file, a line for each message, newlines as spaces.
 perl -MIO::Socket::UNIX -MSocket -e '$| = 1; my $s = IO::Socket::UNIX->new(Local => shift, Type => SOCK_DGRAM) or die $!;
   while (defined $s->recv(my $m, 4096)) { $m =~ tr/\n/ /; print "$m\n" }' "$dir/notify" >"$dir/told" 2>>"$dir/err" &
-pids+=($!)
 await test -S "$dir/notify"
 
 told() { grep -qE "$1" "$dir/told"; } # PATTERN
 count() { grep -c "$1" "$dir/told"; }
 
-start() { # OPTION...: a daemon that tells; its pid in $pid
+start_told() { # OPTION...: a daemon that tells; its pid in $pid
   : >"$dir/told"
   # shellcheck disable=SC2016 # the inner shell's process is the daemon
   NOTIFY_SOCKET=$dir/notify WATCHDOG_USEC=600000 bash -c 'WATCHDOG_PID=$$ exec "$@"' - "$daemon" --unix "$dir/s" "$@" 2>"$dir/err" &
   pid=$!
-  pids+=("$pid")
 }
 
 echo '{"reactors": 2, "shutdown_s": 7}' >"$dir/r.json"
-start --config "$dir/r.json"
+start_told --config "$dir/r.json"
 await told '^READY=1' && ping --unix "$dir/s"
 ok $? "it tells when it is ready"
 mkfifo "$dir/hold"
@@ -197,23 +169,20 @@ await eval '[ "$(count WATCHDOG=1)" -ge 2 ]'
 ok $? "it tells that it lives, again and again"
 tid=$(grep -l '^reactor-1$' /proc/"$pid"/task/*/comm | cut -d/ -f5) # the thread of the second
 strace -q -o "$dir/strace" -e trace=epoll_wait,epoll_pwait2 -e inject=epoll_wait,epoll_pwait2:delay_enter=4000000 -p "$tid" 2>>"$dir/err" &
-pids+=($!)
+strace=$!
 sleep 1
 before=$(count WATCHDOG=1)
 sleep 1.5
 [ "$(count WATCHDOG=1)" -eq "$before" ] && [ "$before" -gt 0 ] && ping --unix "$dir/s"
 ok $? "it does not when one of its reactors hangs"
-kill -TERM "${pids[-1]}" 2>/dev/null
+kill -TERM "$strace" 2>/dev/null
 await eval '[ "$(count WATCHDOG=1)" -gt "$before" ]'
 ok $? "and does again when it goes on"
-kill -TERM "$pid"
-wait "$pid" && told '^STOPPING=1 .*EXTEND_TIMEOUT_USEC=12000000'
+stop && told '^STOPPING=1 .*EXTEND_TIMEOUT_USEC=12000000'
 ok $? "it tells that it ends, and how long that may take"
 
 : >"$dir/told"
 NOTIFY_SOCKET=$dir/notify timeout 10 "$daemon" --stdio </dev/null >/dev/null 2>"$dir/err" && [ ! -s "$dir/told" ]
 ok $? "a daemon of its parent's says nothing to the parent's service manager"
 
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

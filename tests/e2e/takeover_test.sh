@@ -2,23 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Daemon after daemon takes over the sockets of the service manager, while clients connect without a pause, to a unix socket and to a TCP one: each attempt is taken, and what the
 # one that ends has taken is told goodbye. Prints TAP lines and "N passed, N failed".
-set -u
-daemon=$(realpath "${PORTHOSTD:-build/porthostd}")
-drivers=$(realpath "${DRIVERS:-build/drivers}")
-dir=$(mktemp -d)
-n=0 failed=0
-trap 'rm -rf "$dir"' EXIT
-
-ok() { # STATUS NAME
-  n=$((n + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $n - $2"
-  else
-    failed=$((failed + 1))
-    echo "not ok $n - $2"
-    sed 's/^/# /' "$dir/sums" "$dir/err" 2>/dev/null
-  fi
-}
+. "$(dirname "$0")/lib.sh"
+shown=("$dir/sums" "$dir/err")
 
 # The service manager: opens the sockets at descriptors 3 and 4 and keeps them, while a new daemon starts and then the one before ends.
 cat >"$dir/manager" <<'END'
@@ -65,13 +50,12 @@ until (-e "$dir/done") {
 print "$_: $n{$_}\n" for sort keys %n;
 END
 
-port=$((20000 + $$ % 10000)) # below those that the system gives away
-timeout 60 perl "$dir/manager" "$dir" $port "$daemon" --driver-path "$drivers" --log-level error >"$dir/err" 2>&1 &
+timeout 60 perl "$dir/manager" "$dir" $tcp_port "$daemon" --driver-path "$drivers" --log-level error >"$dir/err" 2>&1 &
 manager=$!
-for _ in $(seq 200); do [ -S "$dir/s" ] && break || sleep 0.05; done
+await test -S "$dir/s"
 clients=()
 for i in 1 2 3 4; do
-  timeout 60 perl "$dir/client" "$dir" $port >"$dir/client.$i" 2>&1 &
+  timeout 60 perl "$dir/client" "$dir" $tcp_port >"$dir/client.$i" 2>&1 &
   clients+=($!)
 done
 wait "${clients[@]}"
@@ -86,6 +70,5 @@ ok $? "no attempt to connect is refused"
 ok $? "each is served, or told that the daemon ends"
 [ $status -eq 0 ] && [ ! -s "$dir/err" ]
 ok $? "each daemon ends with status 0"
-echo "1..$n"
-echo "$((n - failed)) passed, $failed failed"
-[ "$failed" -eq 0 ]
+
+finish

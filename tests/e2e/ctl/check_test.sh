@@ -3,7 +3,6 @@
 # porthostctl check: a diagnosis for each way in which a driver can fail to load.
 . "$(dirname "$0")/lib.sh"
 
-probes=$(realpath "${PROBES:-${DRIVERS:-build/drivers}/../tests/drivers}")
 include=${ERL_INCLUDE:-$(erl -noshell -eval 'io:put_chars(code:root_dir()), halt().')/usr/include}
 
 ctl_check() { run timeout 60 "$ctl" --daemon "$daemon" --timeout 5 "$@"; }
@@ -16,12 +15,12 @@ bad() {
     check_lines "$name" 1 out "PROBLEM +$what: " "$@" '^  result +not good$'
 }
 
-# NAME [LINKER-OPTION...], C on stdin: $work/NAME.so. The header and an empty driver_init can be had by name.
+# NAME [LINKER-OPTION...], C on stdin: $dir/NAME.so. The header and an empty driver_init can be had by name.
 build() {
     local name=$1
     shift
-    { echo '#include <erl_driver.h>'; cat; } >"$work/$name.c"
-    "${CC:-gcc}" -g -O1 -fPIC -shared -isystem "$include" -o "$work/$name.so" "$work/$name.c" "$@"
+    { echo '#include <erl_driver.h>'; cat; } >"$dir/$name.c"
+    "${CC:-gcc}" -g -O1 -fPIC -shared -isystem "$include" -o "$dir/$name.so" "$dir/$name.c" "$@"
 }
 
 # NAME, C statements of init on stdin: a driver that is good but for these.
@@ -41,7 +40,7 @@ DRIVER_INIT(x) { return &entry; }'; } | build "$name"
 ctl_check check "$drivers/echo_drv.so"
 check_lines 'a good driver: status 0' 0 out '^  file +ELF .* shared object$' '^  driver +echo_drv, API version 3\.3$' \
     '^  lock +one for each port$' '^  callbacks +start stop .*call$' '^  imports +driver_alloc ' '^  libraries +libc' '^  trial +loaded$' '^  result +good$'
-check_that 'nothing is written to stderr for it' test ! -s "$work/err"
+check_that 'nothing is written to stderr for it' test ! -s "$dir/err"
 ctl_check check "$probes/bare_probe_drv.so"
 check_lines 'a driver with one lock for all of its ports' 0 out '^  lock +one for the driver$'
 ctl_check check "$probes/r12_probe_drv.so"
@@ -61,7 +60,7 @@ DRIVER_INIT(x)
     return &entry;
 }
 END
-ctl_check check "$work/run_time_drv.so"
+ctl_check check "$dir/run_time_drv.so"
 check_lines 'an entry that is filled in when it runs is told by the host' 0 out 'remark +entry: ' '^  driver +run_time_drv, API version 3\.1$'
 build two_drv <<'END'
 static ErlDrvEntry one = {.driver_name = "two_drv", .extended_marker = ERL_DRV_EXTENDED_MARKER, .major_version = 3, .minor_version = 3};
@@ -69,53 +68,53 @@ static ErlDrvEntry two = {.driver_name = "two_drv", .extended_marker = ERL_DRV_E
 ErlDrvEntry *other(void) { return &two; }
 DRIVER_INIT(x) { return &one; }
 END
-ctl_check check "$work/two_drv.so"
+ctl_check check "$dir/two_drv.so"
 check_lines 'of several entries the host knows which' 0 out 'remark +entry: it has several' '^  driver +two_drv'
 
 # ---- what is no shared object ----
 
-bad 'no such file' no_file "$work/none.so"
-mkdir "$work/dir.so"
-bad 'a directory' directory "$work/dir.so"
-mkfifo "$work/pipe.so"
-bad 'a pipe' not_a_file "$work/pipe.so"
-: >"$work/empty.so"
-bad 'an empty file' empty "$work/empty.so"
-echo 'hello, wörld' >"$work/text.so"
-bad 'text' text "$work/text.so"
-printf '#!/bin/sh\necho hello\n' >"$work/script.so"
-bad 'a script' text "$work/script.so" 'it is a script'
-echo 'GROUP ( libc.so.6 )' >"$work/ld.so"
-bad 'a linker script' text "$work/ld.so" 'linker script'
-printf '\001\002\003\377binary' >"$work/binary.so"
-bad 'something else' not_elf "$work/binary.so"
-printf 'MZ\220\000\003\000\000\000' >"$work/dll.so"
-bad 'a DLL' not_elf "$work/dll.so" 'Windows'
-printf '\177ELF' >"$work/four.so"
-bad 'the first bytes of an ELF file' damaged "$work/four.so"
-head -c 9000 "$drivers/echo_drv.so" >"$work/cut_drv.so"
-bad 'an ELF file that is cut off' damaged "$work/cut_drv.so"
-echo 'int x;' | "${CC:-gcc}" -xc -c -o "$work/object.so" -
-bad 'an object file' object_file "$work/object.so" 'link it with -shared'
-ar rc "$work/archive.so" "$work/object.so"
-bad 'a static library' archive "$work/archive.so"
-cp "$(type -P true)" "$work/program.so"
-bad 'a program' program "$work/program.so"
+bad 'no such file' no_file "$dir/none.so"
+mkdir "$dir/dir.so"
+bad 'a directory' directory "$dir/dir.so"
+mkfifo "$dir/pipe.so"
+bad 'a pipe' not_a_file "$dir/pipe.so"
+: >"$dir/empty.so"
+bad 'an empty file' empty "$dir/empty.so"
+echo 'hello, wörld' >"$dir/text.so"
+bad 'text' text "$dir/text.so"
+printf '#!/bin/sh\necho hello\n' >"$dir/script.so"
+bad 'a script' text "$dir/script.so" 'it is a script'
+echo 'GROUP ( libc.so.6 )' >"$dir/ld.so"
+bad 'a linker script' text "$dir/ld.so" 'linker script'
+printf '\001\002\003\377binary' >"$dir/binary.so"
+bad 'something else' not_elf "$dir/binary.so"
+printf 'MZ\220\000\003\000\000\000' >"$dir/dll.so"
+bad 'a DLL' not_elf "$dir/dll.so" 'Windows'
+printf '\177ELF' >"$dir/four.so"
+bad 'the first bytes of an ELF file' damaged "$dir/four.so"
+head -c 9000 "$drivers/echo_drv.so" >"$dir/cut_drv.so"
+bad 'an ELF file that is cut off' damaged "$dir/cut_drv.so"
+echo 'int x;' | "${CC:-gcc}" -xc -c -o "$dir/object.so" -
+bad 'an object file' object_file "$dir/object.so" 'link it with -shared'
+ar rc "$dir/archive.so" "$dir/object.so"
+bad 'a static library' archive "$dir/archive.so"
+cp "$(type -P true)" "$dir/program.so"
+bad 'a program' program "$dir/program.so"
 
 patched() { # NAME OFFSET BYTE: a copy of the echo driver with a byte changed
-    cp "$drivers/echo_drv.so" "$work/$1.so"
-    printf "\\x$3" | dd of="$work/$1.so" bs=1 seek="$2" conv=notrunc status=none
+    cp "$drivers/echo_drv.so" "$dir/$1.so"
+    printf "\\x$3" | dd of="$dir/$1.so" bs=1 seek="$2" conv=notrunc status=none
 }
 patched class 4 01
-bad 'another word size' wrong_class "$work/class.so" '32'
+bad 'another word size' wrong_class "$dir/class.so" '32'
 patched machine 18 02
-bad 'another machine' wrong_machine "$work/machine.so" 'compile it for this machine'
+bad 'another machine' wrong_machine "$dir/machine.so" 'compile it for this machine'
 patched order 5 02
-bad 'another byte order' wrong_machine "$work/order.so"
+bad 'another byte order' wrong_machine "$dir/order.so"
 if ((EUID != 0)); then
-    cp "$drivers/echo_drv.so" "$work/secret.so"
-    chmod 0 "$work/secret.so"
-    bad 'a file that may not be read' unreadable "$work/secret.so" 'Permission denied'
+    cp "$drivers/echo_drv.so" "$dir/secret.so"
+    chmod 0 "$dir/secret.so"
+    bad 'a file that may not be read' unreadable "$dir/secret.so" 'Permission denied'
 fi
 
 # ---- what is no driver ----
@@ -123,15 +122,15 @@ fi
 bad 'a shared object without driver_init' no_driver_init "$probes/load_no_init_drv.so" 'no function driver_init'
 build hidden_drv <<<'__attribute__((visibility("hidden"))) ErlDrvEntry *driver_init(void); ErlDrvEntry *driver_init(void) { return 0; }
 void *keep(void); void *keep(void) { return driver_init; }'
-bad 'driver_init is not exported' no_driver_init "$work/hidden_drv.so" 'not exported'
+bad 'driver_init is not exported' no_driver_init "$dir/hidden_drv.so" 'not exported'
 build mangled_drv <<<'int _Z11driver_initv(void); int _Z11driver_initv(void) { return 0; }'
-bad 'driver_init is compiled as C++' no_driver_init "$work/mangled_drv.so" 'extern "C"'
+bad 'driver_init is compiled as C++' no_driver_init "$dir/mangled_drv.so" 'extern "C"'
 build nif <<<'int nif_init(void); int nif_init(void) { return 0; }'
-bad 'a library of NIFs' no_driver_init "$work/nif.so" 'NIF'
+bad 'a library of NIFs' no_driver_init "$dir/nif.so" 'NIF'
 build loud <<<"#include <stdlib.h>
-__attribute__((constructor)) static void begin(void) { if (system(\"touch $work/ran\")) abort(); }"
-bad 'a shared object with a constructor that is no driver' no_driver_init "$work/loud.so"
-check_that 'none of its code was run' test ! -e "$work/ran"
+__attribute__((constructor)) static void begin(void) { if (system(\"touch $dir/ran\")) abort(); }"
+bad 'a shared object with a constructor that is no driver' no_driver_init "$dir/loud.so"
+check_that 'none of its code was run' test ! -e "$dir/ran"
 
 # ---- drivers that are refused ----
 
@@ -143,63 +142,63 @@ bad 'a major version to come' driver_incorrect_version "$probes/load_major_4_drv
 bad 'a minor version to come' driver_incorrect_version "$probes/load_minor_drv.so" 'spoken here are 2\.0 to 3\.3'
 bad 'no marker' driver_incorrect_version "$probes/load_marker_drv.so" 'extended_marker of its entry is 16#0'
 bad 'a name that is not the file'"'"'s' bad_driver_name "$probes/load_name_drv.so" 'calls it load_other_drv'
-cp "$drivers/echo_drv.so" "$work/echo_drv.dll"
-bad 'a name without .so' suffix "$work/echo_drv.dll"
+cp "$drivers/echo_drv.so" "$dir/echo_drv.dll"
+bad 'a name without .so' suffix "$dir/echo_drv.dll"
 
 # ---- what is missing ----
 
 bad 'a symbol that nobody has' missing_symbols "$probes/load_unresolved_drv.so" 'missing +load_symbol_that_nobody_has: '
 build_init internals_drv <<<'extern int erts_internal(void), enif_function(void), driver_tomorrow(void), _Z4plusv(void);
     return erts_internal() + enif_function() + driver_tomorrow() + _Z4plusv();'
-bad 'symbols are told by what they were' missing_symbols "$work/internals_drv.so" ' erts_internal: an internal of the VM' \
+bad 'symbols are told by what they were' missing_symbols "$dir/internals_drv.so" ' erts_internal: an internal of the VM' \
     ' enif_function: a function for NIFs' ' driver_tomorrow: of a driver interface' ' _Z4plusv: a C\+\+ function' 'PROBLEM +open_error: .*undefined symbol'
 build libgone <<<'int gone(void); int gone(void) { return 0; }'
-build needs_gone_drv -L"$work" -l:libgone.so <<<'extern int gone(void); ErlDrvEntry *driver_init(void) { gone(); return 0; }'
-rm "$work/libgone.so"
-bad 'a library that is not there' missing_library "$work/needs_gone_drv.so" 'the library libgone.so is not found' \
+build needs_gone_drv -L"$dir" -l:libgone.so <<<'extern int gone(void); ErlDrvEntry *driver_init(void) { gone(); return 0; }'
+rm "$dir/libgone.so"
+bad 'a library that is not there' missing_library "$dir/needs_gone_drv.so" 'the library libgone.so is not found' \
     'missing +gone: perhaps of a library that is not found' 'PROBLEM +open_error: .*libgone'
-echo 'V1 { global: *; };' >"$work/map1"
-echo 'V2 { global: *; };' >"$work/map2"
+echo 'V1 { global: *; };' >"$dir/map1"
+echo 'V2 { global: *; };' >"$dir/map2"
 versioned() { build libversion -Wl,-soname,libversion.so -Wl,--version-script="$1" <<<'int versioned(void); int versioned(void) { return 0; }'; }
-versioned "$work/map2"
-build version_drv -L"$work" -l:libversion.so -Wl,-rpath,"$work" <<<'extern int versioned(void); ErlDrvEntry *driver_init(void) { versioned(); return 0; }'
-versioned "$work/map1"
-bad 'a version of a library that is not there' missing_version "$work/version_drv.so" 'V2.*not found'
+versioned "$dir/map2"
+build version_drv -L"$dir" -l:libversion.so -Wl,-rpath,"$dir" <<<'extern int versioned(void); ErlDrvEntry *driver_init(void) { versioned(); return 0; }'
+versioned "$dir/map1"
+bad 'a version of a library that is not there' missing_version "$dir/version_drv.so" 'V2.*not found'
 
 # ---- what may not be loaded ----
 
-mkdir "$work/path"
-cp "$drivers/echo_drv.so" "$work/path/"
-chmod g+w "$work/path/echo_drv.so"
-ctl_check check "$work/path/echo_drv.so"
+mkdir "$dir/path"
+cp "$drivers/echo_drv.so" "$dir/path/"
+chmod g+w "$dir/path/echo_drv.so"
+ctl_check check "$dir/path/echo_drv.so"
 check_lines 'a file that others may write: a remark' 0 out '^  over sockets +may not' 'remark +not_permitted: .*others may write'
-ctl_check --driver-path "$work/path" check "$work/path/echo_drv.so"
+ctl_check --driver-path "$dir/path" check "$dir/path/echo_drv.so"
 check_lines 'a problem if it is asked for a driver path' 1 out 'PROBLEM +not_permitted: .*others may write'
-chmod g-w "$work/path/echo_drv.so"
-ctl_check --driver-path "$drivers:$work/path" check "$work/path/echo_drv.so"
+chmod g-w "$dir/path/echo_drv.so"
+ctl_check --driver-path "$drivers:$dir/path" check "$dir/path/echo_drv.so"
 check_lines 'a file in a directory of the driver path may be loaded' 0 out '^  over sockets +may be loaded'
-ctl_check --driver-path "$drivers" check "$work/path/echo_drv.so"
+ctl_check --driver-path "$drivers" check "$dir/path/echo_drv.so"
 check_lines 'a file outside the driver path may not' 1 out 'PROBLEM +not_permitted: .*not in a directory of the driver path'
-ln -s "$work/path/echo_drv.so" "$work/dir.so/echo_drv.so"
-ctl_check --driver-path "$work/dir.so" check "$work/dir.so/echo_drv.so"
+ln -s "$dir/path/echo_drv.so" "$dir/dir.so/echo_drv.so"
+ctl_check --driver-path "$dir/dir.so" check "$dir/dir.so/echo_drv.so"
 check_lines 'a link counts where it leads' 1 out 'PROBLEM +not_permitted: '
 
 # ---- drivers that harm the host ----
 
 build_init crash_drv <<<'*(volatile int *)8 = 0;'
-bad 'a crash is told with signal, callback and backtrace' crashed "$work/crash_drv.so" '^  trial +crashed' 'crash +SIGSEGV in callback init$' \
+bad 'a crash is told with signal, callback and backtrace' crashed "$dir/crash_drv.so" '^  trial +crashed' 'crash +SIGSEGV in callback init$' \
     'crash_drv\.so\(' 'PROBLEM +crashed: .*while it is loaded: SIGSEGV in callback init'
 build_init abort_drv <<<'abort();'
-bad 'so is an abort' crashed "$work/abort_drv.so" 'SIGABRT in callback init'
+bad 'so is an abort' crashed "$dir/abort_drv.so" 'SIGABRT in callback init'
 build driver_init_drv <<<'#include <stdlib.h>
 DRIVER_INIT(x) { abort(); return 0; }'
-bad 'a crash in driver_init' crashed "$work/driver_init_drv.so" 'in callback driver_init'
-sed 's/finish(void) {}/finish(void) { abort(); }/; s/crash_drv/finish_drv/; s/\*(volatile.*//' "$work/crash_drv.c" | tail -n +2 | build finish_drv
-bad 'a crash in finish' crashed "$work/finish_drv.so" 'while it is unloaded: SIGABRT in callback finish'
+bad 'a crash in driver_init' crashed "$dir/driver_init_drv.so" 'in callback driver_init'
+sed 's/finish(void) {}/finish(void) { abort(); }/; s/crash_drv/finish_drv/; s/\*(volatile.*//' "$dir/crash_drv.c" | tail -n +2 | build finish_drv
+bad 'a crash in finish' crashed "$dir/finish_drv.so" 'while it is unloaded: SIGABRT in callback finish'
 build_init exit_drv <<<'_exit(7);'
-bad 'a driver that ends the host' ended "$work/exit_drv.so" '^  trial +ended' 'status 7'
+bad 'a driver that ends the host' ended "$dir/exit_drv.so" '^  trial +ended' 'status 7'
 build_init hang_drv <<<'for (;;) pause();'
-run timeout 60 "$ctl" --daemon "$daemon" --timeout 0.5 check "$work/hang_drv.so"
+run timeout 60 "$ctl" --daemon "$daemon" --timeout 0.5 check "$dir/hang_drv.so"
 check_lines 'a driver that does not come back' 1 out '^  trial +hung' 'PROBLEM +hung: .*within 0.5 seconds from being loaded'
 
 # ---- the reference page ----
@@ -210,32 +209,32 @@ for word in $words; do
     grep -qE "^\|.*\`$word\`.*\| " proto/cli/CHECK.md || undescribed+=" $word"
 done
 check_that 'each is on the page' test -z "${undescribed-}"
-sed -n 's/^    \(  .*\)/\1/p' proto/cli/CHECK.md | sed '/^$/d' >"$work/page"
+sed -n 's/^    \(  .*\)/\1/p' proto/cli/CHECK.md | sed '/^$/d' >"$dir/page"
 ctl_check check "$drivers/echo_drv.so"
-check_that 'the example of the page is so' diff <(tail -n +2 "$work/out" | grep -v '^  file') <(grep -v '^  file' "$work/page")
+check_that 'the example of the page is so' diff <(tail -n +2 "$dir/out" | grep -v '^  file') <(grep -v '^  file' "$dir/page")
 
 # ---- use ----
 
-ctl_check check "$work/crash_drv.so" "$drivers/echo_drv.so"
+ctl_check check "$dir/crash_drv.so" "$drivers/echo_drv.so"
 check_lines 'a crash does no harm to the next' 1 out '^  result +not good' '^  result +good'
 ctl_check check
 check_lines 'a file is needed' 2 err 'usage: check FILE'
-ctl_check --unix "$work/sock" check x.so
+ctl_check --unix "$dir/sock" check x.so
 check_lines 'two hosts are one too many' 2 err 'only one of'
-run "$ctl" --unix "$work/sock" check x.so
+run "$ctl" --unix "$dir/sock" check x.so
 check_lines 'check has a host of its own' 2 err 'not for it'
-run "$ctl" --daemon "$work/no_daemon" check "$drivers/echo_drv.so"
+run "$ctl" --daemon "$dir/no_daemon" check "$drivers/echo_drv.so"
 check_lines 'without a host: status 3' 3 err 'the host has ended the connection'
 set -m
-"$ctl" --daemon "$daemon" --timeout 60 check "$work/hang_drv.so" >"$work/out" 2>"$work/err" &
+"$ctl" --daemon "$daemon" --timeout 60 check "$dir/hang_drv.so" >"$dir/out" 2>"$dir/err" &
 pid=$!
 set +m
-within pgrep -P "$pid"
+await pgrep -P "$pid"
 child=$(pgrep -P "$pid")
 kill -INT "$pid"
 { wait "$pid"; status=$?; } 2>/dev/null
 check_lines 'an interrupt ends it' 130 out
 gone() { ! kill -0 "$child" 2>/dev/null; }
-check_that 'an interrupt leaves no host behind' within gone
+check_that 'an interrupt leaves no host behind' await gone
 
 finish

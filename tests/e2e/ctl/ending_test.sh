@@ -7,42 +7,33 @@
 
 # Starts a shell that waits for input, and its daemon; their pids in $pid and $child.
 start_waiting() {
-    mkfifo "$work/in"
-    exec 9<>"$work/in"
-    "$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$work/in" >"$work/out" 2>"$work/err" 9>&- &
+    mkfifo "$dir/in"
+    exec 9<>"$dir/in"
+    "$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$dir/in" >"$dir/out" 2>"$dir/err" 9>&- &
     pid=$!
     echo ping >&9
-    for _ in {1..100}; do
-        grep -q pong "$work/out" && break
-        sleep 0.05
-    done
+    await grep -q pong "$dir/out"
     child=$(pgrep -P "$pid")
 }
 
 finish_waiting() {
     { wait "$pid"; status=$?; } 2>/dev/null # bash reports a killed job here
     exec 9>&-
-    rm "$work/in"
+    rm "$dir/in"
 }
 
-child_gone() {
-    for _ in {1..100}; do
-        kill -0 "$child" 2>/dev/null || return 0
-        sleep 0.05
-    done
-    return 1
-}
+gone() { ! kill -0 "$child" 2>/dev/null; }
 
 start_waiting
 check_that 'a shell has a daemon of its own' test -n "$child"
 kill -TERM "$pid"
 finish_waiting
 check_that 'SIGTERM ends porthostctl' test $status = 143
-check_that 'SIGTERM leaves no daemon behind' child_gone
+check_that 'SIGTERM leaves no daemon behind' await gone
 start_waiting
 kill -KILL "$pid"
 finish_waiting
-check_that 'even SIGKILL leaves no daemon behind' child_gone
+check_that 'even SIGKILL leaves no daemon behind' await gone
 start_waiting
 kill -KILL "$child"
 finish_waiting
@@ -53,10 +44,10 @@ kill -INT "$pid"
 finish_waiting
 set +m
 check_that 'SIGINT ends porthostctl' test $status = 130
-check_that 'SIGINT leaves no daemon behind' child_gone
+check_that 'SIGINT leaves no daemon behind' await gone
 
-{ echo 'p1 = open echo_drv'; yes 'p1 control 0 x' | head -100000; } >"$work/many"
-timeout 60 "$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$work/many" 2>/dev/null | head -1 >"$work/out"
+{ echo 'p1 = open echo_drv'; yes 'p1 control 0 x' | head -100000; } >"$dir/many"
+timeout 60 "$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$dir/many" 2>/dev/null | head -1 >"$dir/out"
 check_that 'it ends when nobody reads what it prints' test "${PIPESTATUS[0]}" = 1
 
 finish

@@ -3,7 +3,7 @@
 # porthostctl: hosts that run, over unix sockets and TCP, and more than one of them. See lib.sh.
 . "$(dirname "$0")/lib.sh"
 
-tcp=127.0.0.1:$((20000 + $$ % 20000))
+tcp=127.0.0.1:$tcp_port
 start_host one --tcp "$tcp"
 one=$host
 start_host two
@@ -12,47 +12,47 @@ check 'a port is opened over a unix socket' 0 "$opened"$'\n{port,{data,"hello"}}
 run timeout 30 "$ctl" --tcp "$tcp" open echo_drv control 0 hello
 check 'a port is opened over TCP' 0 "$opened"$'\n{ok,control,"hello"}\n'"$closed"
 
-(umask 077; echo 'a cookie of the test' >"$work/cookie"; echo 'another cookie of the test' >"$work/wrong")
-secret=127.0.0.1:$((40001 + $$ % 20000))
-start_host three --tcp "$secret" --cookie-file "$work/cookie"
-run timeout 30 "$ctl" --cookie-file "$work/cookie" --tcp "$secret" open echo_drv control 0 hello
+(umask 077; echo 'a cookie of the test' >"$dir/cookie"; echo 'another cookie of the test' >"$dir/wrong")
+secret=127.0.0.1:$((tcp_port + 6000))
+start_host three --tcp "$secret" --cookie-file "$dir/cookie"
+run timeout 30 "$ctl" --cookie-file "$dir/cookie" --tcp "$secret" open echo_drv control 0 hello
 check 'a port is opened over TCP at a host that demands a cookie' 0 "$opened"$'\n{ok,control,"hello"}\n'"$closed"
-run timeout 30 "$ctl" --tcp "$secret" --cookie-file "$work/wrong" ping
+run timeout 30 "$ctl" --tcp "$secret" --cookie-file "$dir/wrong" ping
 check_err 'with another cookie there is no connection' 3 'the host says goodbye: bad_auth'
 run timeout 30 "$ctl" --tcp "$secret" ping
 check_err 'nor without one' 3 'the host says goodbye: auth_required'
-run timeout 30 "$ctl" --tcp "$tcp" --cookie-file "$work/cookie" ping
+run timeout 30 "$ctl" --tcp "$tcp" --cookie-file "$dir/cookie" ping
 check_err 'nor to a host that does not prove that it knows the cookie' 3 'does not prove'
-run "$ctl" --tcp "$tcp" --cookie-file "$work/none" ping
+run "$ctl" --tcp "$tcp" --cookie-file "$dir/none" ping
 check_err 'a cookie file that is not there is wrong usage' 2 'none: No such file'
-chmod 644 "$work/wrong"
-run "$ctl" --tcp "$tcp" --cookie-file "$work/wrong" ping
+chmod 644 "$dir/wrong"
+run "$ctl" --tcp "$tcp" --cookie-file "$dir/wrong" ping
 check_err 'so is one that others can read' 2 'its mode must be 0600'
-run "$ctl" --unix "$work/one" --cookie-file "$work/cookie" ping
+run "$ctl" --unix "$dir/one" --cookie-file "$dir/cookie" ping
 check_err 'a cookie is for TCP' 2 'is for --tcp'
-run "$ctl" --tcp "$secret" --cookie-file "$work/cookie" record "$work/rec"
+run "$ctl" --tcp "$secret" --cookie-file "$dir/cookie" record "$dir/rec"
 check_err 'and not for recordings' 2 'not for record'
 
-"$ctl" --unix "$work/one" open 'echo_drv of one' wait 20000 >"$work/other" 2>/dev/null &
+"$ctl" --unix "$dir/one" open 'echo_drv of one' wait 20000 >"$dir/other" 2>/dev/null &
 other=$!
-within grep -q open "$work/other"
+await grep -q open "$dir/other"
 run ctl_at one ports --all
-check_that 'the ports of other connections are shown' grep -qE '^\[#\{.*name => "echo_drv of one"' "$work/out"
+check_that 'the ports of other connections are shown' grep -qE '^\[#\{.*name => "echo_drv of one"' "$dir/out"
 run ctl_at one ports
 check 'its own ports are shown by default' 0 '[]'
 run ctl_at two ports --all
 check 'another host has ports of its own' 0 '[]'
 
-mkfifo "$work/in"
-exec 9<>"$work/in"
-"$ctl" --unix "$work/one" shell <"$work/in" >"$work/shell" 2>"$work/shell.err" 9>&- &
+mkfifo "$dir/in"
+exec 9<>"$dir/in"
+"$ctl" --unix "$dir/one" shell <"$dir/in" >"$dir/shell" 2>"$dir/shell.err" 9>&- &
 shell=$!
 echo ping >&9
-within grep -q pong "$work/shell"
+await grep -q pong "$dir/shell"
 kill -KILL "$one"
 { wait "$shell"; status=$?; } 2>/dev/null
 exec 9>&-
-cp "$work/shell.err" "$work/err"
+cp "$dir/shell.err" "$dir/err"
 check_err 'a host that dies ends a session with status 3' 3 'the host has ended the connection'
 run ctl_at one ping
 check_err 'a host that is dead gives no connection' 3 'cannot connect'

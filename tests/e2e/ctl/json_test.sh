@@ -4,11 +4,11 @@
 . "$(dirname "$0")/lib.sh"
 
 start_host host
-mkfifo "$work/in"
-exec 8<>"$work/in"
-"$ctl" --unix "$work/host" shell <"$work/in" >"$work/session" 2>&1 8>&- &
+mkfifo "$dir/in"
+exec 8<>"$dir/in"
+"$ctl" --unix "$dir/host" shell <"$dir/in" >"$dir/session" 2>&1 8>&- &
 printf '%s\n' 'p1 = open echo_drv with words' 'p1 command x' >&8
-within grep -q 'p1,{data' "$work/session"
+await grep -q 'p1,{data' "$dir/session"
 port=$(ctl_at host --json ports --all | jq -r '.[0] | "\(.connection)/\(.id)"')
 
 # NAME FILTER ARGUMENT...: the command succeeds, every line is JSON, and the filter holds for all lines together.
@@ -16,12 +16,12 @@ shape() {
     local name=$1 filter=$2 wrong=0
     shift 2
     run ctl_at host --json "$@"
-    [[ $status == 0 ]] && jq -se "$filter" "$work/out" >"$work/jq" 2>&1 || wrong=1
+    [[ $status == 0 ]] && jq -se "$filter" "$dir/out" >"$dir/jq" 2>&1 || wrong=1
     verdict "$name" $wrong < <(
         echo "status $status; of $*: $filter"
-        sed 's/^/jq: /' "$work/jq"
-        sed 's/^/stdout: /' "$work/out" | cut -c -1000
-        sed 's/^/stderr: /' "$work/err"
+        sed 's/^/jq: /' "$dir/jq"
+        sed 's/^/stdout: /' "$dir/out" | cut -c -1000
+        sed 's/^/stderr: /' "$dir/err"
     )
 }
 
@@ -51,13 +51,13 @@ shape 'open and its steps' '. == [{"tuple": ["ok", "open", {"soft_busy": false, 
     {"tuple": ["ok", "call", {"tuple": ["ok", 1, ["t"]]}]}, {"tuple": ["port", {"tuple": ["data", "d"]}]},
     {"tuple": ["exit", "port", "normal"]}, {"tuple": ["ok", "close", true]}]' open echo_drv control 0 c call 1 '[t]' command d wait 100
 run ctl_at host --json open echo_drv control 99 x
-check_that 'a step that fails' jq -se '.[1] == {"tuple": ["error", "control", "badarg"]}' "$work/out"
+check_that 'a step that fails' jq -se '.[1] == {"tuple": ["error", "control", "badarg"]}' "$dir/out"
 check_that 'has status 1' test "$status" = 1
 run ctl_at host --json unload no_such_drv
 check_err 'a command that fails says so on stderr' 1 '^porthostctl: unload: not_loaded'
-check_that 'and prints nothing' test ! -s "$work/out"
+check_that 'and prints nothing' test ! -s "$dir/out"
 run ctl_at host --json shell <<<$'load echo_drv\nunload echo_drv'
-check_that 'unload' jq -se '(.[1] | type) == "string"' "$work/out"
+check_that 'unload' jq -se '(.[1] | type) == "string"' "$dir/out"
 exec 8>&-
 
 finish

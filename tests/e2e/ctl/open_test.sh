@@ -27,12 +27,12 @@ check 'data comes in order' 0 "$opened"$'\n{port,{data,"one"}}\n{port,{data,"two
 own open no_such_drv command x
 check_err 'a port of no driver cannot be opened' 1 '^porthostctl: load: '
 own open echo_drv -o '{no_such_option,1}'
-check_that 'a wrong option is refused by the host' grep -qx '{error,open,badarg}' "$work/out"
+check_that 'a wrong option is refused by the host' grep -qx '{error,open,badarg}' "$dir/out"
 
 # ---- data ----
 
-printf 'from a file\n' >"$work/data"
-own open echo_drv control 0 "@$work/data"
+printf 'from a file\n' >"$dir/data"
+own open echo_drv control 0 "@$dir/data"
 check 'data comes from a file' 0 "$opened"$'\n{ok,control,"from a file\\n"}\n'"$closed"
 own open echo_drv control 0 - < <(printf 'from stdin')
 check 'data comes from stdin' 0 "$opened"$'\n{ok,control,"from stdin"}\n'"$closed"
@@ -44,9 +44,9 @@ own open echo_drv command 'höhe' -o binary
 check_err 'an option behind a step is a usage error' 2 'expected command, control, call, connect, close or wait'
 own open echo_drv -o binary command 'höhe'
 check 'text is sent as UTF-8' 0 "$opened"$'\n{port,{data,<<"höhe"/utf8>>}}\n'"$closed"
-head -c 3000000 /dev/zero | tr '\0' x >"$work/large"
-own open echo_drv -o binary command "@$work/large" command "@$work/large"
+head -c 3000000 /dev/zero | tr '\0' x >"$dir/large"
+own open echo_drv -o binary command "@$dir/large" command "@$dir/large"
 check_that 'large data goes there and back without a deadlock' \
-    test "$(grep -c '^{port,{data,<<"x*">>}}$' "$work/out"):$(tr -cd x <"$work/out" | wc -c)" = 2:6000001
+    test "$(grep -c '^{port,{data,<<"x*">>}}$' "$dir/out"):$(tr -cd x <"$dir/out" | wc -c)" = 2:6000001
 
 finish

@@ -9,7 +9,7 @@ include=${ERL_INCLUDE:-$(erl -noshell -eval 'io:put_chars(code:root_dir()), halt
 replay() { run timeout 60 "$ctl" --daemon "$daemon" --driver-path "$drivers" --timeout 5 replay "$@"; }
 
 # NAME TEXT: a recording of these lines.
-recording() { { echo 'porthost recording 1'; printf '%s\n' "$2"; } >"$work/$1.rec"; }
+recording() { { echo 'porthost recording 1'; printf '%s\n' "$2"; } >"$dir/$1.rec"; }
 
 # NAME TEXT: a recording of a session that begins with a hello.
 session() {
@@ -22,12 +22,12 @@ $2"
 differs() {
     local name=$1 file=$2 line=$3
     shift 3
-    replay "$work/$file.rec"
+    replay "$dir/$file.rec"
     check_lines "$name" 1 out "^not ok .*/$file\.rec:$line: " "$@"
 }
 
 same() { # NAME FILE
-    replay "$work/$2.rec"
+    replay "$dir/$2.rec"
     check_lines "$1" 0 out "^ok .*/$2\.rec$"
 }
 
@@ -39,48 +39,48 @@ frames() { # those of the golden vectors that are good
         [ok = file:write(standard_io, Hex) || #{hex := Hex} = V <- vectors:read_all("proto/vectors"), not is_map_key(fault, V), not is_map_key('"'end'"', V)],
         halt().'
 }
-frames >"$work/frames"
-{ cat "$work/frames"; printf '\0\0\0\0\0\0\0\3abc\0\0\0\11rest'; } >"$work/sent"
-check_that 'there are frames to send' test "$(wc -c <"$work/frames")" -gt 5000
-run timeout 60 "$ctl" record "$work/cat.rec" -- cat <"$work/sent"
+frames >"$dir/frames"
+{ cat "$dir/frames"; printf '\0\0\0\0\0\0\0\3abc\0\0\0\11rest'; } >"$dir/sent"
+check_that 'there are frames to send' test "$(wc -c <"$dir/frames")" -gt 5000
+run timeout 60 "$ctl" record "$dir/cat.rec" -- cat <"$dir/sent"
 check_lines 'a session of any bytes is recorded: status 0' 0 err
-check_that 'they pass unchanged' cmp "$work/sent" "$work/out"
-check_that 'what is no term is recorded as bytes' grep -qE '^> [0-9.]+ frame <<"abc">>$' "$work/cat.rec"
-check_that 'so is an empty frame' grep -qE '^< [0-9.]+ frame <<>>$' "$work/cat.rec"
-check_that 'so is what is no whole frame' grep -qE '^> [0-9.]+ rest <<"\\000\\000\\000\\t.*rest">>$' "$work/cat.rec"
-check_that 'both ends are recorded' test "$(grep '^=' "$work/cat.rec" | cut -d' ' -f3- | tr '\n' ' ')" = 'client ended host ended '
+check_that 'they pass unchanged' cmp "$dir/sent" "$dir/out"
+check_that 'what is no term is recorded as bytes' grep -qE '^> [0-9.]+ frame <<"abc">>$' "$dir/cat.rec"
+check_that 'so is an empty frame' grep -qE '^< [0-9.]+ frame <<>>$' "$dir/cat.rec"
+check_that 'so is what is no whole frame' grep -qE '^> [0-9.]+ rest <<"\\000\\000\\000\\t.*rest">>$' "$dir/cat.rec"
+check_that 'both ends are recorded' test "$(grep '^=' "$dir/cat.rec" | cut -d' ' -f3- | tr '\n' ' ')" = 'client ended host ended '
 # A host that says back what it hears says the same again if, and only if, every line gives the term that it was made from.
-grep -vE '^[<>] [0-9.]+ (frame|rest)' "$work/cat.rec" >"$work/again.rec"
-run timeout 60 "$ctl" record "$work/copy.rec" -- "$ctl" --daemon 'sh -c cat' replay "$work/again.rec" </dev/null
-check_that 'the frames with a text can be read again' grep -q 'ok .*again.rec' "$work/out"
-printf '\0\0\0\2\203j\0\0\0\5\203m\0\0\0\1' >"$work/cut"
-run timeout 60 "$ctl" record "$work/cut.rec" -- cat <"$work/cut"
-check_that 'a frame that ends too early is recorded as bytes' grep -qE '^< [0-9.]+ frame <<"\\203m.*">>$' "$work/cut.rec"
+grep -vE '^[<>] [0-9.]+ (frame|rest)' "$dir/cat.rec" >"$dir/again.rec"
+run timeout 60 "$ctl" record "$dir/copy.rec" -- "$ctl" --daemon 'sh -c cat' replay "$dir/again.rec" </dev/null
+check_that 'the frames with a text can be read again' grep -q 'ok .*again.rec' "$dir/out"
+printf '\0\0\0\2\203j\0\0\0\5\203m\0\0\0\1' >"$dir/cut"
+run timeout 60 "$ctl" record "$dir/cut.rec" -- cat <"$dir/cut"
+check_that 'a frame that ends too early is recorded as bytes' grep -qE '^< [0-9.]+ frame <<"\\203m.*">>$' "$dir/cut.rec"
 
 # ---- nothing waits for the file ----
 
-mkfifo "$work/slow.rec"
-exec 8<>"$work/slow.rec" # holds what a pipe holds, and is not read
-head -c 3000000 /dev/zero | tr '\0' x >"$work/x"
-{ perl -e 'print pack("N", 3000006) . "\x83m" . pack("N", 3000000)'; cat "$work/x"; } >"$work/large"
-"$ctl" record "$work/slow.rec" -- cat <"$work/large" >"$work/through" 2>"$work/err" 8>&- &
+mkfifo "$dir/slow.rec"
+exec 8<>"$dir/slow.rec" # holds what a pipe holds, and is not read
+head -c 3000000 /dev/zero | tr '\0' x >"$dir/x"
+{ perl -e 'print pack("N", 3000006) . "\x83m" . pack("N", 3000000)'; cat "$dir/x"; } >"$dir/large"
+"$ctl" record "$dir/slow.rec" -- cat <"$dir/large" >"$dir/through" 2>"$dir/err" 8>&- &
 pid=$!
-through() { cmp -s "$work/large" "$work/through"; }
-check_that 'a session passes while the file takes nothing' within through
-timeout 20 cat <"$work/slow.rec" >"$work/slow" 8>&- &
+through() { cmp -s "$dir/large" "$dir/through"; }
+check_that 'a session passes while the file takes nothing' await through
+timeout 20 cat <"$dir/slow.rec" >"$dir/slow" 8>&- &
 exec 8>&-
 wait "$pid"
 wait
-check_that 'and is in the file in the end' test "$(grep -c '^[<>] [0-9.]* <<"x*">>$' "$work/slow")" = 2
+check_that 'and is in the file in the end' test "$(grep -c '^[<>] [0-9.]* <<"x*">>$' "$dir/slow")" = 2
 if [[ -w /dev/full ]]; then
-    run timeout 60 "$ctl" record /dev/full -- cat <"$work/large"
+    run timeout 60 "$ctl" record /dev/full -- cat <"$dir/large"
     check_lines 'a full disk: status 1, and it is said' 1 err 'not all of the session could be written'
-    check_that 'the session is not harmed by it' cmp "$work/large" "$work/out"
+    check_that 'the session is not harmed by it' cmp "$dir/large" "$dir/out"
 fi
 
 # ---- an Erlang node with a driver of others ----
 
-cat >"$work/shop.erl" <<'END'
+cat >"$dir/shop.erl" <<'END'
 -module(shop).
 -export([main/1]).
 main(Command) ->
@@ -95,27 +95,27 @@ main(Command) ->
     sqlite3:close(shop),
     halt(0).
 END
-(cd "$work" && erlc shop.erl)
-run timeout 60 erl -noshell -pa "$ebin" "$work" -eval "shop:main(\"$ctl record $work/shop.rec -- $daemon --stdio\")."
+(cd "$dir" && erlc shop.erl)
+run timeout 60 erl -noshell -pa "$ebin" "$dir" -eval "shop:main(\"$ctl record $dir/shop.rec -- $daemon --stdio\")."
 check_lines 'a node with SQLite is recorded' 0 out
-check_that 'what it said can be read' grep -qE '^> [0-9.]+ \{control,#Ref<nonode@nohost\.[0-9.]+>,1,<nonode@nohost\.[0-9.]+>,2,<<"select \* from t">>\}$' "$work/shop.rec"
-check_that 'what the driver said too' grep -qE '^< .*\{rows,\[\{1,<<"one">>,\{blob,<<"\\000\\377\\020">>\}\},' "$work/shop.rec"
+check_that 'what it said can be read' grep -qE '^> [0-9.]+ \{control,#Ref<nonode@nohost\.[0-9.]+>,1,<nonode@nohost\.[0-9.]+>,2,<<"select \* from t">>\}$' "$dir/shop.rec"
+check_that 'what the driver said too' grep -qE '^< .*\{rows,\[\{1,<<"one">>,\{blob,<<"\\000\\377\\020">>\}\},' "$dir/shop.rec"
 same 'a play of it is as recorded' shop
-sed 's/<<"one">>,{blob/<<"eins">>,{blob/' "$work/shop.rec" >"$work/shop2.rec"
-line=$(grep -n eins "$work/shop2.rec" | cut -d: -f1)
+sed 's/<<"one">>,{blob/<<"eins">>,{blob/' "$dir/shop.rec" >"$dir/shop2.rec"
+line=$(grep -n eins "$dir/shop2.rec" | cut -d: -f1)
 differs 'a line that was changed is told, with its place' shop2 "$line" '    - <<"eins">>' '    \+ <<"one">>'
-sed '/{rowid,1}/d' "$work/shop.rec" >"$work/shop3.rec"
+sed '/{rowid,1}/d' "$dir/shop.rec" >"$dir/shop3.rec"
 differs 'a line that is missing is told' shop3 '[0-9]+' 'came .*\{rowid,1\}'
-sed 's/^\(.*{rowid,2}.*\)$/\1\n\1/' "$work/shop.rec" >"$work/shop4.rec"
-run timeout 60 "$ctl" --daemon "$daemon" --timeout 0.5 replay "$work/shop4.rec"
+sed 's/^\(.*{rowid,2}.*\)$/\1\n\1/' "$dir/shop.rec" >"$dir/shop4.rec"
+run timeout 60 "$ctl" --daemon "$daemon" --timeout 0.5 replay "$dir/shop4.rec"
 check_lines 'a line too many is told' 1 out '^not ok .*: this does not come within 0.5 seconds'
-run timeout 60 "$ctl" --daemon "$daemon" replay "$work/shop2.rec" "$work/shop.rec"
+run timeout 60 "$ctl" --daemon "$daemon" replay "$dir/shop2.rec" "$dir/shop.rec"
 check_lines 'several files: the worst status' 1 out '^not ok ' '^ok .*/shop.rec'
 
 # ---- the reference page ----
 
-sed -n '/^    porthost recording 1/,/^$/s/^    //p' proto/cli/RECORDINGS.md >"$work/page.rec"
-check_that 'the page has an example' test "$(wc -l <"$work/page.rec")" -gt 15
+sed -n '/^    porthost recording 1/,/^$/s/^    //p' proto/cli/RECORDINGS.md >"$dir/page.rec"
+check_that 'the page has an example' test "$(wc -l <"$dir/page.rec")" -gt 15
 same 'the example of the page is so' page
 
 # ---- order ----
@@ -203,85 +203,84 @@ session bound '> 1 {open,1,1,one,<0.1.0>,"echo_drv",[]}
 < 3 {ok,3,X}'
 differs 'a variable keeps its value' bound 10 'where +X = "b"'
 session unbound '> 1 {ping,X}'
-replay "$work/unbound.rec"
+replay "$dir/unbound.rec"
 check_lines 'a variable without a value cannot be sent' 2 err 'unbound.rec:4: the variable X has no value'
 
 # ---- ends ----
 
-cat >"$work/crash_drv.c" <<'END'
+cat >"$dir/crash_drv.c" <<'END'
 #include <erl_driver.h>
 static int init(void) { *(volatile int *)8 = 0; return 0; }
 static ErlDrvEntry entry = {.init = init, .driver_name = "crash_drv", .extended_marker = ERL_DRV_EXTENDED_MARKER,
     .major_version = ERL_DRV_EXTENDED_MAJOR_VERSION, .minor_version = ERL_DRV_EXTENDED_MINOR_VERSION};
 DRIVER_INIT(x) { return &entry; }
 END
-"${CC:-gcc}" -fPIC -shared -isystem "$include" -o "$work/crash_drv.so" "$work/crash_drv.c"
-run timeout 60 "$ctl" --daemon "$ctl record $work/crash.rec -- $daemon --driver-path $work" load crash_drv
-check_that 'a daemon command gets --stdio through the recorder' grep -q '^> .*{load,' "$work/crash.rec"
-check_that 'the crash of a host is recorded' grep -qE '^= [0-9.]+ host ended: .*signal 11' "$work/crash.rec"
-run timeout 60 "$ctl" --daemon "$daemon" --driver-path "$work" replay "$work/crash.rec"
+"${CC:-gcc}" -fPIC -shared -isystem "$include" -o "$dir/crash_drv.so" "$dir/crash_drv.c"
+run timeout 60 "$ctl" --daemon "$ctl record $dir/crash.rec -- $daemon --driver-path $dir" load crash_drv
+check_that 'a daemon command gets --stdio through the recorder' grep -q '^> .*{load,' "$dir/crash.rec"
+check_that 'the crash of a host is recorded' grep -qE '^= [0-9.]+ host ended: .*signal 11' "$dir/crash.rec"
+run timeout 60 "$ctl" --daemon "$daemon" --driver-path "$dir" replay "$dir/crash.rec"
 check_lines 'a host that crashes again is as recorded' 0 out '^ok '
-sed -i 's/\*(volatile.*; return/return/' "$work/crash_drv.c"
-"${CC:-gcc}" -fPIC -shared -isystem "$include" -o "$work/crash_drv.so" "$work/crash_drv.c"
-run timeout 60 "$ctl" --daemon "$daemon" --driver-path "$work" --timeout 1 replay "$work/crash.rec"
+sed -i 's/\*(volatile.*; return/return/' "$dir/crash_drv.c"
+"${CC:-gcc}" -fPIC -shared -isystem "$include" -o "$dir/crash_drv.so" "$dir/crash_drv.c"
+run timeout 60 "$ctl" --daemon "$daemon" --driver-path "$dir" --timeout 1 replay "$dir/crash.rec"
 check_lines 'one that does not is not' 1 out '^not ok .*the host (does not end|says what is not in the recording)'
 recording ends '> 0 {hello,1,#{}}
 < 0 {hello,1,_}
 > 0 {ping,1}
 < 0 {ok,1,pong}'
-run timeout 60 "$ctl" --daemon "sh -c 'kill -9 \$\$'" replay "$work/ends.rec"
+run timeout 60 "$ctl" --daemon "sh -c 'kill -9 \$\$'" replay "$dir/ends.rec"
 check_lines 'a host that ends too early is told' 1 out '^not ok .*:3: the host has ended instead$' 'signal 9'
 recording version '> 0 {hello,7,#{}}
 < 0 {goodbye,bad_version,<<"some words">>}
 = 0 host ended'
 same 'a goodbye and the end are as recorded' version
-run timeout 60 "$ctl" record "$work/none.rec" -- "$work/no_such_host" </dev/null
+run timeout 60 "$ctl" record "$dir/none.rec" -- "$dir/no_such_host" </dev/null
 check_lines 'no host: status 3' 3 err 'cannot start .*no_such_host: No such file'
-run timeout 60 "$ctl" --unix "$work/none" replay "$work/ends.rec"
+run timeout 60 "$ctl" --unix "$dir/none" replay "$dir/ends.rec"
 check_lines 'no host to play to: status 3' 3 err 'cannot connect'
-run timeout 60 "$ctl" record "$work/no/such/dir.rec" -- cat </dev/null
+run timeout 60 "$ctl" record "$dir/no/such/dir.rec" -- cat </dev/null
 check_lines 'no file: status 1' 1 err 'No such file'
 
 # ---- in front of a host that is running ----
 
-port=$((20000 + ($$ + 7777) % 20000))
-"$daemon" --unix "$work/host" --tcp "127.0.0.1:$port" --driver-path "$drivers" 2>"$work/host.log" &
+"$daemon" --unix "$dir/host" --tcp "127.0.0.1:$tcp_port" --driver-path "$drivers" 2>"$dir/host.log" &
 host=$!
-within test -S "$work/host"
-"$ctl" --unix "$work/host" record "$work/front.rec" --listen "$work/front" 2>"$work/front.log" &
+await test -S "$dir/host"
+"$ctl" --unix "$dir/host" record "$dir/front.rec" --listen "$dir/front" 2>"$dir/front.log" &
 front=$!
-within test -S "$work/front"
-run "$ctl" --unix "$work/front" open echo_drv command hello
+await test -S "$dir/front"
+run "$ctl" --unix "$dir/front" open echo_drv command hello
 check_lines 'a client goes through to a host over unix sockets' 0 out '^\{port,\{data,"hello"\}\}$'
-run "$ctl" --unix "$work/front" ping
+run "$ctl" --unix "$dir/front" ping
 check_lines 'so does the next' 0 out '^pong$'
-run "$ctl" --unix "$work/host" replay "$work/front.rec" "$work/front.rec.2"
+run "$ctl" --unix "$dir/host" replay "$dir/front.rec" "$dir/front.rec.2"
 check_lines 'each is in a file of its own, and can be played to a running host' 0 out '^ok .*/front.rec$' '^ok .*/front.rec.2$'
-within "$ctl" --tcp "127.0.0.1:$port" ping >/dev/null 2>&1
-run "$ctl" --tcp "127.0.0.1:$port" replay "$work/front.rec"
+await "$ctl" --tcp "127.0.0.1:$tcp_port" ping
+run "$ctl" --tcp "127.0.0.1:$tcp_port" replay "$dir/front.rec"
 check_lines 'and over TCP' 0 out '^ok '
-mkfifo "$work/in"
-"$ctl" --unix "$work/front" shell <"$work/in" >"$work/shell" 2>&1 &
+mkfifo "$dir/in"
+"$ctl" --unix "$dir/front" shell <"$dir/in" >"$dir/shell" 2>&1 &
 shell=$!
-exec 9>"$work/in"
+exec 9>"$dir/in"
 echo ping >&9
-within grep -q pong "$work/shell"
+await grep -q pong "$dir/shell"
 child=$(pgrep -P "$front")
 kill -TERM "$front"
 { wait "$front"; status=$?; } 2>/dev/null
 check_lines 'it ends when it is told to' 143 out
 check_that 'and leaves no process behind' test -n "$child" -a ! -e "/proc/$child"
-check_that 'nor its socket' test ! -e "$work/front"
-check_that 'what was recorded until then is in the file' grep -q pong "$work/front.rec.3"
+check_that 'nor its socket' test ! -e "$dir/front"
+check_that 'what was recorded until then is in the file' grep -q pong "$dir/front.rec.3"
 exec 9>&-
 wait "$shell"
 kill "$host"
 wait "$host"
-mkfifo "$work/in2"
-"$ctl" record "$work/term.rec" -- cat <"$work/in2" >"$work/out" 2>"$work/err" &
+mkfifo "$dir/in2"
+"$ctl" record "$dir/term.rec" -- cat <"$dir/in2" >"$dir/out" 2>"$dir/err" &
 pid=$!
-exec 9>"$work/in2"
-within pgrep -P "$pid"
+exec 9>"$dir/in2"
+await pgrep -P "$pid"
 child=$(pgrep -P "$pid")
 kill -TERM "$pid"
 { wait "$pid"; status=$?; } 2>/dev/null
@@ -292,9 +291,9 @@ check_that 'and its host with it' test -n "$child" -a ! -e "/proc/$child"
 # ---- bad files ----
 
 bad_file() { # NAME LINE:COLUMN MESSAGE TEXT
-    printf '%s' "$4" >"$work/bad.rec"
-    run timeout 60 "$ctl" --daemon "touch $work/started;" replay "$work/bad.rec"
-    check_lines "$1" 2 err "^(porthostctl: )?$work/bad.rec:$2: $3"
+    printf '%s' "$4" >"$dir/bad.rec"
+    run timeout 60 "$ctl" --daemon "touch $dir/started;" replay "$dir/bad.rec"
+    check_lines "$1" 2 err "^(porthostctl: )?$dir/bad.rec:$2: $3"
 }
 head='porthost recording 1
 '
@@ -314,17 +313,17 @@ bad_file 'something behind the end' 3:1 'expected nothing of the client behind i
 > 2 {ping,1}"
 bad_file 'something behind a cut' 3:1 'expected nothing behind cut' "${head}= 1 cut
 < 2 {ok,1,pong}"
-printf '%s\0\0\n' "${head}> 1 {ping,1}" >"$work/bad.rec"
-run "$ctl" --daemon "touch $work/started;" replay "$work/bad.rec"
+printf '%s\0\0\n' "${head}> 1 {ping,1}" >"$dir/bad.rec"
+run "$ctl" --daemon "touch $dir/started;" replay "$dir/bad.rec"
 check_lines 'bytes that are no text' 2 err ':2:13: expected'
-run "$ctl" --daemon "touch $work/started;" replay "$work/nowhere.rec"
+run "$ctl" --daemon "touch $dir/started;" replay "$dir/nowhere.rec"
 check_lines 'a file that is not there' 2 err 'nowhere.rec: No such file'
-check_that 'nothing was started for any of these' test ! -e "$work/started"
+check_that 'nothing was started for any of these' test ! -e "$dir/started"
 run "$ctl" replay
 check_lines 'replay needs a file' 2 err 'usage: replay FILE'
 run "$ctl" record
 check_lines 'record needs a file' 2 err 'usage: record FILE'
-run "$ctl" --unix "$work/x" record "$work/y" -- cat
+run "$ctl" --unix "$dir/x" record "$dir/y" -- cat
 check_lines 'record has one host' 2 err 'only one of'
 
 finish

@@ -32,12 +32,12 @@ p1 call {a, B}
 ping
 EOF
 check_err 'a mistake in a line has its place' 2 '^stdin:2:13: expected a term, found a variable$'
-check_that 'a mistake shows the line and a caret' grep -qx '              ^' "$work/err"
-check_that 'the lines behind a mistake are run' grep -qx pong "$work/out"
+check_that 'a mistake shows the line and a caret' grep -qx '              ^' "$dir/err"
+check_that 'the lines behind a mistake are run' grep -qx pong "$dir/out"
 own shell <<<$'p1 = open echo_drv\np1 = open echo_drv'
 check_err 'a name in use is not given to another port' 1 '^porthostctl: stdin:2: p1 is open$'
 own shell <<<$'p1 = open echo_drv\np1 close\np1 = open echo_drv\np1 control 0 x'
-check_that 'a name is free again when its port is closed' grep -qx '{ok,control,"x"}' "$work/out"
+check_that 'a name is free again when its port is closed' grep -qx '{ok,control,"x"}' "$dir/out"
 own shell <<<$'frob\np9 close\nwait\nquit\nping'
 check 'unknown words are usage errors, and quit ends' 2 ''
 own shell </dev/null

@@ -3,24 +3,24 @@
 # porthostctl on a terminal, which script(1) makes: line editing, history, completion, Ctrl-C, colours. See lib.sh.
 . "$(dirname "$0")/lib.sh"
 
-export HOME=$work TERM=xterm LC_ALL=C.UTF-8
+export HOME=$dir TERM=xterm LC_ALL=C.UTF-8
 unset NO_COLOR
 
 # ---- a terminal to type at ----
 
-# Starts a command (as env takes it; SIGINT is ignored in the background of a script) on a terminal. What it writes goes to $work/tty; what is typed, to descriptor 7.
+# Starts a command (as env takes it; SIGINT is ignored in the background of a script) on a terminal. What it writes goes to $dir/tty; what is typed, to descriptor 7.
 start_terminal() { # COMMAND
-    rm -f "$work/keys"
-    mkfifo "$work/keys"
-    exec 7<>"$work/keys"
-    : >"$work/tty"
-    script -qfec "stty rows 24 cols 200; env --default-signal=INT $1; echo status \$?" "$work/tty" <"$work/keys" >/dev/null 2>&1 7>&- &
+    rm -f "$dir/keys"
+    mkfifo "$dir/keys"
+    exec 7<>"$dir/keys"
+    : >"$dir/tty"
+    script -qfec "stty rows 24 cols 200; env --default-signal=INT $1; echo status \$?" "$dir/tty" <"$dir/keys" >/dev/null 2>&1 7>&- &
     terminal=$!
 }
 
 type_keys() { printf "$1" >&7; }
 
-shows() { within grep -aqE -- "$1" "$work/tty"; }
+shows() { await grep -aqE -- "$1" "$dir/tty"; }
 
 # Types, and waits until the terminal shows that.
 keys() { # KEYS PATTERN
@@ -34,7 +34,7 @@ end_terminal() {
     exec 7>&-
     kill "$terminal" 2>/dev/null
     wait "$terminal" 2>/dev/null
-    cp "$work/tty" "$work/out"
+    cp "$dir/tty" "$dir/out"
     return $rc
 }
 
@@ -56,7 +56,7 @@ check_that 'text is UTF-8' keys 'pl call \xe2\x82\xac\xe2\x82\xac\r' 'expected a
 check_that 'a line is typed' keys 'abandoned' 'abandoned'
 type_keys '\003'
 check_that 'Ctrl-C abandons it' keys 'stats\r' '^#\{'
-check_that 'and it is not run' eval '! grep -aq "neither a command" "$work/tty"'
+check_that 'and it is not run' eval '! grep -aq "neither a command" "$dir/tty"'
 type_keys 'trace pl\r'
 sleep 0.3
 type_keys '\003'
@@ -64,9 +64,9 @@ check_that 'Ctrl-C ends what runs, not the session' keys 'log-level\r' '^notice'
 type_keys 'pl = open delay_drv\r' # a name that is in use: an error, status 1
 check_that 'a mistake is told' shows 'pl is open'
 type_keys '\004'
-check_that 'Ctrl-D ends the session, with the worst status' eval 'end_terminal && grep -aq "status 2" "$work/tty"'
-check_that 'ports are closed at the end' grep -aq '^{exit,pl,normal}' "$work/tty"
-check_that 'the history belongs to its owner' test "$(stat -c %a "$work/.porthostctl_history")" = 600
+check_that 'Ctrl-D ends the session, with the worst status' eval 'end_terminal && grep -aq "status 2" "$dir/tty"'
+check_that 'ports are closed at the end' grep -aq '^{exit,pl,normal}' "$dir/tty"
+check_that 'the history belongs to its owner' test "$(stat -c %a "$dir/.porthostctl_history")" = 600
 start_terminal "$shell"
 shows '^porthostctl> '
 check_that 'the history is there the next time' keys '\022log-l\r' 'log-level'
@@ -84,34 +84,34 @@ check_that 'a terminal that cannot edit has a prompt' shows '^porthostctl> '
 check_that 'and its lines are run' keys 'ping\r' '^pong'
 type_keys '\004'
 check_that 'and it ends with Ctrl-D' end_terminal
-printf '#!/bin/sh\necho $$ >%q\nexec %q "$@"\n' "$work/pid" "$daemon" >"$work/wrapped"
-chmod +x "$work/wrapped"
-start_terminal "$ctl --daemon $work/wrapped shell"
+printf '#!/bin/sh\necho $$ >%q\nexec %q "$@"\n' "$dir/pid" "$daemon" >"$dir/wrapped"
+chmod +x "$dir/wrapped"
+start_terminal "$ctl --daemon $dir/wrapped shell"
 shows '^porthostctl> '
-kill -KILL "$(<"$work/pid")"
-check_that 'a daemon that dies ends the session with status 3' eval 'end_terminal && grep -aq "status 3" "$work/tty"'
+kill -KILL "$(<"$dir/pid")"
+check_that 'a daemon that dies ends the session with status 3' eval 'end_terminal && grep -aq "status 3" "$dir/tty"'
 
 # ---- colours ----
 
-escapes() { grep -c $'\033\\[[0-9;]*m' "$work/tty"; }
+escapes() { grep -c $'\033\\[[0-9;]*m' "$dir/tty"; }
 
 start_host sock
-start_terminal "$ctl --unix $work/sock unload none"
+start_terminal "$ctl --unix $dir/sock unload none"
 end_terminal
 check_that 'diagnostics on a terminal are coloured' test "$(escapes)" -gt 0
-start_terminal "NO_COLOR=1 $ctl --unix $work/sock unload none"
+start_terminal "NO_COLOR=1 $ctl --unix $dir/sock unload none"
 end_terminal
 check_that 'but not with NO_COLOR' test "$(escapes)" = 0
-start_terminal "$ctl --unix $work/sock watch --interval 0.05 --count 2"
+start_terminal "$ctl --unix $dir/sock watch --interval 0.05 --count 2"
 end_terminal
-check_that 'watch draws in place' grep -aq $'\033\\[H' "$work/tty"
-check_that 'watch gives the cursor back' grep -aq $'\033\\[?25h' "$work/tty"
-start_terminal "NO_COLOR=1 $ctl --unix $work/sock watch --interval 0.05 --count 2"
+check_that 'watch draws in place' grep -aq $'\033\\[H' "$dir/tty"
+check_that 'watch gives the cursor back' grep -aq $'\033\\[?25h' "$dir/tty"
+start_terminal "NO_COLOR=1 $ctl --unix $dir/sock watch --interval 0.05 --count 2"
 end_terminal
 check_that 'watch has no colours with NO_COLOR' test "$(escapes)" = 0
-start_terminal "$ctl --unix $work/sock watch --interval 0.05"
+start_terminal "$ctl --unix $dir/sock watch --interval 0.05"
 shows DRIVER
 type_keys '\003'
-check_that 'Ctrl-C ends watch, and that is well' eval 'end_terminal && grep -aq "status 0" "$work/tty"'
+check_that 'Ctrl-C ends watch, and that is well' eval 'end_terminal && grep -aq "status 0" "$dir/tty"'
 
 finish

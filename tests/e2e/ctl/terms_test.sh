@@ -54,23 +54,23 @@ terms=(
     for ((i = 0; i < ${#terms[@]}; i += 3)); do
         printf 'p call 1 %s\n' "${terms[i]}"
     done
-} >"$work/session"
-"$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$work/session" >"$work/erlang" 2>"$work/err"
-"$ctl" --json --daemon "$daemon" --driver-path "$drivers" shell <"$work/session" >"$work/json" 2>>"$work/err"
-check_that 'all are read' test ! -s "$work/err"
+} >"$dir/session"
+"$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$dir/session" >"$dir/erlang" 2>"$dir/err"
+"$ctl" --json --daemon "$daemon" --driver-path "$drivers" shell <"$dir/session" >"$dir/json" 2>>"$dir/err"
+check_that 'all are read' test ! -s "$dir/err"
 for ((i = 0; i < ${#terms[@]}; i += 3)); do
     line=$((i / 3 + 2))
-    sed -n "${line}p" "$work/erlang" >"$work/out"
+    sed -n "${line}p" "$dir/erlang" >"$dir/out"
     status=0
     check "${terms[i]} as a term" 0 "{ok,call,{ok,1,${terms[i + 1]:-${terms[i]}}}}"
-    sed -n "${line}p" "$work/json" | jq -c '.tuple[2].tuple[2]' >"$work/out"
+    sed -n "${line}p" "$dir/json" | jq -c '.tuple[2].tuple[2]' >"$dir/out"
     check "${terms[i]} as JSON" 0 "$(jq -c . <<<"${terms[i + 2]}")"
 done
 
 # ---- limits ----
 
-printf 'p = open echo_drv\np call 1 %s%s\n' "$(printf '[%.0s' {1..1001})" "$(printf ']%.0s' {1..1001})" >"$work/deep"
-run "$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$work/deep"
+printf 'p = open echo_drv\np call 1 %s%s\n' "$(printf '[%.0s' {1..1001})" "$(printf ']%.0s' {1..1001})" >"$dir/deep"
+run "$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$dir/deep"
 check_err 'a term that is too deep is refused' 2 'nested'
 own open echo_drv call 0 '{a,'
 check_err 'a term that is not whole is refused' 2 'expected a term'

@@ -8,7 +8,7 @@
 used() { # NAME PATTERN ARGUMENT...: status 2 with that message, and nothing was started
     local name=$1 pattern=$2
     shift 2
-    run "$ctl" --daemon "touch $work/started;" "$@"
+    run "$ctl" --daemon "touch $dir/started;" "$@"
     check_err "$name" 2 "$pattern"
 }
 used 'a command is needed' 'a command is missing'
@@ -22,31 +22,31 @@ used 'what is not iodata is refused' 'not iodata' open x command 'term:{a}'
 used 'a timeout is a number' "^porthostctl: --timeout: expected seconds" --timeout soon ping
 used 'two hosts are one too many' 'only one of' --unix /x ping
 used 'an unknown option is refused' 'unrecognized option' --frob
-check_that 'wrong usage starts nothing' test ! -e "$work/started"
+check_that 'wrong usage starts nothing' test ! -e "$dir/started"
 
 # ---- connections that fail ----
 
-run "$ctl" --unix "$work/none" ping
+run "$ctl" --unix "$dir/none" ping
 check_err 'no unix socket: status 3' 3 'cannot connect to .*/none: No such file or directory'
 run "$ctl" --tcp 127.0.0.1:1 ping
 check_err 'no TCP listener: status 3' 3 'cannot connect to 127.0.0.1:1: Connection refused'
 run "$ctl" --tcp nowhere ping
 check_err 'an address without a port: status 3' 3 'nowhere is not HOST:PORT'
-run "$ctl" --daemon "$work/none" ping
+run "$ctl" --daemon "$dir/none" ping
 check_err 'no daemon: status 3' 3 'the host has ended the connection: it ended with status 127'
 
 fake() { # a daemon that is a shell script, from stdin
-    { echo '#!/bin/sh'; cat; } >"$work/fake"
-    chmod +x "$work/fake"
+    { echo '#!/bin/sh'; cat; } >"$dir/fake"
+    chmod +x "$dir/fake"
 }
 fake <<<'exec sleep 100'
-run timeout 30 "$ctl" --daemon "$work/fake" --timeout 0.3 ping
+run timeout 30 "$ctl" --daemon "$dir/fake" --timeout 0.3 ping
 check_err 'a daemon that says nothing: status 3' 3 'the host does not answer within 0.3 seconds'
 fake <<<'echo this is no frame'
-run "$ctl" --daemon "$work/fake" ping
+run "$ctl" --daemon "$dir/fake" ping
 check_err 'a daemon that talks nonsense: status 3' 3 'no frame of this protocol'
 fake <<<'kill -SEGV $$'
-run "$ctl" --daemon "$work/fake" ping
+run "$ctl" --daemon "$dir/fake" ping
 check_err 'a daemon that crashes is reported with its signal' 3 'ended by signal 11'
 
 finish

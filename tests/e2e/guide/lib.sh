@@ -1,25 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # Chapters of drivers/README.md as tests: their files are made, their commands are run, and print what stands behind them. Read by the tests in this
 # directory, which are run from the top directory; PORTHOSTCTL says which build.
 
-build=$(dirname "$(realpath "${PORTHOSTCTL:-build/porthostctl}")")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-ln -s "$build" "$work/build"
+. tests/e2e/lib.sh
+set -o pipefail
+build=$(dirname "$ctl")
+ln -s "$build" "$dir/build"
 plain=no # or a sanitizer is in it, which goes with neither valgrind nor a malloc of one's own
 [[ ${build##*/} == build ]] && plain=yes
-passed=0 failed=0
-
-judge() { # NAME STATUS
-    if (($2 == 0)); then
-        passed=$((passed + 1))
-        echo "ok - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok - $1"
-        sed 's/^/# /' out
-    fi
-}
+shown=(out)
 
 # The order of the keys in the reply to open is the host's affair.
 as_written() {
@@ -30,28 +20,22 @@ as_written() {
 chapter() {
     local command text status
     # Files under their names, commands and what they print under the number of the command.
-    awk -v work="$work" -v title="## $1" '
+    awk -v dir="$dir" -v title="## $1" '
         /^## / { path = $0 == title }
         !path { next }
-        /^```(c|erl|phs) / { out = work "/" $2; next }
-        /^```sh/ { n++; out = work "/" n ".sh"; next }
-        /^```text/ { out = work "/" n ".text"; next }
+        /^```(c|erl|phs) / { out = dir "/" $2; next }
+        /^```sh/ { n++; out = dir "/" n ".sh"; next }
+        /^```text/ { out = dir "/" n ".text"; next }
         /^```/ { if (out != "") close(out); out = ""; next }
         out != "" { print > out }
     ' drivers/README.md
-    cd "$work" || exit 1
+    cd "$dir" || exit 1
     for command in [0-9].sh; do
         [[ $plain == no ]] && grep -qe "$2" "$command" && continue
         timeout 120 bash "$command" >out 2>&1
         status=$?
         text=${command%.sh}.text
         [[ ! -e $text ]] || as_written "$text" || status=1
-        judge "$(head -1 "$command" | cut -c -70)" $status
+        ok $status "$(head -1 "$command" | cut -c -70)"
     done
-}
-
-# finish LEAST: fewer tests than these are a failure, too.
-finish() {
-    echo "$passed passed, $failed failed"
-    ((failed == 0 && passed >= $1))
 }

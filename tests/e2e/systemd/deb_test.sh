@@ -10,7 +10,7 @@ case ${1:-} in
     rm -f "$root/usr/sbin/policy-rc.d" # services are to be started
     exit
     ;;
-  inside) . /package/lib.sh ;;
+  inside) . "$here/lib.sh" ;;
   *) exec "$here/machine" "$0" ;;
 esac
 
@@ -37,4 +37,4 @@ ok $? "its removal stops daemon and socket"
 dpkg -P porthost >"$log" 2>&1 && [ ! -e /etc/porthost ] && [ ! -e /var/lib/porthost ] && [ ! -e /run/porthost ] && [ -z "$(find /etc/systemd /var/lib/systemd/deb-systemd-helper-enabled -name 'porthost*' 2>/dev/null | tee "$log")" ]
 ok $? "purged, it leaves nothing"
 
-all_told
+finish

@@ -12,7 +12,7 @@ case ${1:-} in
     cp "$here/sqlite.escript" "$root/"
     exit
     ;;
-  inside) . /package/lib.sh ;;
+  inside) . "$here/lib.sh" ;;
   *) exec "$here/machine" "$0" ;;
 esac
 
@@ -110,4 +110,4 @@ mv /etc/porthost/porthostd.json /etc/porthost/gone
 ! systemctl start $service >"$log" 2>&1 && await eval 'journal -p err | grep -q "porthostd.json: No such file"'
 ok $? "without its configuration the start fails, and the journal says why"
 
-all_told
+finish
