@@ -4,6 +4,7 @@
 -module(mixed_watch).
 -export([start/2, stop/1, quiet/3, verdict/1, parts/1]).
 
+-define(QUIET_MS, 2000).   % the daemon gives memory back after a second of quiet
 -define(MIB, 1048576).
 %% MiB of resident memory: what fragments and arenas of malloc make of the same load. In a short run it has hardly warmed up.
 -define(SLACK, 8).
@@ -54,13 +55,14 @@ proc(Pid, File) ->
     filename:join(["/proc", integer_to_list(Pid), File]).
 
 %% Nobody asks the daemon for anything but these Connections, which have so many Ports: what it has then. Waits for what those who
-%% went have left; what is not gone by then is told in the sample.
+%% went have left, and until the daemon has had time to give back what malloc keeps; what is not gone by then is told in the sample.
 quiet(D, S, #{connections := Connections, ports := Ports} = Expected) ->
     Settled = fun() ->
         raw_client:stats(S, [connections, ports]) =:= [Connections, Ports] andalso fds(D) =< maps:get(fds, Expected, infinity) andalso
             threads(D) =< maps:get(threads, Expected, infinity)
     end,
     catch raw_client:eventually(Settled),
+    timer:sleep(?QUIET_MS),
     sample(D, S).
 
 %% The quiet moments of the second quarter are what the daemon needs when it has warmed up; those of the last quarter are held against it.
