@@ -38,7 +38,7 @@ int ph_config_start_threads(const struct ph_config *c)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned n = cpus < 1 ? 1 : (unsigned)cpus;
-    ph_reactors_poll((unsigned)c->busy_poll_us, n > 1 ? n / 2 : 0);
+    ph_reactors_poll((unsigned)c->busy_poll_us, n);
     int err = ph_reactors_start(threads(c->reactors, n < MAX_AUTO_REACTORS ? n : MAX_AUTO_REACTORS), (size_t)c->reactor_stack_kib * 1024);
     if (!err)
         err = ph_workers_start(threads(c->workers, n), (size_t)c->worker_stack_kib * 1024);

@@ -53,6 +53,7 @@ static atomic_uint next_reactor;
 static atomic_bool stopping;
 static uint64_t poll_ns;
 static atomic_int poll_slots; /* how many more reactors may poll */
+static unsigned poll_cores;
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
@@ -225,6 +226,8 @@ static void look_for(struct ph_reactor *r, uint64_t begin)
 /* Looks for events again and again, for as long as sleeping and being woken would take. */
 static void poll(struct ph_reactor *r, uint64_t begin)
 {
+    if (ph_workers_running() >= poll_cores)
+        return;
     if (atomic_fetch_sub_explicit(&poll_slots, 1, memory_order_relaxed) > 0)
         look_for(r, begin);
     atomic_fetch_add_explicit(&poll_slots, 1, memory_order_relaxed);
@@ -282,10 +285,11 @@ bool ph_reactor_run(struct ph_reactor *r)
 
 /* --- life --- */
 
-void ph_reactors_poll(unsigned microseconds, unsigned at_once)
+void ph_reactors_poll(unsigned microseconds, unsigned cores)
 {
     poll_ns = (uint64_t)microseconds * 1000;
-    atomic_store(&poll_slots, (int)at_once);
+    poll_cores = cores;
+    atomic_store(&poll_slots, (int)(cores / 2));
 }
 
 static int reactor_init(struct ph_reactor *r)

@@ -27,6 +27,8 @@ void ph_crew_watch(void);
 
 /* For the watch: starts another worker if locks wait and no worker has taken one since the last look. True: locks wait, or were taken. */
 bool ph_workers_watch(void);
+/* How many are in a lock's run, about now. Any thread. */
+unsigned ph_workers_running(void);
 /* Lets so many extra workers end as have had nothing to do since the last call. The watch's. */
 void ph_workers_release(void);
 /* No lock waits, none was taken since the watch has looked, and there are no workers to be let go. Who brings one after this sees what the caller has written before. Any thread. */

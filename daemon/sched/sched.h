@@ -65,7 +65,8 @@ struct ph_task { /* something for a reactor to do that enters no driver */
 
 /* For all three kinds of threads: stack in bytes, 0 for the system's default; 0 or errno. */
 int ph_reactors_start(unsigned count, size_t stack); /* the calling thread is one of those that run them, see ph_reactor_main */
-void ph_reactors_poll(unsigned microseconds, unsigned at_once); /* before start: how long they poll before they sleep (0: not at all), how many at a time */
+/* Before start: how long they poll before they sleep (0: not at all). At most half of the cores do at a time, and none while workers have them all. */
+void ph_reactors_poll(unsigned microseconds, unsigned cores);
 void ph_reactor_main(void);                       /* until ph_reactors_stop, and all have ended */
 void ph_reactors_stop(void);                      /* any thread: makes ph_reactor_main return; then ph_reactors_join */
 void ph_reactors_join(void);                      /* whoever stops, submits or posts from a thread of its own must be through with it */

@@ -36,6 +36,18 @@ void ph_worker_take_lock(struct ph_lock *l)
     ph_crew_watch();
 }
 
+static atomic_uint running; /* changed under pool.mu */
+
+unsigned ph_workers_running(void)
+{
+    return atomic_load_explicit(&running, memory_order_relaxed);
+}
+
+static void note_running_locked(void)
+{
+    atomic_store_explicit(&running, pool.n - pool.idle, memory_order_relaxed);
+}
+
 static void leave_locked(void)
 {
     unsigned i = 0;
@@ -51,6 +63,7 @@ static struct ph_lock *next_lock(void)
 {
     pthread_mutex_lock(&pool.mu);
     pool.idle++;
+    note_running_locked();
     while (STAILQ_EMPTY(&pool.queue) && !pool.stopping && !pool.leave)
         pthread_cond_wait(&pool.more, &pool.mu);
     pool.idle--;
@@ -63,6 +76,7 @@ static struct ph_lock *next_lock(void)
     } else if (!pool.stopping) {
         leave_locked();
     }
+    note_running_locked();
     pthread_mutex_unlock(&pool.mu);
     return l;
 }

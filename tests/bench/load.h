@@ -12,6 +12,7 @@
 /* load_link.c: frames over pipes and sockets. */
 
 struct link {
+    bool rests; /* does not spin while it waits: where processors are what is measured */
     int in, out;
     pid_t pid; /* of the process at the other end; -1: not known */
     uint8_t *buf;

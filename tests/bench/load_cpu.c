@@ -24,6 +24,7 @@ void work_cpu(const struct job *j)
     if (!f)
         err(1, "calloc");
     link_open(&l, &j->target);
+    l.rests = true;
     host_hello(&l);
     for (size_t i = 0; i < ports; i++) {
         host_open(&l, 1 + i, j->driver);

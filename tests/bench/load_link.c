@@ -147,7 +147,7 @@ static bool fill(struct link *l, size_t need)
 static void wait_for(struct link *l, size_t need)
 {
     struct pollfd p = {.fd = l->in, .events = POLLIN};
-    for (uint64_t end = now_ns() + SPIN_NS; now_ns() < end;)
+    for (uint64_t end = now_ns() + (l->rests ? 0 : SPIN_NS); now_ns() < end;)
         if (fill(l, need))
             return;
     while (!fill(l, need))
