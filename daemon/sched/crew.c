@@ -24,9 +24,11 @@ static struct {
     unsigned orphan_count, spares, reactors, ended;
     unsigned spares_least; /* since `release` */
     unsigned leave;        /* so many spares are to end, but the main thread never */
+    bool main_is_spare;    /* another thread goes on with what it ran, for good */
     pthread_t *left;       /* have ended, and are to be joined */
     unsigned left_n;
     size_t stack;
+    pthread_t main;
     pthread_t *threads;
     unsigned thread_count;
     bool stopping;
@@ -55,10 +57,13 @@ static struct ph_reactor *next_reactor(void)
 {
     struct ph_reactor *r = NULL;
     pthread_mutex_lock(&crew.mu);
+    bool is_main = pthread_equal(pthread_self(), crew.main);
     crew.spares++;
+    crew.main_is_spare = crew.main_is_spare || is_main;
     while (crew.orphan_count == 0 && crew.ended < crew.reactors && !(crew.leave && leave_locked()))
         pthread_cond_wait(&crew.more, &crew.mu);
     crew.spares--;
+    crew.main_is_spare = crew.main_is_spare && !is_main;
     if (crew.spares < crew.spares_least)
         crew.spares_least = crew.spares;
     if (crew.orphan_count > 0)
@@ -79,12 +84,18 @@ static void join_left(void)
         pthread_join(ended[--n], NULL);
 }
 
+/* Threads beyond those that are needed. */
+static unsigned extra_locked(void)
+{
+    return crew.thread_count - (crew.reactors - 1) - crew.main_is_spare;
+}
+
 /* Lets so many spares end as have had nothing to do since the last call. */
 static void release(void)
 {
     join_left();
     pthread_mutex_lock(&crew.mu);
-    unsigned most = crew.thread_count - (crew.reactors - 1); /* the main thread may be one of the spares */
+    unsigned most = extra_locked();
     crew.leave = crew.spares_least < most ? crew.spares_least : most;
     crew.spares_least = crew.spares;
     if (crew.leave)
@@ -156,7 +167,7 @@ static bool look(void)
 static bool no_spares(void)
 {
     pthread_mutex_lock(&crew.mu);
-    bool none = crew.thread_count == crew.reactors - 1;
+    bool none = extra_locked() == 0;
     pthread_mutex_unlock(&crew.mu);
     return none;
 }
@@ -219,6 +230,7 @@ int ph_reactors_start(unsigned count, size_t stack)
 {
     int err = ph_reactor_create(count);
     crew.reactors = count;
+    crew.main = pthread_self();
     crew.stack = stack;
     crew.orphans = ph_calloc(count, sizeof(struct ph_reactor *));
     crew.threads = ph_calloc(count - 1 + MAX_SPARES, sizeof *crew.threads);
