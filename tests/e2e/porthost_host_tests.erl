@@ -157,8 +157,8 @@ bad_options_are_named_test_() ->
 
 a_host_that_does_not_start_says_why_test_() ->
     [fun() ->
-             ?assertEqual({error, {porthost, Why}},
-                          start(Transport, #{timeout => 500, name => gone})),
+             {error, {porthost, Told}} = start(Transport, #{timeout => 500, name => gone}),
+             ?assert(Told =:= Why orelse is_end(Why) andalso Told =:= epipe),
              ?assertEqual(undefined, whereis(gone))
      end
      || {Why, Transport} <-
@@ -171,6 +171,11 @@ a_host_that_does_not_start_says_why_test_() ->
               {spawn, host_command({goodbye, bad_version, <<"no">>}, "sleep 1")}},
              {{connect, enoent}, {unix, "/no/such/socket"}},
              {{connect, econnrefused}, {tcp, {127, 0, 0, 1}, 1}}]].
+
+%% That of the spawned command, which the VM forgets when it cannot write to it.
+is_end({exit_status, _}) -> true;
+is_end({signal, _}) -> true;
+is_end(_) -> false.
 
 the_caller_survives_a_host_that_does_not_start_test() ->
     {Pid, Ref} = spawn_monitor(fun() ->

@@ -77,7 +77,8 @@
 %%
 %% The errors are `{already_started, Pid}' and `{porthost, Why}', where Why is one of
 %% `{bad_option, Key}', `{connect, Reason}', `{exit_status, N}' or `{signal, N}' (the spawned
-%% command ended), `{goodbye, Reason, Text}', `closed', `timeout', `not_a_host'; with a cookie also
+%% command ended; `epipe' if it did before the greeting could be written to it, for then the VM
+%% forgets its status), `{goodbye, Reason, Text}', `closed', `timeout', `not_a_host'; with a cookie also
 %% `not_proven' (the host does not know it) and `{cookie, Reason}': an error of the file, or
 %% `not_regular', `not_private', `not_owner', `bad_cookie', `no_crypto'.
 %%
