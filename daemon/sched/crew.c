@@ -87,7 +87,8 @@ static void join_left(void)
 /* Threads beyond those that are needed. */
 static unsigned extra_locked(void)
 {
-    return crew.thread_count - (crew.reactors - 1) - crew.main_is_spare;
+    unsigned needed = crew.reactors - 1 + crew.main_is_spare; /* at the end, when the main thread's reactor has ended, there are fewer */
+    return crew.thread_count > needed ? crew.thread_count - needed : 0;
 }
 
 /* Lets so many spares end as have had nothing to do since the last call. */
