@@ -112,16 +112,16 @@ bool ph_mem_is_watched(void)
 #endif
 }
 
-/* 0: not known. */
+/* What is not of a file. 0: not known. */
 static size_t resident_bytes(void)
 {
-    unsigned long all, resident = 0;
+    unsigned long all, resident = 0, of_files = 0;
     FILE *f = fopen("/proc/self/statm", "re");
-    if (f && fscanf(f, "%lu %lu", &all, &resident) != 2)
-        resident = 0;
+    if (f && fscanf(f, "%lu %lu %lu", &all, &resident, &of_files) != 3)
+        resident = of_files;
     if (f)
         fclose(f);
-    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+    return (size_t)(resident - of_files) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 void ph_mem_give_back(void)

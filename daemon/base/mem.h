@@ -15,7 +15,7 @@
 
 #define PH_RESERVE_BLOCK 4096u /* bytes */
 #define PH_RESERVE_BLOCKS 512u
-#define PH_MEM_SPARE ((size_t)16 << 20)
+#define PH_MEM_SPARE ((size_t)4 << 20)
 
 void *ph_alloc(size_t size) __attribute__((malloc, alloc_size(1), returns_nonnull));
 void *ph_calloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));

@@ -27,6 +27,7 @@
 #include "base/thread.h"
 #include "etf.h"
 #include "driver/ddll.h"
+#include "port/op.h"
 #include "port/port.h"
 #include "port/select.h"
 #include "port/trace.h"
@@ -56,6 +57,7 @@ struct ph_conn {
     struct ph_peer *peer; /* reference */
     struct event *readable;
     struct event *end_timer;
+    struct ph_op_batch batch; /* empty but while bytes are looked at */
     uint8_t header[PH_FRAME_HEADER];
     size_t header_got;
     ErlDrvBinary *frame; /* the incomplete frame, or NULL */
@@ -88,6 +90,11 @@ static void set_end_timer(struct ph_conn *c, const struct timeval *after)
 struct ph_peer *ph_conn_peer(struct ph_conn *c)
 {
     return c->peer;
+}
+
+struct ph_op_batch *ph_conn_batch(struct ph_conn *c)
+{
+    return &c->batch;
 }
 
 const struct ph_access *ph_conn_access(const struct ph_conn *c)
@@ -223,14 +230,19 @@ static enum ph_fault fill_frame(struct ph_conn *c, const uint8_t **p, size_t *le
 
 static enum ph_fault take_header(struct ph_conn *c, const uint8_t **p, size_t *len)
 {
-    while (c->header_got < PH_FRAME_HEADER && *len > 0) {
-        c->header[c->header_got++] = *(*p)++;
-        (*len)--;
+    size_t missing = PH_FRAME_HEADER - c->header_got, n = *len < missing ? *len : missing;
+    uint32_t be;
+    if (n == PH_FRAME_HEADER) {
+        memcpy(&be, *p, sizeof be);
+    } else {
+        memcpy(c->header + c->header_got, *p, n);
+        memcpy(&be, c->header, sizeof be);
     }
+    c->header_got += n;
+    *p += n;
+    *len -= n;
     if (c->header_got < PH_FRAME_HEADER)
         return PH_FAULT_NONE;
-    uint32_t be;
-    memcpy(&be, c->header, sizeof be);
     size_t need = ntohl(be);
     c->header_got = 0;
     enum ph_fault fault = check_length(c, need);
@@ -266,6 +278,7 @@ static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
     enum ph_fault fault = PH_FAULT_NONE;
     while (len > 0 && c->state == OPEN && !fault && ph_peer_may_read(c->peer))
         fault = c->frame ? fill_frame(c, &p, &len) : take_header(c, &p, &len);
+    ph_op_batch_submit(&c->batch);
     bool left = !fault && len > 0 && c->state == OPEN;
     if (left && !(c->stash = ph_alloc_try(len)))
         fault = PH_FAULT_NO_MEMORY;
@@ -310,10 +323,12 @@ static bool read_once(struct ph_conn *c)
     }
     size_t got = (size_t)n, first = got < direct ? got : direct;
     enum ph_fault fault = first ? frame_grew(c, first) : PH_FAULT_NONE;
+    if (!fault && c->state == OPEN)
+        consume(c, buf, got - first); /* also if that is nothing: it submits */
+    else
+        ph_op_batch_submit(&c->batch);
     if (fault)
         begin_end(c, fault, NULL);
-    else if (c->state == OPEN)
-        consume(c, buf, got - first);
     return c->state == OPEN && got == direct + size;
 }
 

@@ -12,6 +12,7 @@
 #include "peer/peer.h"
 
 struct ph_conn;
+struct ph_op_batch;
 
 /* Takes the descriptors (non-blocking; the same one twice for a socket). access: of its listener, a reference is taken; NULL: stdio. newcomer: taken,
  * or NULL if it is known who the client is. Any thread: the connection starts on its reactor. */
@@ -28,8 +29,9 @@ struct ph_newcomer *ph_conn_newcomer(struct ph_conn *c);         /* until ph_con
 bool ph_conn_said_hello(const struct ph_conn *c);
 void ph_conn_set_hello(struct ph_conn *c, const char *name); /* the client is known now; name: for logs, or NULL */
 const struct ph_where *ph_conn_where(const struct ph_conn *c); /* for log lines; borrowed */
+struct ph_op_batch *ph_conn_batch(struct ph_conn *c); /* what it submits when it has looked at all bytes it has */
 
-/* Commands, controls and calls in the form that everybody writes them, with nothing wrong: decoded in one pass, submitted, true. False: nothing is done, and the
+/* Commands, controls and calls in the form that everybody writes them, with nothing wrong: decoded in one pass, in the batch, true. False: nothing is done, and the
  * term must be looked at as a whole. The cursor is behind the version byte of one frame. *fault: as ph_request's result, if true. */
 bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame, enum ph_fault *fault);
 /* One frame's term, well-formed, without the version byte; frame: the driver binary it lies in, or NULL. PH_FAULT_NONE, or why the connection must end. */

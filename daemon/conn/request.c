@@ -219,7 +219,8 @@ static enum ph_fault no_memory(struct ph_req *r, size_t size)
 static enum ph_fault submit_op(struct ph_req *r, uint64_t id, const struct ph_op_args *a)
 {
     count_op(r->what);
-    struct ph_port *p = ph_peer_get_port(r->peer, id, ph_port_ref_obj);
+    struct ph_op_batch *batch = ph_conn_batch(r->conn);
+    struct ph_port *p = ph_op_batch_port(batch, r->peer, id);
     if (!p) {
         ph_log_flood(PH_FLOOD_CLIENTS, PH_LOG_INFO, ph_conn_where(r->conn), "%s for port %llu, which is not open", r->name, (unsigned long long)id);
         if (r->tag.len)
@@ -233,7 +234,7 @@ static enum ph_fault submit_op(struct ph_req *r, uint64_t id, const struct ph_op
     op->pid = a->pid;
     op->number = a->number;
     op->force = a->force;
-    ph_op_submit(op);
+    ph_op_batch_add(batch, op);
     return PH_FAULT_NONE;
 }
 
@@ -398,6 +399,7 @@ enum ph_fault ph_request(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrv
     struct ph_req r = {.conn = c, .peer = ph_conn_peer(c), .cur = {p, p + len}, .name = name, .frame = frame, .element = 1};
     bool request = ph_etf_tuple(&r.cur, &r.arity) == 0 && r.arity > 0 && ph_etf_atom(&r.cur, name, sizeof name, &name_len) == 0;
     const struct known *k = request ? find_known(name, name_len) : NULL;
+    ph_op_batch_submit(ph_conn_batch(c)); /* nothing overtakes what came before */
     enum ph_fault early = ph_conn_said_hello(c) ? PH_FAULT_NONE : ph_hello_due(&r, k && arity_fits(k, r.arity) ? k->what : PH_REQ_UNKNOWN);
     if (early)
         return early;

@@ -74,13 +74,35 @@ void ph_op_free(struct ph_op *op)
     ph_pool_free(op, op->size);
 }
 
-void ph_op_submit(struct ph_op *op)
+struct ph_port *ph_op_batch_port(struct ph_op_batch *b, struct ph_peer *peer, uint64_t id)
+{
+    if (!b->port || b->id != id) {
+        ph_op_batch_submit(b);
+        b->port = ph_peer_get_port(peer, id, ph_port_ref_obj);
+        b->id = id;
+        STAILQ_INIT(&b->ops);
+    }
+    return b->port ? ph_port_ref(b->port) : NULL;
+}
+
+void ph_op_batch_add(struct ph_op_batch *b, struct ph_op *op)
 {
     if (op->what == PH_REQ_COMMAND || op->what == PH_REQ_SEND) {
         op->counted = true;
         ph_busy_accepted(op->port, op->data.len);
     }
-    ph_port_submit(op->port, &op->job);
+    STAILQ_INSERT_TAIL(&b->ops, &op->job, link);
+}
+
+void ph_op_batch_submit(struct ph_op_batch *b)
+{
+    struct ph_port *p = b->port;
+    if (!p)
+        return;
+    b->port = NULL;
+    if (!STAILQ_EMPTY(&b->ops))
+        ph_port_submit_all(p, &b->ops);
+    ph_port_unref(p);
 }
 
 static void close_port(struct ph_op *op)

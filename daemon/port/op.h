@@ -22,11 +22,22 @@ struct ph_op {
     uint8_t body[];
 };
 
-#define PH_OP_INLINE 64u /* data of more bytes gets a driver binary, so that outputv can refer to it */
+#define PH_OP_INLINE 72u /* data of more bytes gets a driver binary, so that outputv can refer to it: to none of 64 bytes or fewer, and their term is a little longer */
+
+/* Operations that come from one connection, one behind the other, for the same port: they go to its lock together. On the connection's reactor, within one
+ * event callback. */
+struct ph_op_batch {
+    struct ph_port *port; /* reference, or NULL: none, all else is unset */
+    uint64_t id;          /* of the port, on the wire */
+    struct ph_jobs ops;
+};
 
 /* New; takes the reference to port. data is copied, or referred to if it lies within frame (a new reference is taken; may be NULL). NULL: out of memory. */
 struct ph_op *ph_op_new(enum ph_request what, struct ph_port *port, struct ph_slice tag, struct ph_slice data, ErlDrvBinary *frame);
-void ph_op_submit(struct ph_op *op); /* takes it */
+/* The peer's port with that id, for ph_op_new and ph_op_batch_add: a reference, or NULL. What is in the batch is submitted if it is for another port. */
+struct ph_port *ph_op_batch_port(struct ph_op_batch *b, struct ph_peer *peer, uint64_t id);
+void ph_op_batch_add(struct ph_op_batch *b, struct ph_op *op); /* takes it; its port is the one that ph_op_batch_port has just found */
+void ph_op_batch_submit(struct ph_op_batch *b); /* the batch is empty then */
 void ph_op_free(struct ph_op *op);
 
 /* --- for op.c, by area --- */

@@ -73,18 +73,25 @@ const struct ph_where *ph_port_where(const struct ph_port *p, struct ph_where *w
     return where;
 }
 
-void ph_port_submit(struct ph_port *p, struct ph_job *job)
+void ph_port_submit_all(struct ph_port *p, struct ph_jobs *jobs)
 {
     struct ph_lock *lock = atomic_load_explicit(&p->lock, memory_order_acquire);
     if (!lock) {
         pthread_mutex_lock(&pending_mu);
         lock = atomic_load_explicit(&p->lock, memory_order_relaxed);
         if (!lock)
-            STAILQ_INSERT_TAIL(&p->lane.jobs, job, link);
+            STAILQ_CONCAT(&p->lane.jobs, jobs);
         pthread_mutex_unlock(&pending_mu);
     }
     if (lock)
-        ph_lock_submit(lock, &p->lane, job);
+        ph_lock_submit_all(lock, &p->lane, jobs);
+}
+
+void ph_port_submit(struct ph_port *p, struct ph_job *job)
+{
+    struct ph_jobs one = STAILQ_HEAD_INITIALIZER(one);
+    STAILQ_INSERT_TAIL(&one, job, link);
+    ph_port_submit_all(p, &one);
 }
 
 void ph_port_set_lock(struct ph_port *p, struct ph_lock *l, struct ph_job *first)

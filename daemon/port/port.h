@@ -110,6 +110,7 @@ void ph_port_ref_obj(void *p); /* as callbacks */
 void ph_port_unref(struct ph_port *p);
 /* Submits the job (taken) to the port's lock, now or as soon as the driver is known. Any thread. */
 void ph_port_submit(struct ph_port *p, struct ph_job *job);
+void ph_port_submit_all(struct ph_port *p, struct ph_jobs *jobs); /* the same for several, at least one; jobs becomes empty */
 /* Takes a reference to l; submits first (NULL: nothing), then what was pending. Whoever finds the lock set comes after both. */
 void ph_port_set_lock(struct ph_port *p, struct ph_lock *l, struct ph_job *first);
 void ph_port_await_lock(struct ph_port *p); /* in `first`: until ph_port_set_lock, on another thread, is done */

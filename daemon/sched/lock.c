@@ -118,15 +118,22 @@ static bool lane_waits_locked(struct ph_lock *l, struct ph_lane *lane)
     return true;
 }
 
-void ph_lock_submit(struct ph_lock *l, struct ph_lane *lane, struct ph_job *job)
+void ph_lock_submit_all(struct ph_lock *l, struct ph_lane *lane, struct ph_jobs *jobs)
 {
     pthread_mutex_lock(&l->mu);
     bool first = STAILQ_EMPTY(&lane->jobs);
-    STAILQ_INSERT_TAIL(&lane->jobs, job, link);
+    STAILQ_CONCAT(&lane->jobs, jobs);
     bool wake = first && lane_waits_locked(l, lane), to_worker = heavy(l);
     pthread_mutex_unlock(&l->mu);
     if (wake)
         dispatch(l, to_worker);
+}
+
+void ph_lock_submit(struct ph_lock *l, struct ph_lane *lane, struct ph_job *job)
+{
+    struct ph_jobs one = STAILQ_HEAD_INITIALIZER(one);
+    STAILQ_INSERT_TAIL(&one, job, link);
+    ph_lock_submit_all(l, lane, &one);
 }
 
 void ph_lock_adopt(struct ph_lock *l, struct ph_lane *lane)

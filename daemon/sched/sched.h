@@ -49,6 +49,7 @@ void ph_lock_force_worker(struct ph_lock *l); /* from now on, whatever the pace:
 /* Appends the job (taken) to the lane. Any thread, never blocks, never runs the job itself: jobs run in the current turn
  * of the reactor that brings them, or on its home reactor, or on a worker. */
 void ph_lock_submit(struct ph_lock *l, struct ph_lane *lane, struct ph_job *job);
+void ph_lock_submit_all(struct ph_lock *l, struct ph_lane *lane, struct ph_jobs *jobs); /* the same for several, at least one, in their order; jobs becomes empty */
 /* The same for all that was put into the lane before the lock was known. */
 void ph_lock_adopt(struct ph_lock *l, struct ph_lane *lane);
 /* Only from a job of this lock: puts jobs before all that wait in the lane, keeping their order; jobs becomes empty. */

@@ -4,9 +4,10 @@
 -module(mixed_parity).
 -export([start/2, stop/1, next/1]).
 
--record(st, {vm, hosted, cases, ahead, seen = #{}}). % seen: name => what the VM has observed
+-record(st, {trace, vm, hosted, cases, ahead, seen = #{}}). % seen: name => what the VM has observed
 
 -define(CALL_TIME, 60000).
+-define(VM_TRIES, 3).
 
 %% Trace: the file to which the daemon's probe drivers trace.
 start(D, Trace) ->
@@ -34,7 +35,10 @@ ask(Pid, What) ->
 
 new(#{socket := Socket}, Trace) ->
     Cases = cases(),
-    #st{vm = node_with(Trace ++ ".vm", vm, none), hosted = node_with(Trace, porthost, {unix, Socket}), cases = Cases, ahead = Cases}.
+    #st{trace = Trace, vm = vm(Trace), hosted = node_with(Trace, porthost, {unix, Socket}), cases = Cases, ahead = Cases}.
+
+vm(Trace) ->
+    node_with(Trace ++ ".vm", vm, none).
 
 %% Not those that differ on purpose, nor of modules that need a host for themselves: they load drivers that are not in the driver path, ask for
 %% all drivers there are; nor those that count on the number of a descriptor being free a moment after it was closed. The modules take turns, so that a short run has something of each.
@@ -46,7 +50,7 @@ cases() ->
 
 node_with(Trace, Backend, Transport) ->
     Env = [{"PH_PROBE_TRACE", Trace}, {"PARITY_DRIVERS", lists:last(raw_client:driver_path())}],
-    {ok, Peer, _} = peer:start_link(#{connection => standard_io, args => ["-kernel", "logger_level", "none", "+A", "4", "-pa" | code:get_path()], env => Env}),
+    {ok, Peer, _} = peer:start(#{connection => standard_io, args => ["-kernel", "logger_level", "none", "+A", "4", "-pa" | code:get_path()], env => Env}),
     ok = peer:call(Peer, parity_run, start, [Backend, Transport], ?CALL_TIME),
     Peer.
 
@@ -55,19 +59,23 @@ serve(#st{ahead = []} = St) ->
 serve(#st{ahead = [{Module, Name} = Case | Ahead]} = St) ->
     receive
         {next, From} ->
-            {Expected, Seen} = expected(Case, St),
+            #st{seen = #{Name := Expected}} = St1 = expected(Case, St, ?VM_TRIES),
             Observed = peer:call(St#st.hosted, parity_run, run, [Module, Name], ?CALL_TIME),
             From ! {self(), case Observed of Expected -> length(Expected); _ -> {differs, Name, {vm, Expected}, {hosted, Observed}} end},
-            serve(St#st{ahead = Ahead, seen = Seen});
+            serve(St1#st{ahead = Ahead});
         {stop, From} ->
             [peer:stop(P) || P <- [St#st.vm, St#st.hosted]],
             From ! {self(), ok}
     end.
 
-expected({Module, Name}, #st{seen = Seen, vm = Vm}) ->
-    case Seen of
-        #{Name := Expected} -> {Expected, Seen};
-        _ ->
-            Expected = peer:call(Vm, parity_run, run, [Module, Name], ?CALL_TIME),
-            {Expected, Seen#{Name => Expected}}
+%% A VM that goes down, as now and then one does (see parity), is followed by another one.
+expected({_, Name}, #st{seen = Seen} = St, _) when is_map_key(Name, Seen) ->
+    St;
+expected({Module, Name} = Case, #st{seen = Seen, vm = Vm, trace = Trace} = St, Tries) ->
+    try peer:call(Vm, parity_run, run, [Module, Name], ?CALL_TIME) of
+        Expected -> St#st{seen = Seen#{Name => Expected}}
+    catch
+        exit:_ when Tries > 1 ->
+            catch peer:stop(Vm),
+            expected(Case, St#st{vm = vm(Trace)}, Tries - 1)
     end.
