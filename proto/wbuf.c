@@ -31,23 +31,12 @@ void ph_wbuf_truncate(struct ph_wbuf *w, size_t len, size_t nrefs)
         w->len = len;
 }
 
-void ph_wbuf_reset(struct ph_wbuf *w)
-{
-    ph_wbuf_truncate(w, 0, 0);
-    w->failed = false;
-}
-
 void ph_wbuf_free(struct ph_wbuf *w)
 {
     ph_wbuf_reset(w);
     free(w->buf);
     free(w->refs);
     ph_wbuf_init(w, w->release);
-}
-
-size_t ph_wbuf_total(const struct ph_wbuf *w)
-{
-    return w->len + w->ref_bytes;
 }
 
 static bool grow(struct ph_wbuf *w, size_t len)

@@ -28,11 +28,23 @@ struct ph_wbuf {
 };
 
 void ph_wbuf_init(struct ph_wbuf *w, void (*release)(void *owner));
-void ph_wbuf_reset(struct ph_wbuf *w);                                  /* empties it, releasing its refs, keeps the memory */
 void ph_wbuf_free(struct ph_wbuf *w);
 void ph_wbuf_truncate(struct ph_wbuf *w, size_t len, size_t nrefs);     /* back to an earlier len and nrefs, releasing later refs */
-size_t ph_wbuf_total(const struct ph_wbuf *w);                          /* len + ref_bytes */
 uint8_t *ph_w_grow(struct ph_wbuf *w, size_t len);                      /* for ph_w_reserve */
+
+/* Empties it, releasing its refs, keeps the memory. */
+static inline void ph_wbuf_reset(struct ph_wbuf *w)
+{
+    if (w->nrefs)
+        ph_wbuf_truncate(w, 0, 0);
+    w->len = 0;
+    w->failed = false;
+}
+
+static inline size_t ph_wbuf_total(const struct ph_wbuf *w)
+{
+    return w->len + w->ref_bytes;
+}
 
 /* Room for len bytes at the end, not yet counted; NULL if failed. */
 static inline uint8_t *ph_w_reserve(struct ph_wbuf *w, size_t len)

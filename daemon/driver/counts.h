@@ -63,15 +63,25 @@ unsigned ph_driver_slot(const char *name);
 const char *ph_driver_lasting_name(const char *name); /* equal, but immortal: that of its slot */
 void ph_driver_count_slow(unsigned slot, unsigned count, uint64_t n);
 
-/* Any thread. Those of the host write to their own block: a load and a store, no locked instruction. count: enum ph_driver_count, plus a kind or bucket. */
-static inline void ph_driver_count(unsigned slot, unsigned count, uint64_t n)
+/* This thread's own counts in that slot, for ph_driver_count_in: NULL before it has some, and in drivers' own threads. */
+static inline struct ph_driver_counts *ph_driver_counts_here(unsigned slot)
 {
     struct ph_driver_blocks *mine = ph_driver_blocks_mine;
-    struct ph_driver_counts *c = mine ? atomic_load_explicit(&mine->of[slot], memory_order_relaxed) : 0;
+    return mine ? atomic_load_explicit(&mine->of[slot], memory_order_relaxed) : 0;
+}
+
+/* Any thread. Those of the host write to their own block: a load and a store, no locked instruction. count: enum ph_driver_count, plus a kind or bucket. */
+static inline void ph_driver_count_in(struct ph_driver_counts *c, unsigned slot, unsigned count, uint64_t n)
+{
     if (c)
         atomic_store_explicit(&c->n[count], atomic_load_explicit(&c->n[count], memory_order_relaxed) + n, memory_order_relaxed);
     else
         ph_driver_count_slow(slot, count, n);
+}
+
+static inline void ph_driver_count(unsigned slot, unsigned count, uint64_t n)
+{
+    ph_driver_count_in(ph_driver_counts_here(slot), slot, count, n);
 }
 
 static inline unsigned ph_run_bucket(uint64_t ns)

@@ -27,26 +27,7 @@
 
 static void (*input_again)(struct ph_peer *p);
 
-static void flush_task(struct ph_task *task);
 static void drained_task(struct ph_task *task);
-static void on_writable(evutil_socket_t fd, short what, void *arg);
-
-/* False: no memory. */
-static bool make_buffers(struct ph_peer *p)
-{
-    p->out = evbuffer_new();
-    p->sending = evbuffer_new();
-    p->writable = event_new(ph_reactor_base(p->reactor), p->fd, EV_WRITE, on_writable, p);
-    if (p->out && p->sending && p->writable)
-        return true;
-    if (p->out)
-        evbuffer_free(p->out);
-    if (p->sending)
-        evbuffer_free(p->sending);
-    if (p->writable)
-        event_free(p->writable);
-    return false;
-}
 
 struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const struct ph_peer_owner *owner)
 {
@@ -60,13 +41,11 @@ struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const
     p->reactor = r;
     p->owner = *owner;
     p->fd = fd_out;
-    if (!make_buffers(p)) {
+    if (!ph_sending_init(p)) {
         ph_free(p);
         return NULL;
     }
-    p->post_task.run = flush_task;
     p->drained_task.run = drained_task;
-    pthread_mutex_init(&p->out_mu, NULL);
     pthread_mutex_init(&p->mu, NULL);
     LIST_INIT(&p->monitors);
     STAILQ_INIT(&p->grants);
@@ -93,10 +72,8 @@ void ph_peer_unref(struct ph_peer *p)
     size_t len;
     while (ph_peer_take_grant(p, &id, &term, &len))
         ph_free(term);
-    evbuffer_free(p->out);
-    evbuffer_free(p->sending);
+    ph_sending_free(p);
     ph_map_clear(&p->ports);
-    pthread_mutex_destroy(&p->out_mu);
     pthread_mutex_destroy(&p->mu);
     ph_free(p);
 }
@@ -140,226 +117,21 @@ size_t ph_peer_unsent(const struct ph_peer *p)
     return atomic_load_explicit(&p->unsent, memory_order_relaxed);
 }
 
-/* --- frames --- */
+/* --- holding back --- */
 
-static pthread_key_t frame_key;
-static pthread_once_t frame_once = PTHREAD_ONCE_INIT;
-
-static void free_frame(void *w)
-{
-    ph_wbuf_free(w);
-    ph_free(w);
-}
-
-static void make_frame_key(void)
-{
-    if (pthread_key_create(&frame_key, free_frame))
-        ph_fatal("no thread key for frame buffers");
-}
-
-static struct ph_wbuf *empty_frame(void)
-{
-    static _Thread_local struct ph_wbuf *frame; /* freed by the key's destructor when the thread ends */
-    if (!frame) {
-        pthread_once(&frame_once, make_frame_key);
-        frame = ph_alloc(sizeof *frame);
-        ph_wbuf_init(frame, ph_bin_unref);
-        pthread_setspecific(frame_key, frame);
-    } else if (frame->cap > KEEP_BUFFER) {
-        ph_wbuf_free(frame);
-        ph_wbuf_init(frame, ph_bin_unref);
-    }
-    ph_wbuf_reset(frame);
-    return frame;
-}
-
-struct ph_wbuf *ph_peer_begin_with(const uint8_t *head, size_t len)
-{
-    struct ph_wbuf *w = empty_frame();
-    ph_w_raw(w, head, len);
-    return w;
-}
-
-struct ph_wbuf *ph_peer_begin(void)
-{
-    static const uint8_t head[PH_FRAME_HEADER + 1] = {[PH_FRAME_HEADER] = 131}; /* the length is set by ph_peer_commit */
-    return ph_peer_begin_with(head, sizeof head);
-}
-
-static void release_bin(const void *data, size_t len, void *bin)
-{
-    (void)data;
-    (void)len;
-    ph_bin_unref(bin);
-}
-
-/* The first n references are the buffer's now. */
-static void refs_moved(struct ph_wbuf *w, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        w->ref_bytes -= w->refs[i].len;
-    w->nrefs -= n;
-    if (n)
-        memmove(w->refs, w->refs + n, w->nrefs * sizeof *w->refs);
-}
-
-/* Moves the frame into the buffer; its references go along. -1: out of memory; a part of it may lie there. */
-static int append_frame(struct evbuffer *out, struct ph_wbuf *w)
-{
-    uint32_t header = htonl((uint32_t)(ph_wbuf_total(w) - PH_FRAME_HEADER));
-    size_t done = 0;
-    memcpy(w->buf, &header, sizeof header);
-    for (size_t i = 0; i < w->nrefs; i++) {
-        struct ph_wref *ref = &w->refs[i];
-        if (evbuffer_add(out, w->buf + done, ref->at - done) ||
-            evbuffer_add_reference(out, ref->p, ref->len, release_bin, ref->owner)) {
-            refs_moved(w, i);
-            return -1;
-        }
-        done = ref->at;
-    }
-    w->nrefs = 0;
-    w->ref_bytes = 0;
-    return evbuffer_add(out, w->buf + done, w->len - done);
-}
-
-/* A frame is lost, so nothing but goodbye may follow. One of which a part lies in `out` takes along those that wait there before it. */
-static void starve_locked(struct ph_peer *p, size_t before)
-{
-    unsigned mute = PH_MUTE_NOT;
-    if (evbuffer_get_length(p->out) != before) {
-        evbuffer_drain(p->out, evbuffer_get_length(p->out));
-        atomic_fetch_sub_explicit(&p->unsent, before, memory_order_relaxed);
-    }
-    atomic_compare_exchange_strong(&p->mute, &mute, PH_MUTE_UNTIL_GOODBYE);
-    atomic_store(&p->starved, true);
-}
-
-static void schedule_flush(struct ph_peer *p)
-{
-    ph_peer_ref(p); /* for the task */
-    ph_reactor_at_turn_end(p->reactor, &p->post_task);
-}
-
-static void overflow(struct ph_peer *p)
-{
-    ph_limit_met(PH_LIMIT_UNSENT_BYTES);
-    atomic_store(&p->overflow, true);
-    atomic_store(&p->mute, PH_MUTE_FOR_EVER);
-}
-
-/* False: no memory, or more than a frame can be. */
-static bool append_locked(struct ph_peer *p, struct ph_wbuf *w, size_t total)
-{
-    size_t before = evbuffer_get_length(p->out);
-    if (atomic_fetch_add_explicit(&p->unsent, total, memory_order_relaxed) > ph_limit(PH_LIMIT_UNSENT_BYTES))
-        overflow(p);
-    if (!w->failed && total <= UINT32_MAX && append_frame(p->out, w) == 0)
-        return true;
-    atomic_fetch_sub_explicit(&p->unsent, total, memory_order_relaxed);
-    starve_locked(p, before);
-    return false;
-}
-
-void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
-{
-    size_t total = ph_wbuf_total(w);
-    bool due = false;
-    if (ph_peer_is_open(p) && !atomic_load_explicit(&p->mute, memory_order_relaxed)) {
-        pthread_mutex_lock(&p->out_mu);
-        bool kept = append_locked(p, w, total);
-        due = !p->flush_due;
-        p->flush_due = true;
-        pthread_mutex_unlock(&p->out_mu);
-        if (!kept)
-            ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_ERROR, &(struct ph_where){.connection = p->id}, "a frame of %zu bytes cannot be sent", total);
-        ph_count(PH_COUNT_FRAMES_OUT, 1);
-        ph_count(PH_COUNT_BYTES_OUT, total);
-    }
-    ph_wbuf_reset(w);
-    if (due)
-        schedule_flush(p);
-}
-
-void ph_peer_starve(struct ph_peer *p)
-{
-    pthread_mutex_lock(&p->out_mu);
-    starve_locked(p, evbuffer_get_length(p->out));
-    bool due = !p->flush_due;
-    p->flush_due = true;
-    pthread_mutex_unlock(&p->out_mu);
-    if (due)
-        schedule_flush(p);
-}
-
-static void maybe_input_again(struct ph_peer *p)
+void ph_peer_maybe_input_again(struct ph_peer *p)
 {
     if (atomic_load(&p->unsent) <= UNSENT_LOW && atomic_exchange(&p->input_held, false))
         input_again(p);
 }
 
-static void maybe_drained(struct ph_peer *p)
+void ph_peer_maybe_drained(struct ph_peer *p)
 {
-    maybe_input_again(p);
+    ph_peer_maybe_input_again(p);
     if (atomic_load(&p->unsent) <= UNSENT_LOW && atomic_load(&p->charged) <= CHARGED_LOW &&
         atomic_exchange(&p->held_back, false) && ph_peer_is_open(p))
         p->owner.drained(p->owner.conn);
 }
-
-/* 1: all written, 0: the fd is full, -1: broken. */
-static int write_some(struct ph_peer *p)
-{
-    while (evbuffer_get_length(p->sending) > 0) {
-        int n = evbuffer_write(p->sending, p->fd);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return 0;
-        if (n <= 0)
-            return -1;
-        atomic_fetch_sub_explicit(&p->unsent, (size_t)n, memory_order_relaxed);
-    }
-    return 1;
-}
-
-bool ph_peer_flush(struct ph_peer *p)
-{
-    if (!ph_peer_is_open(p))
-        return true;
-    pthread_mutex_lock(&p->out_mu);
-    evbuffer_add_buffer(p->sending, p->out);
-    pthread_mutex_unlock(&p->out_mu);
-    int done = write_some(p);
-    if (done < 0)
-        p->owner.broken(p->owner.conn, PH_FAULT_NONE, strerror(errno));
-    else if (atomic_load_explicit(&p->overflow, memory_order_relaxed))
-        p->owner.broken(p->owner.conn, PH_FAULT_NONE, "too_slow: the client does not read what it is sent");
-    else if (done == 0 && event_add(p->writable, NULL))
-        p->owner.broken(p->owner.conn, PH_FAULT_NO_MEMORY, "cannot wait until it reads");
-    if (atomic_load_explicit(&p->starved, memory_order_relaxed) && atomic_exchange(&p->starved, false))
-        p->owner.broken(p->owner.conn, PH_FAULT_NO_MEMORY, "no memory for a frame");
-    maybe_drained(p);
-    return done != 0;
-}
-
-static void flush_task(struct ph_task *task)
-{
-    struct ph_peer *p = (struct ph_peer *)((char *)task - offsetof(struct ph_peer, post_task));
-    pthread_mutex_lock(&p->out_mu);
-    p->flush_due = false; /* only here, where the task is in no list any more */
-    pthread_mutex_unlock(&p->out_mu);
-    ph_peer_flush(p);
-    ph_peer_unref(p);
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    ph_peer_flush(arg);
-}
-
-/* --- holding back --- */
 
 void ph_peer_charge(struct ph_peer *p, size_t bytes)
 {
@@ -371,7 +143,7 @@ static void drained_task(struct ph_task *task)
 {
     struct ph_peer *p = (struct ph_peer *)((char *)task - offsetof(struct ph_peer, drained_task));
     atomic_store(&p->drained_posted, false); /* first: who comes later posts it again */
-    maybe_drained(p);
+    ph_peer_maybe_drained(p);
     ph_peer_unref(p);
 }
 
@@ -416,40 +188,6 @@ bool ph_peer_may_input(struct ph_peer *p)
 }
 
 /* --- the end --- */
-
-void ph_peer_say_goodbye(struct ph_peer *p, enum ph_fault fault, const char *detail)
-{
-    static const char *const atoms[] = {
-#define X(name, atom, ends, text) [PH_FAULT_##name] = atom,
-        PH_FAULTS(X)
-#undef X
-    };
-    static const char *const texts[] = {
-#define X(name, atom, ends, text) [PH_FAULT_##name] = text,
-        PH_FAULTS(X)
-#undef X
-    };
-    unsigned mute = PH_MUTE_UNTIL_GOODBYE;
-    atomic_compare_exchange_strong(&p->mute, &mute, PH_MUTE_NOT);
-    struct ph_wbuf *w = ph_peer_begin();
-    const char *text = detail ? detail : texts[fault];
-    ph_w_tuple(w, 3);
-    ph_w_atom(w, "goodbye");
-    ph_w_atom(w, atoms[fault]);
-    ph_w_binary(w, text, strlen(text));
-    ph_peer_commit(p, w);
-}
-
-void ph_peer_drop_output(struct ph_peer *p)
-{
-    atomic_store(&p->mute, PH_MUTE_FOR_EVER);
-    evbuffer_drain(p->sending, evbuffer_get_length(p->sending));
-    pthread_mutex_lock(&p->out_mu);
-    evbuffer_drain(p->out, evbuffer_get_length(p->out));
-    pthread_mutex_unlock(&p->out_mu);
-    atomic_store(&p->unsent, 0);
-    maybe_input_again(p); /* a port that flushes may need it */
-}
 
 void ph_peer_close(struct ph_peer *p)
 {

@@ -32,7 +32,7 @@ struct ph_peer {
     struct ph_peer_owner owner; /* own reactor only */
     int fd;                     /* own reactor only */
     struct event *writable;     /* own reactor only; armed while `sending` is not empty and the fd was full */
-    struct evbuffer *sending;   /* own reactor only */
+    struct evbuffer *sending;   /* own reactor only; what could not be written at once */
     atomic_bool closed;
     atomic_uint mute; /* enum ph_mute: what is committed is dropped */
     atomic_size_t unsent;  /* bytes in out and sending */
@@ -47,8 +47,10 @@ struct ph_peer {
     atomic_uint names;     /* how many new names it may still make known */
     atomic_uint origin;    /* PH_ORIGIN_NONE until hello names one */
 
-    pthread_mutex_t out_mu; /* guards out, flush_due; a leaf of the lock order */
+    pthread_mutex_t out_mu; /* guards out, block, block_len, flush_due; a leaf of the lock order */
     struct evbuffer *out;
+    uint8_t *block;   /* small frames, behind what is in out (sending.c); NULL: none since the last flush */
+    size_t block_len;
     bool flush_due;
     struct ph_task post_task; /* brings flush_due to the reactor; in use while flush_due */
 
@@ -65,5 +67,11 @@ struct ph_peer {
 };
 
 void ph_peer_forget_origin(struct ph_peer *p); /* origin.c; for ph_peer_close */
+
+bool ph_sending_init(struct ph_peer *p); /* these two: sending.c, for peer.c. False: no memory */
+void ph_sending_free(struct ph_peer *p);
+/* peer.c, on its reactor: less is unsent; those who waited for that go on. */
+void ph_peer_maybe_drained(struct ph_peer *p);
+void ph_peer_maybe_input_again(struct ph_peer *p);
 
 #endif

@@ -29,32 +29,22 @@ struct frame {
     uint64_t input, outputs; /* the port's, to count what comes from the driver */
 };
 
-static struct frame enter(struct ph_port *p, enum ph_callback_kind kind, ErlDrvTermData caller)
+static void enter(struct frame *outer, struct ph_port *p, enum ph_callback_kind kind, ErlDrvTermData caller)
 {
     const char *callback = names[kind];
-    struct frame outer = {ph_self.port, ph_self.callback, kind, p->caller, ph_self.timeslice, ph_self.now_ns ? ph_self.now_ns : ph_now_ns(),
-                          ph_stat_get(&p->stats.input), ph_stat_get(&p->stats.outputs)};
+    *outer = (struct frame){ph_self.port, ph_self.callback, kind, p->caller, ph_self.timeslice, ph_self.now_ns ? ph_self.now_ns : ph_now_ns(),
+                            ph_stat_get(&p->stats.input), ph_stat_get(&p->stats.outputs)};
     ph_overlap_enter(p->lock, callback);
-    ph_recent_add(p->handle, callback, outer.since_ns);
+    ph_recent_add(p->handle, callback, outer->since_ns);
     ph_self.now_ns = 0;
     ph_self.port = p;
     ph_self.callback = callback;
     ph_self.timeslice = 0;
     p->caller = caller;
-    if (!outer.callback) {
-        ph_stat_set(&p->stats.since_ns, outer.since_ns);
+    if (!outer->callback) {
+        ph_stat_set(&p->stats.since_ns, outer->since_ns);
         atomic_store_explicit(&p->stats.running, callback, memory_order_release);
     }
-    return outer;
-}
-
-static void count_from_driver(const struct ph_port *p, const struct frame *outer)
-{
-    uint64_t outputs = ph_stat_get(&p->stats.outputs) - outer->outputs;
-    if (!outputs)
-        return;
-    ph_driver_count(p->driver->slot, PH_DRIVER_OUTPUTS, outputs);
-    ph_driver_count(p->driver->slot, PH_DRIVER_BYTES_FROM, ph_stat_get(&p->stats.input) - outer->input);
 }
 
 /* A callback within another one is part of that one's time. */
@@ -62,14 +52,19 @@ static void count_run(struct ph_port *p, const struct frame *outer, uint64_t ns)
 {
     struct ph_port_stats *s = &p->stats;
     unsigned slot = p->driver->slot;
-    ph_driver_count(slot, PH_DRIVER_RUN_NS, ns);
-    ph_driver_count(slot, PH_DRIVER_RUNS + ph_run_bucket(ns), 1);
-    count_from_driver(p, outer);
+    struct ph_driver_counts *counts = ph_driver_counts_here(slot);
+    uint64_t outputs = ph_stat_get(&s->outputs) - outer->outputs;
+    ph_driver_count_in(counts, slot, PH_DRIVER_RUN_NS, ns);
+    ph_driver_count_in(counts, slot, PH_DRIVER_RUNS + ph_run_bucket(ns), 1);
+    if (outputs) {
+        ph_driver_count_in(counts, slot, PH_DRIVER_OUTPUTS, outputs);
+        ph_driver_count_in(counts, slot, PH_DRIVER_BYTES_FROM, ph_stat_get(&s->input) - outer->input);
+    }
     atomic_store_explicit(&s->running, NULL, memory_order_relaxed);
     ph_stat_add(&s->runs, 1);
     if (ph_self.kind == PH_THREAD_WORKER) {
         ph_stat_add(&s->worker_runs, 1);
-        ph_driver_count(slot, PH_DRIVER_WORKER_RUNS, 1);
+        ph_driver_count_in(counts, slot, PH_DRIVER_WORKER_RUNS, 1);
     }
     ph_stat_add(&s->run_ns, ns);
     if (ns > ph_stat_get(&s->longest_ns))
@@ -77,28 +72,28 @@ static void count_run(struct ph_port *p, const struct frame *outer, uint64_t ns)
 }
 
 /* Without the check: after start and flush, which their callers follow up, and stop. */
-static void leave_last(struct ph_port *p, struct frame outer)
+static void leave_last(struct ph_port *p, const struct frame *outer)
 {
     ph_self.now_ns = ph_now_ns();
-    uint64_t ns = ph_self.now_ns - outer.since_ns;
-    ph_driver_count(p->driver->slot, PH_DRIVER_CALLBACKS + outer.kind, 1);
-    if (!outer.callback)
-        count_run(p, &outer, ns);
-    if (ph_checking() && !outer.callback)
+    uint64_t ns = ph_self.now_ns - outer->since_ns;
+    ph_driver_count(p->driver->slot, PH_DRIVER_CALLBACKS + outer->kind, 1);
+    if (!outer->callback)
+        count_run(p, outer, ns);
+    if (ph_checking() && !outer->callback)
         ph_port_callback_left(p, ns);
     if (ph_traced(p))
         ph_trace_leave(p, ph_self.callback, ns);
-    ph_self.port = outer.port;
-    ph_self.callback = outer.callback;
-    ph_self.timeslice = outer.timeslice;
-    p->caller = outer.caller;
+    ph_self.port = outer->port;
+    ph_self.callback = outer->callback;
+    ph_self.timeslice = outer->timeslice;
+    p->caller = outer->caller;
     ph_overlap_leave(p->lock);
 }
 
-static void leave(struct ph_port *p, struct frame outer)
+static void leave(struct ph_port *p, const struct frame *outer)
 {
     leave_last(p, outer);
-    if (outer.port != p)
+    if (outer->port != p)
         ph_port_check_flushed(p);
 }
 
@@ -121,13 +116,14 @@ ErlDrvData ph_callback_start(struct ph_port *p, int *saved_errno)
 {
     if (!p->driver->entry.start)
         return NULL;
-    struct frame outer = enter(p, PH_CALLBACK_start, p->owner);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_start, p->owner);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "start", .caller = p->owner});
     errno = 0;
     ErlDrvData data = p->driver->entry.start((ErlDrvPort)(uintptr_t)p->handle, ph_port_name(p));
     *saved_errno = errno;
-    leave_last(p, outer);
+    leave_last(p, &outer);
     return data;
 }
 
@@ -135,61 +131,67 @@ void ph_callback_stop(struct ph_port *p)
 {
     if (!p->driver->entry.stop)
         return;
-    struct frame outer = enter(p, PH_CALLBACK_stop, ph_self.port == p ? p->caller : PH_NIL);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_stop, ph_self.port == p ? p->caller : PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "stop", .caller = p->caller});
     p->driver->entry.stop(p->data);
-    leave_last(p, outer);
+    leave_last(p, &outer);
 }
 
 void ph_callback_flush(struct ph_port *p)
 {
     if (!p->driver->entry.flush)
         return;
-    struct frame outer = enter(p, PH_CALLBACK_flush, PH_NIL);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_flush, PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "flush", .caller = PH_NIL});
     p->driver->entry.flush(p->data);
-    leave_last(p, outer); /* ph_port_exit checks */
+    leave_last(p, &outer); /* ph_port_exit checks */
 }
 
 void ph_callback_output(struct ph_port *p, ErlDrvTermData caller, char *buf, size_t len)
 {
     if (!p->driver->entry.output)
         return;
-    struct frame outer = enter(p, PH_CALLBACK_output, caller);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_output, caller);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "output", .caller = caller, .iov = &(SysIOVec){buf, len}, .n = 1});
     p->driver->entry.output(p->data, buf, len);
-    leave(p, outer);
+    leave(p, &outer);
 }
 
 void ph_callback_outputv(struct ph_port *p, ErlDrvTermData caller, ErlIOVec *ev)
 {
-    struct frame outer = enter(p, PH_CALLBACK_outputv, caller);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_outputv, caller);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "outputv", .caller = caller, .iov = ev->iov, .n = ev->vsize});
     p->driver->entry.outputv(p->data, ev);
-    leave(p, outer);
+    leave(p, &outer);
 }
 
 ErlDrvSSizeT ph_callback_control(struct ph_port *p, ErlDrvTermData caller, unsigned op, char *buf, size_t len, char **rbuf, size_t rlen)
 {
-    struct frame outer = enter(p, PH_CALLBACK_control, caller);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_control, caller);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "control", .caller = caller, .op = &op, .iov = &(SysIOVec){buf, len}, .n = 1});
     ErlDrvSSizeT n = p->driver->entry.control(p->data, op, buf, len, rbuf, rlen);
-    leave(p, outer);
+    leave(p, &outer);
     return n;
 }
 
 ErlDrvSSizeT ph_callback_call(struct ph_port *p, ErlDrvTermData caller, unsigned op, char *buf, size_t len, char **rbuf, size_t rlen, unsigned *flags)
 {
-    struct frame outer = enter(p, PH_CALLBACK_call, caller);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_call, caller);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "call", .caller = caller, .op = &op, .iov = &(SysIOVec){buf, len}, .n = 1});
     ErlDrvSSizeT n = p->driver->entry.call(p->data, op, buf, len, rbuf, rlen, flags);
-    leave(p, outer);
+    leave(p, &outer);
     return n;
 }
 
@@ -197,11 +199,12 @@ void ph_callback_timeout(struct ph_port *p)
 {
     if (!p->driver->entry.timeout)
         return;
-    struct frame outer = enter(p, PH_CALLBACK_timeout, PH_NIL);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_timeout, PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "timeout", .caller = PH_NIL});
     p->driver->entry.timeout(p->data);
-    leave(p, outer);
+    leave(p, &outer);
 }
 
 void ph_callback_ready(struct ph_port *p, int fd, bool output)
@@ -212,32 +215,35 @@ void ph_callback_ready(struct ph_port *p, int fd, bool output)
         return;
     }
     enum ph_callback_kind kind = output ? PH_CALLBACK_ready_output : PH_CALLBACK_ready_input;
-    struct frame outer = enter(p, kind, PH_NIL);
+    struct frame outer;
+    enter(&outer, p, kind, PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = names[kind], .caller = PH_NIL, .fd = &fd});
     ready(p->data, (ErlDrvEvent)(intptr_t)fd);
-    leave(p, outer);
+    leave(p, &outer);
 }
 
 bool ph_callback_ready_async(struct ph_port *p, void *thread_data)
 {
     if (!p->driver->entry.ready_async)
         return false;
-    struct frame outer = enter(p, PH_CALLBACK_ready_async, PH_NIL);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_ready_async, PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "ready_async", .caller = PH_NIL});
     p->driver->entry.ready_async(p->data, thread_data);
-    leave(p, outer);
+    leave(p, &outer);
     return true;
 }
 
 void ph_callback_process_exit(struct ph_port *p, ErlDrvMonitor *monitor)
 {
-    struct frame outer = enter(p, PH_CALLBACK_process_exit, PH_NIL);
+    struct frame outer;
+    enter(&outer, p, PH_CALLBACK_process_exit, PH_NIL);
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "process_exit", .caller = PH_NIL});
     p->driver->entry.process_exit(p->data, monitor);
-    leave(p, outer);
+    leave(p, &outer);
 }
 
 void ph_callback_stop_select(struct ph_driver *d, int fd)

@@ -22,7 +22,7 @@ struct ph_op {
     uint8_t body[];
 };
 
-#define PH_OP_INLINE 72u /* data of more bytes gets a driver binary, so that outputv can refer to it: to none of 64 bytes or fewer, and their term is a little longer */
+#define PH_OP_INLINE 69u /* data of more bytes gets a driver binary, so that outputv can refer to it: to a binary of more than 64 bytes, with 5 in front */
 
 /* Operations that come from one connection, one behind the other, for the same port: they go to its lock together. On the connection's reactor, within one
  * event callback. */
