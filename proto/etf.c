@@ -13,7 +13,6 @@
 #define MAX_ATOM_CHARS 255u
 #define MAX_REF_WORDS 5u
 #define FLOAT_TEXT 31u
-#define VERSION_MAGIC 131
 
 static size_t left(const struct ph_cur *c)
 {
@@ -344,14 +343,6 @@ int ph_etf_raw(struct ph_cur *c, struct ph_slice *out)
     if (ph_etf_skip(c, MAX_LEVELS))
         return -1;
     *out = (struct ph_slice){start, (size_t)(c->p - start)};
-    return 0;
-}
-
-int ph_etf_version(struct ph_cur *c)
-{
-    if (left(c) < 1 || c->p[0] != VERSION_MAGIC)
-        return -1;
-    c->p++;
     return 0;
 }
 

@@ -30,7 +30,14 @@ int ph_etf_skip(struct ph_cur *c, unsigned max_depth);
 /* Same, and the slice gets its encoded bytes (no leading 131). */
 int ph_etf_raw(struct ph_cur *c, struct ph_slice *out);
 
-int ph_etf_version(struct ph_cur *c); /* the leading 131 */
+static inline int ph_etf_version(struct ph_cur *c) /* the leading 131 */
+{
+    if (c->p == c->end || *c->p != 131)
+        return -1;
+    c->p++;
+    return 0;
+}
+
 int ph_etf_tuple(struct ph_cur *c, uint32_t *arity);
 int ph_etf_map(struct ph_cur *c, uint32_t *pairs);
 /* The header of a LIST_EXT, or nil (n = 0, and no tail follows), but not STRING_EXT. After n elements a tail follows. */

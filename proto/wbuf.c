@@ -3,6 +3,7 @@
  * need thought (big integers, floats) by ei. A failed wbuf ignores everything until it is reset. */
 #include "wbuf.h"
 
+#include <arpa/inet.h>
 #include <ei.h>
 #include <math.h>
 #include <stdlib.h>
@@ -178,12 +179,18 @@ void ph_w_double(struct ph_wbuf *w, double v)
 
 void ph_w_binary(struct ph_wbuf *w, const void *p, size_t len)
 {
-    if (len > UINT32_MAX) {
+    uint32_t size = htonl((uint32_t)len);
+    uint8_t *out = len > UINT32_MAX ? NULL : ph_w_reserve(w, 5 + len);
+
+    if (out == NULL) {
         w->failed = true;
         return;
     }
-    put_tag32(w, ERL_BINARY_EXT, (uint32_t)len);
-    ph_w_raw(w, p, len);
+    out[0] = ERL_BINARY_EXT;
+    memcpy(out + 1, &size, sizeof size);
+    if (len > 0)
+        memcpy(out + 5, p, len);
+    w->len += 5 + len;
 }
 
 static void put_cells(struct ph_wbuf *w, const uint8_t *p, size_t len)

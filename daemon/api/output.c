@@ -8,7 +8,7 @@
 #include "port/output.h"
 
 /* In the checking mode: false, and reported, if there can be no such bytes. */
-static bool are_bytes(const char *function, const char *hbuf, size_t hlen, const char *buf, size_t len)
+__attribute__((cold)) static bool are_bytes(const char *function, const char *hbuf, size_t hlen, const char *buf, size_t len)
 {
     bool ok = (hbuf || !hlen) && (buf || !len);
     if (!ok)
@@ -16,7 +16,7 @@ static bool are_bytes(const char *function, const char *hbuf, size_t hlen, const
     return ok;
 }
 
-static bool are_bytes_of(const char *function, const char *hbuf, size_t hlen, const ErlDrvBinary *bin, size_t offset, size_t len)
+__attribute__((cold)) static bool are_bytes_of(const char *function, const char *hbuf, size_t hlen, const ErlDrvBinary *bin, size_t offset, size_t len)
 {
     bool ok = are_bytes(function, hbuf, hlen, "", 0) && ph_binary_is_live(bin, function) && ph_binary_has(bin, offset, len, function);
     if (ok)
@@ -24,7 +24,7 @@ static bool are_bytes_of(const char *function, const char *hbuf, size_t hlen, co
     return ok;
 }
 
-static bool is_vector(const char *function, const char *hbuf, size_t hlen, const ErlIOVec *ev)
+__attribute__((cold)) static bool is_vector(const char *function, const char *hbuf, size_t hlen, const ErlIOVec *ev)
 {
     bool ok = are_bytes(function, hbuf, hlen, "", 0) && ph_vector_is_live(ev, function);
     if (ok)

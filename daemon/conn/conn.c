@@ -58,6 +58,7 @@ struct ph_conn {
     struct event *readable;
     struct event *end_timer;
     struct ph_op_batch batch; /* empty but while bytes are looked at */
+    size_t frames, frame_bytes; /* of them, not counted yet */
     uint8_t header[PH_FRAME_HEADER];
     size_t header_got;
     ErlDrvBinary *frame; /* the incomplete frame, or NULL */
@@ -151,17 +152,20 @@ unsigned ph_conns_count(void)
 
 /* --- frames --- */
 
-static enum ph_fault handle_frame(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrvBinary *frame)
+/* The bytes that there were have been looked at: what came of them is submitted and counted. */
+static void hand_on(struct ph_conn *c)
 {
-    struct ph_cur cur = {p, p + len}, whole;
-    enum ph_fault fault;
-    ph_count(PH_COUNT_FRAMES_IN, 1);
-    ph_count(PH_COUNT_BYTES_IN, len + PH_FRAME_HEADER);
-    if (ph_etf_version(&cur))
-        return PH_FAULT_BAD_TERM;
-    if (ph_request_quick(c, cur, frame, &fault))
-        return fault;
-    whole = cur;
+    ph_op_batch_submit(&c->batch);
+    ph_count(PH_COUNT_FRAMES_IN, c->frames);
+    ph_count(PH_COUNT_BYTES_IN, c->frame_bytes);
+    c->frames = c->frame_bytes = 0;
+}
+
+/* Not one of those that come all the time. Not inlined: they shall not pay for what this needs. */
+__attribute__((noinline)) static enum ph_fault handle_whole(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame)
+{
+    struct ph_cur whole = cur;
+    hand_on(c); /* nothing overtakes what came before, and it is counted */
     if (ph_etf_skip(&whole, (unsigned)ph_limit(PH_LIMIT_TERM_DEPTH))) {
         if (ph_etf_skip(&whole, UINT_MAX) == 0)
             ph_limit_met(PH_LIMIT_TERM_DEPTH);
@@ -170,6 +174,17 @@ static enum ph_fault handle_frame(struct ph_conn *c, const uint8_t *p, size_t le
     if (whole.p != whole.end)
         return PH_FAULT_BAD_TERM;
     return ph_request(c, cur.p, (size_t)(cur.end - cur.p), frame);
+}
+
+static enum ph_fault handle_frame(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrvBinary *frame)
+{
+    struct ph_cur cur = {p, p + len};
+    enum ph_fault fault;
+    c->frames++;
+    c->frame_bytes += len + PH_FRAME_HEADER;
+    if (ph_etf_version(&cur))
+        return PH_FAULT_BAD_TERM;
+    return ph_request_quick(c, cur, frame, &fault) ? fault : handle_whole(c, cur, frame);
 }
 
 static enum ph_fault check_length(const struct ph_conn *c, size_t need)
@@ -278,7 +293,7 @@ static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
     enum ph_fault fault = PH_FAULT_NONE;
     while (len > 0 && c->state == OPEN && !fault && ph_peer_may_read(c->peer))
         fault = c->frame ? fill_frame(c, &p, &len) : take_header(c, &p, &len);
-    ph_op_batch_submit(&c->batch);
+    hand_on(c);
     bool left = !fault && len > 0 && c->state == OPEN;
     if (left && !(c->stash = ph_alloc_try(len)))
         fault = PH_FAULT_NO_MEMORY;
@@ -326,7 +341,7 @@ static bool read_once(struct ph_conn *c)
     if (!fault && c->state == OPEN)
         consume(c, buf, got - first); /* also if that is nothing: it submits */
     else
-        ph_op_batch_submit(&c->batch);
+        hand_on(c);
     if (fault)
         begin_end(c, fault, NULL);
     return c->state == OPEN && got == direct + size;

@@ -2,6 +2,7 @@
 /* Requests: decoding one frame's term into an operation on a port, or answering it. PROTOCOL.md is the contract. On the connection's reactor. */
 #include "conn/request.h"
 
+#include <arpa/inet.h>
 #include <ei.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,6 +261,46 @@ static bool is_quick(struct ph_cur *c, uint8_t arity, const char *name, size_t l
     return true;
 }
 
+/* The last element of the request, any term. */
+static bool quick_data(struct ph_cur *c, unsigned depth, struct ph_slice *out)
+{
+    *out = (struct ph_slice){c->p, (size_t)(c->end - c->p)};
+    uint32_t len;
+    if (out->len > 5 && c->p[0] == ERL_BINARY_EXT) { /* what it mostly is */
+        memcpy(&len, c->p + 1, sizeof len);
+        return ntohl(len) == out->len - 5;
+    }
+    return ph_etf_skip(c, depth) == 0 && c->p == c->end;
+}
+
+/* A command that begins as the one before it did, which was for the same port and of the same caller. */
+static bool is_repeated(const struct ph_op_batch *b, struct ph_cur c)
+{
+    return b->port && b->head.len && (size_t)(c.end - c.p) > b->head.len && memcmp(c.p, b->head.p, b->head.len) == 0;
+}
+
+static void remember(struct ph_op_batch *b, struct ph_slice head, ErlDrvTermData caller)
+{
+    b->head = head;
+    b->caller = caller;
+}
+
+static bool repeat(struct ph_conn *c, struct ph_op_batch *b, struct ph_cur cur, enum ph_fault *fault)
+{
+    struct ph_slice data;
+    cur.p += b->head.len;
+    if (!quick_data(&cur, (unsigned)ph_limit(PH_LIMIT_TERM_DEPTH) - 1, &data))
+        return false;
+    count_op(PH_REQ_COMMAND);
+    struct ph_op *op = ph_op_new(PH_REQ_COMMAND, ph_port_ref(b->port), (struct ph_slice){0}, data, NULL);
+    if (op) {
+        op->caller = b->caller;
+        ph_op_batch_add(b, op);
+    }
+    *fault = op ? PH_FAULT_NONE : no_memory(&(struct ph_req){.conn = c}, data.len);
+    return true;
+}
+
 static bool quick_raw(struct ph_req *r, unsigned depth, struct ph_slice *out)
 {
     out->p = r->cur.p;
@@ -288,7 +329,8 @@ static bool quick_name(struct ph_req *r)
     return true;
 }
 
-bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame, enum ph_fault *fault)
+/* Not inlined: a repeated one shall not pay for what this needs. */
+__attribute__((noinline)) static bool decode_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame, enum ph_fault *fault)
 {
     struct ph_req r = {.conn = c, .peer = ph_conn_peer(c), .cur = cur, .frame = frame};
     struct ph_op_args a = {.pid = PH_NIL};
@@ -302,10 +344,19 @@ bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame,
     if (!port_id(&r, &id) || !ph_req_pid(&r, &a.caller) || (tagged && ph_etf_uint64(&r.cur, &number)) || number > UINT32_MAX)
         return false;
     a.number = (uint32_t)number;
-    if (!quick_raw(&r, depth, &a.data) || r.cur.p != r.cur.end)
+    struct ph_slice head = {cur.p, (size_t)(r.cur.p - cur.p)};
+    if (!quick_data(&r.cur, depth, &a.data))
         return false;
     *fault = submit_op(&r, id, &a);
+    if (!tagged && !frame)
+        remember(ph_conn_batch(c), head, a.caller);
     return true;
+}
+
+bool ph_request_quick(struct ph_conn *c, struct ph_cur cur, ErlDrvBinary *frame, enum ph_fault *fault)
+{
+    struct ph_op_batch *batch = ph_conn_batch(c);
+    return is_repeated(batch, cur) ? repeat(c, batch, cur, fault) : decode_quick(c, cur, frame, fault);
 }
 
 static enum ph_fault down(struct ph_req *r)
@@ -399,7 +450,6 @@ enum ph_fault ph_request(struct ph_conn *c, const uint8_t *p, size_t len, ErlDrv
     struct ph_req r = {.conn = c, .peer = ph_conn_peer(c), .cur = {p, p + len}, .name = name, .frame = frame, .element = 1};
     bool request = ph_etf_tuple(&r.cur, &r.arity) == 0 && r.arity > 0 && ph_etf_atom(&r.cur, name, sizeof name, &name_len) == 0;
     const struct known *k = request ? find_known(name, name_len) : NULL;
-    ph_op_batch_submit(ph_conn_batch(c)); /* nothing overtakes what came before */
     enum ph_fault early = ph_conn_said_hello(c) ? PH_FAULT_NONE : ph_hello_due(&r, k && arity_fits(k, r.arity) ? k->what : PH_REQ_UNKNOWN);
     if (early)
         return early;

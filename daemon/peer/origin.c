@@ -16,10 +16,16 @@ void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self, bool routable)
     pthread_mutex_unlock(&origins_mu);
 }
 
+static bool speaks_for(const struct ph_peer *own, uint32_t origin)
+{
+    uint32_t mine = atomic_load_explicit(&((struct ph_peer *)(uintptr_t)own)->origin, memory_order_relaxed);
+    return mine == origin || mine == PH_ORIGIN_NONE;
+}
+
 struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid)
 {
-    uint32_t origin = ph_pid_origin(pid), mine = atomic_load_explicit(&own->origin, memory_order_relaxed);
-    if (mine == origin || mine == PH_ORIGIN_NONE)
+    uint32_t origin = ph_pid_origin(pid);
+    if (speaks_for(own, origin))
         return ph_peer_ref(own);
     struct ph_peer *p;
     pthread_mutex_lock(&origins_mu);
@@ -33,6 +39,10 @@ struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid)
 
 void ph_peer_commit_to(struct ph_peer *own, ErlDrvTermData pid, struct ph_wbuf *w)
 {
+    if (speaks_for(own, ph_pid_origin(pid))) {
+        ph_peer_commit(own, w);
+        return;
+    }
     struct ph_peer *to = ph_peer_for(own, pid);
     ph_peer_commit(to, w);
     ph_peer_unref(to);

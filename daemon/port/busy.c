@@ -99,7 +99,7 @@ bool ph_op_is_command(const struct ph_op *op)
            ph_etf_is_atom(&c, "command") == 0;
 }
 
-bool ph_busy_holds(struct ph_port *p, struct ph_op *op)
+bool ph_busy_holds_now(struct ph_port *p, struct ph_op *op)
 {
     if (!(p->busy && ph_op_is_command(op)) && (op->what == PH_REQ_EXIT || !caller_waits(p, op->caller)))
         return false;

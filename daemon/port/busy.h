@@ -11,8 +11,12 @@
 #define PH_MSGQ_DISABLED ERL_DRV_BUSY_MSGQ_DISABLED
 
 void ph_busy_set(struct ph_port *p, bool on);
+bool ph_busy_holds_now(struct ph_port *p, struct ph_op *op); /* for ph_busy_holds */
 /* Must the operation wait (because of the busy port, or behind another that does)? Then it has been taken. */
-bool ph_busy_holds(struct ph_port *p, struct ph_op *op);
+static inline bool ph_busy_holds(struct ph_port *p, struct ph_op *op)
+{
+    return (p->busy || p->held) && ph_busy_holds_now(p, op);
+}
 void ph_busy_msgq_limits(struct ph_port *p, ErlDrvSizeT *low, ErlDrvSizeT *high);
 void ph_busy_accepted(struct ph_port *p, size_t bytes); /* a command was queued; any thread */
 void ph_busy_executed(struct ph_port *p, size_t bytes); /* it runs now */

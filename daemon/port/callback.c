@@ -48,11 +48,10 @@ static void enter(struct frame *outer, struct ph_port *p, enum ph_callback_kind 
 }
 
 /* A callback within another one is part of that one's time. */
-static void count_run(struct ph_port *p, const struct frame *outer, uint64_t ns)
+static void count_run(struct ph_port *p, const struct frame *outer, uint64_t ns, struct ph_driver_counts *counts)
 {
     struct ph_port_stats *s = &p->stats;
     unsigned slot = p->driver->slot;
-    struct ph_driver_counts *counts = ph_driver_counts_here(slot);
     uint64_t outputs = ph_stat_get(&s->outputs) - outer->outputs;
     ph_driver_count_in(counts, slot, PH_DRIVER_RUN_NS, ns);
     ph_driver_count_in(counts, slot, PH_DRIVER_RUNS + ph_run_bucket(ns), 1);
@@ -76,9 +75,11 @@ static void leave_last(struct ph_port *p, const struct frame *outer)
 {
     ph_self.now_ns = ph_now_ns();
     uint64_t ns = ph_self.now_ns - outer->since_ns;
-    ph_driver_count(p->driver->slot, PH_DRIVER_CALLBACKS + outer->kind, 1);
+    unsigned slot = p->driver->slot;
+    struct ph_driver_counts *counts = ph_driver_counts_here(slot);
+    ph_driver_count_in(counts, slot, PH_DRIVER_CALLBACKS + outer->kind, 1);
     if (!outer->callback)
-        count_run(p, outer, ns);
+        count_run(p, outer, ns, counts);
     if (ph_checking() && !outer->callback)
         ph_port_callback_left(p, ns);
     if (ph_traced(p))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands: iodata from a frame to outputv (as references into the frame) or output (flat). In the port's lock. */
+#include <ei.h>
 #include <string.h>
 
 #include "base/bin.h"
@@ -10,7 +11,8 @@
 #include "port/misuse.h"
 #include "port/op.h"
 
-#define SHARE_OVER 64u     /* binaries of more bytes get an element of their own ... */
+#define BINARY_HEAD 5u       /* bytes: tag and size */
+#define SHARE_OVER 64u       /* binaries of more bytes get an element of their own ... */
 #define SHARE_OVER_MANY 255u /* ... or of more than these, if there would be many */
 #define MANY 16
 #define ON_STACK 16
@@ -78,11 +80,13 @@ static bool is_empty_binary(struct ph_slice data)
     return ph_etf_binary(&c, &bin) == 0 && bin.len == 0;
 }
 
-/* The commonest command: one binary that is not empty. */
+/* The commonest command: one binary that is not empty. (The data is known to be one whole term.) */
 static bool is_one_binary(struct ph_slice data, struct ph_slice *bin)
 {
-    struct ph_cur c = {data.p, data.p + data.len};
-    return ph_etf_binary(&c, bin) == 0 && c.p == c.end && bin->len > 0;
+    if (data.len <= BINARY_HEAD || data.p[0] != ERL_BINARY_EXT)
+        return false;
+    *bin = (struct ph_slice){data.p + BINARY_HEAD, data.len - BINARY_HEAD};
+    return true;
 }
 
 static void call_checked(struct ph_port *p, ErlDrvTermData caller, ErlIOVec *ev)
@@ -93,13 +97,12 @@ static void call_checked(struct ph_port *p, ErlDrvTermData caller, ErlIOVec *ev)
     ph_vector_compare(p, &copy, ev);
 }
 
-static void call_outputv(struct ph_port *p, ErlDrvTermData caller, struct vec *v, size_t size)
+static void call_outputv(struct ph_port *p, ErlDrvTermData caller, ErlIOVec *ev)
 {
-    ErlIOVec ev = {.vsize = v->n, .size = size, .iov = v->iov, .binv = v->binv};
     if (ph_checking())
-        call_checked(p, caller, &ev);
+        call_checked(p, caller, ev);
     else
-        ph_callback_outputv(p, caller, &ev);
+        ph_callback_outputv(p, caller, ev);
 }
 
 /* A command has no answer, and what it carries must not be lost in silence: its connection ends. */
@@ -136,26 +139,28 @@ static void outputv(struct ph_port *p, ErlDrvTermData caller, struct ph_slice da
     walk(&v, data);
     if (empty)
         v.iov[v.n++].iov_base = (void *)(uintptr_t)data.p;
-    call_outputv(p, caller, &v, size);
+    call_outputv(p, caller, &(ErlIOVec){.vsize = v.n, .size = size, .iov = v.iov, .binv = v.binv});
     ph_bin_unref(v.common);
     ph_free(heap);
 }
 
 static void outputv_one(struct ph_port *p, ErlDrvTermData caller, struct ph_slice bin, ErlDrvBinary *frame)
 {
-    ErlDrvBinary *copy = bin.len <= SHARE_OVER ? ph_bin_new(bin.len) : NULL;
     SysIOVec iov[2] = {{0}, {.iov_base = (void *)(uintptr_t)bin.p, .iov_len = bin.len}};
     ErlDrvBinary *binv[2] = {NULL, frame};
-    struct vec v = {.n = 2, .iov = iov, .binv = binv};
-    if (bin.len <= SHARE_OVER) {
-        if (!copy) {
-            no_memory(p, bin.len);
-            return;
-        }
-        iov[1].iov_base = memcpy(copy->orig_bytes, bin.p, bin.len);
-        binv[1] = copy;
+    ErlIOVec ev = {.vsize = 2, .size = bin.len, .iov = iov, .binv = binv};
+    if (bin.len > SHARE_OVER) {
+        call_outputv(p, caller, &ev);
+        return;
     }
-    call_outputv(p, caller, &v, bin.len);
+    ErlDrvBinary *copy = ph_bin_new(bin.len);
+    if (!copy) {
+        no_memory(p, bin.len);
+        return;
+    }
+    iov[1].iov_base = memcpy(copy->orig_bytes, bin.p, bin.len);
+    binv[1] = copy;
+    call_outputv(p, caller, &ev);
     ph_bin_unref(copy);
 }
 

@@ -80,6 +80,7 @@ struct ph_port *ph_op_batch_port(struct ph_op_batch *b, struct ph_peer *peer, ui
         ph_op_batch_submit(b);
         b->port = ph_peer_get_port(peer, id, ph_port_ref_obj);
         b->id = id;
+        b->head.len = 0;
         STAILQ_INIT(&b->ops);
     }
     return b->port ? ph_port_ref(b->port) : NULL;
@@ -87,10 +88,9 @@ struct ph_port *ph_op_batch_port(struct ph_op_batch *b, struct ph_peer *peer, ui
 
 void ph_op_batch_add(struct ph_op_batch *b, struct ph_op *op)
 {
-    if (op->what == PH_REQ_COMMAND || op->what == PH_REQ_SEND) {
-        op->counted = true;
+    op->counted = op->what == PH_REQ_COMMAND || op->what == PH_REQ_SEND;
+    if (op->counted)
         ph_busy_accepted(op->port, op->data.len);
-    }
     STAILQ_INSERT_TAIL(&b->ops, &op->job, link);
 }
 

@@ -30,6 +30,8 @@ struct ph_op_batch {
     struct ph_port *port; /* reference, or NULL: none, all else is unset */
     uint64_t id;          /* of the port, on the wire */
     struct ph_jobs ops;
+    struct ph_slice head; /* request.c: how the last command for it began, up to its data; len 0: there was none. Into the bytes that are looked at */
+    ErlDrvTermData caller; /* of that command */
 };
 
 /* New; takes the reference to port. data is copied, or referred to if it lies within frame (a new reference is taken; may be NULL). NULL: out of memory. */

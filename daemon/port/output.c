@@ -140,7 +140,8 @@ void ph_out_binary(struct ph_port *p, const char *header, size_t header_len, Erl
 /* [A, B | C]: the last element is the tail. */
 static void write_vector_binary(struct ph_wbuf *w, const char *header, size_t header_len, const ErlIOVec *ev, int first)
 {
-    ph_w_bytes_open(w, header, header_len, false);
+    if (header_len)
+        ph_w_bytes_open(w, header, header_len, false);
     int n = ev->vsize - first;
     if (n > 1)
         ph_w_list(w, (uint32_t)n - 1);

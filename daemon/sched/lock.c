@@ -88,9 +88,9 @@ static bool heavy(struct ph_lock *l)
     return l->forced_worker || (atomic_load_explicit(&pace(l)->avg_ns, memory_order_relaxed) & 1u);
 }
 
-static void measured(struct ph_lock *l, uint64_t ns)
+/* p: the lock whose pace it is. */
+static void measured(struct ph_lock *p, uint64_t ns)
 {
-    struct ph_lock *p = pace(l);
     unsigned old = atomic_load_explicit(&p->avg_ns, memory_order_relaxed);
     unsigned sample = ns > AVG_CLAMP_NS ? AVG_CLAMP_NS : (unsigned)ns;
     unsigned avg = (old & ~1u) - ((old & ~1u) >> AVG_SHIFT) + (sample >> AVG_SHIFT);
@@ -209,12 +209,13 @@ static bool give_way(struct ph_lock *l)
 /* One turn of the lane that was taken: until its jobs, its share or the budget of the whole run are used up. */
 static void run_lane(struct ph_lock *l, struct ph_run *run)
 {
+    struct ph_lock *p = pace(l);
     unsigned jobs = 0;
     for (struct ph_job *job; (job = STAILQ_FIRST(&run->current)) && jobs < LANE_JOBS && run->last - run->begin <= BUDGET_NS; jobs++) {
         STAILQ_REMOVE_HEAD(&run->current, link);
         job->run(job);
         uint64_t now = ph_self.now_ns > run->last ? ph_self.now_ns : ph_now_ns(); /* a callback has just read it */
-        measured(l, now - run->last);
+        measured(p, now - run->last);
         ph_self.now_ns = run->last = now;
     }
     run->jobs += jobs;

@@ -340,9 +340,9 @@ int ph_pid_read(struct ph_cur *c, atomic_uint *allowance, ErlDrvTermData *out)
 
 uint32_t ph_pid_origin(ErlDrvTermData pid)
 {
-    if (ph_word_kind(pid) != PH_WORD_PID)
-        return PH_ORIGIN_NONE;
-    return tag_of(pid) == TAG_PID ? near_origin(pid) : far_pids[value_of(pid)].origin;
+    if (tag_of(pid) == TAG_PID)
+        return ph_intern_known(&origin_table, near_origin(pid)) ? near_origin(pid) : PH_ORIGIN_NONE;
+    return ph_word_kind(pid) == PH_WORD_PID ? far_pids[value_of(pid)].origin : PH_ORIGIN_NONE;
 }
 
 ErlDrvTermData ph_port_word(uint64_t handle)
