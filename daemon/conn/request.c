@@ -250,15 +250,21 @@ static enum ph_fault port_op(struct ph_req *r)
 
 /* --- the requests that come all the time --- */
 
-#define QUICK_HEAD 4u /* {small tuple, arity, small atom, length} */
-
-/* Is it this request, in the form that everybody writes? Then the cursor is behind its name. */
-static bool is_quick(struct ph_cur *c, uint8_t arity, const char *name, size_t len)
+/* The request's name, in one of the two forms in which nodes write atoms: the cursor is behind it, and *arity is the tuple's. An empty slice: it is another kind of term. */
+static struct ph_slice quick_name(struct ph_cur *c, uint8_t *arity)
 {
-    if ((size_t)(c->end - c->p) < QUICK_HEAD + len || c->p[1] != arity || c->p[3] != len || memcmp(c->p + QUICK_HEAD, name, len) != 0)
-        return false;
-    c->p += QUICK_HEAD + len;
-    return true;
+    static const struct ph_slice other = {0};
+    const uint8_t *p = c->p;
+    size_t n = (size_t)(c->end - p);
+    if (n < 5 || p[0] != ERL_SMALL_TUPLE_EXT)
+        return other;
+    size_t head = p[2] == ERL_SMALL_ATOM_UTF8_EXT ? 4 : p[2] == ERL_ATOM_EXT && p[3] == 0 ? 5 : 0;
+    size_t len = head ? p[head - 1] : 0;
+    if (!len || n - head < len)
+        return other;
+    *arity = p[1];
+    c->p += head + len;
+    return (struct ph_slice){p + head, len};
 }
 
 /* The last element of the request, any term. */
@@ -309,24 +315,23 @@ static bool quick_raw(struct ph_req *r, unsigned depth, struct ph_slice *out)
     return ok;
 }
 
-static bool quick_name(struct ph_req *r)
+static bool is_quick(struct ph_req *r, struct ph_slice name, enum ph_request what, const char *text, size_t len)
 {
-    struct ph_cur *c = &r->cur;
-    if ((size_t)(c->end - c->p) < QUICK_HEAD || c->p[0] != ERL_SMALL_TUPLE_EXT || c->p[2] != ERL_SMALL_ATOM_UTF8_EXT)
+    if (name.len != len || memcmp(name.p, text, len) != 0)
         return false;
-    if (is_quick(c, 4, "command", 7)) {
-        r->what = PH_REQ_COMMAND;
-        r->name = "command";
-    } else if (is_quick(c, 6, "control", 7)) {
-        r->what = PH_REQ_CONTROL;
-        r->name = "control";
-    } else if (is_quick(c, 6, "call", 4)) {
-        r->what = PH_REQ_CALL;
-        r->name = "call";
-    } else {
-        return false;
-    }
+    r->what = what;
+    r->name = text;
     return true;
+}
+
+/* Is it one of those requests? */
+static bool quick_request(struct ph_req *r)
+{
+    uint8_t arity = 0;
+    struct ph_slice name = quick_name(&r->cur, &arity);
+    if (arity == 4)
+        return is_quick(r, name, PH_REQ_COMMAND, "command", 7);
+    return arity == 6 && (is_quick(r, name, PH_REQ_CONTROL, "control", 7) || is_quick(r, name, PH_REQ_CALL, "call", 4));
 }
 
 /* Not inlined: a repeated one shall not pay for what this needs. */
@@ -336,7 +341,7 @@ __attribute__((noinline)) static bool decode_quick(struct ph_conn *c, struct ph_
     struct ph_op_args a = {.pid = PH_NIL};
     unsigned depth = (unsigned)ph_limit(PH_LIMIT_TERM_DEPTH) - 1;
     uint64_t id, number = 0;
-    if (!ph_conn_said_hello(c) || !quick_name(&r))
+    if (!ph_conn_said_hello(c) || !quick_request(&r))
         return false;
     bool tagged = r.what != PH_REQ_COMMAND;
     if (tagged && (!quick_raw(&r, depth, &r.tag) || r.tag.len > PH_MAX_TAG))
