@@ -271,6 +271,23 @@ static bool key_refused(const char *function, const char *why)
     return ph_checking();
 }
 
+static void clear_left(void *key)
+{
+    mine.values[(uintptr_t)key] = NULL;
+}
+
+static void say_how_to_clear(void)
+{
+    ph_lock_on_left(PH_THING_KEY, clear_left);
+}
+
+static void key_made(ErlDrvTSDKey key, const char *name)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, say_how_to_clear);
+    ph_thing_made(PH_THING_KEY, key_address(key), name);
+}
+
 /* erl_driver(3), erl_drv_tsd_key_create. The name is for reports. */
 int erl_drv_tsd_key_create(char *name, ErlDrvTSDKey *key)
 {
@@ -290,7 +307,7 @@ int erl_drv_tsd_key_create(char *name, ErlDrvTSDKey *key)
     pthread_mutex_unlock(&keys_lock);
     *key = k < KEYS_MAX ? k : -1;
     if (ph_checking() && k < KEYS_MAX)
-        ph_thing_made(PH_THING_KEY, key_address(k), name);
+        key_made(k, name);
     return k < KEYS_MAX ? 0 : ENOMEM;
 }
 
@@ -319,7 +336,7 @@ void erl_drv_tsd_key_destroy(ErlDrvTSDKey key)
         atomic_store_explicit(&key_used[key], false, memory_order_relaxed);
     pthread_mutex_unlock(&keys_lock);
     if (found && ph_checking())
-        ph_thing_ended(PH_THING_KEY, key_address(key));
+        ph_tsd_destroyed(key_address(key), __func__);
 }
 
 static void make_room_for(const char *function, ErlDrvTSDKey key)
@@ -344,6 +361,8 @@ void erl_drv_tsd_set(ErlDrvTSDKey key, void *data)
         make_room_for(__func__, key);
     }
     mine.values[key] = data;
+    if (ph_checking())
+        ph_tsd_set(key_address(key), data != NULL, __func__);
 }
 
 /* erl_driver(3), erl_drv_tsd_get */

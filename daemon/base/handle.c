@@ -4,7 +4,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/mem.h"
@@ -95,6 +94,18 @@ void *ph_handle_get(struct ph_handles *t, uint64_t handle, void (*ref)(void *obj
         ref(obj);
     pthread_mutex_unlock(&t->shard[n % SHARDS]);
     return obj;
+}
+
+bool ph_handle_was_given(struct ph_handles *t, uint64_t handle)
+{
+    uint32_t n = (uint32_t)handle & ((1u << SLOT_BITS) - 1), generation = (uint32_t)(handle >> SLOT_BITS);
+    struct slot *s = handle >> 60 || generation == 0 ? NULL : slot_at(t, n);
+    if (!s)
+        return false;
+    pthread_mutex_lock(&t->shard[n % SHARDS]);
+    bool given = generation < s->generation || (generation == s->generation && s->obj);
+    pthread_mutex_unlock(&t->shard[n % SHARDS]);
+    return given;
 }
 
 void ph_handles_each(struct ph_handles *t, void (*fn)(void *obj, void *arg), void *arg)

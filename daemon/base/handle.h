@@ -4,6 +4,7 @@
 #ifndef PH_HANDLE_H
 #define PH_HANDLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ph_handles;
@@ -13,6 +14,7 @@ struct ph_handles *ph_handles_new(void);
 uint64_t ph_handle_add(struct ph_handles *t, void *obj);
 /* The object, after ref(obj) was called under the slot's mutex (NULL: no call; the caller knows that obj stays); NULL if the handle is not valid. */
 void *ph_handle_get(struct ph_handles *t, uint64_t handle, void (*ref)(void *obj));
+bool ph_handle_was_given(struct ph_handles *t, uint64_t handle); /* valid now, or before */
 /* fn for every object there is, under its slot's mutex: it may take no other handle's. Objects that come or go meanwhile: perhaps. */
 void ph_handles_each(struct ph_handles *t, void (*fn)(void *obj, void *arg), void *arg);
 void ph_handle_remove(struct ph_handles *t, uint64_t handle);

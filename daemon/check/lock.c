@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns each thread's list of what it holds. A lock that a callback left locked is unlocked there and then, so that nobody waits for ever; it is an orphan until it is taken again, and unlocking
- * it does nothing. */
+ * it does nothing. A key that the thread has data with is held, too, and the thing's refs are the threads that have data. */
 #include "check/lock.h"
 
 #include <stdint.h>
 #include <stdio.h>
+
+#include "base/thread.h"
 
 #define HELD_MAX 64u /* more at once are not looked at */
 
@@ -191,36 +193,59 @@ bool ph_lock_may_end(enum ph_thing_kind kind, const void *lock, const char *func
     return held_index(lock) < 0 || refuse(PH_VIOLATION_LOCK_DESTROYED, kind, lock, function, "is held");
 }
 
-/* --- references to a port data lock --- */
+/* --- references to a port data lock, threads with data of a key --- */
+
+/* False: there are none left. */
+static bool change_refs(enum ph_thing_kind kind, const void *at, long by, const char *function)
+{
+    struct ph_act act;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(kind, at);
+    bool ok = t && t->refs + by >= 0;
+    if (ok) {
+        t->refs += by;
+        ph_thing_change_locked(t, function, &act);
+    }
+    pthread_mutex_unlock(&ph_things_mu);
+    return ok;
+}
 
 bool ph_pdl_inc(const void *pdl, const char *function)
 {
-    struct ph_act act;
-    if (!ph_lock_is_known(PH_THING_PDL, pdl, function))
-        return false;
-    ph_act_now(&act);
-    pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *t = ph_thing_find_locked(PH_THING_PDL, pdl);
-    t->refs++;
-    ph_thing_change_locked(t, function, &act);
-    pthread_mutex_unlock(&ph_things_mu);
-    return true;
+    return ph_lock_is_known(PH_THING_PDL, pdl, function) && change_refs(PH_THING_PDL, pdl, 1, function);
 }
 
 bool ph_pdl_dec(const void *pdl, const char *function)
 {
-    struct ph_act act;
-    if (!ph_lock_is_known(PH_THING_PDL, pdl, function))
-        return false;
-    ph_act_now(&act);
+    return ph_lock_is_known(PH_THING_PDL, pdl, function) &&
+           (change_refs(PH_THING_PDL, pdl, -1, function) || refuse(PH_VIOLATION_REFCOUNT, PH_THING_PDL, pdl, function, "has no reference of the driver's left"));
+}
+
+void ph_tsd_set(const void *key, bool some, const char *function)
+{
+    int i = held_index(key);
+    if (some == (i >= 0) || (some && mine.n == HELD_MAX))
+        return;
+    if (some)
+        take(PH_THING_KEY, key, PH_HOLD);
+    else
+        pop(i);
+    change_refs(PH_THING_KEY, key, some ? 1 : -1, function);
+}
+
+void ph_tsd_destroyed(const void *key, const char *function)
+{
     pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *t = ph_thing_find_locked(PH_THING_PDL, pdl);
-    bool ok = t->refs > 0;
-    t->refs -= ok;
-    if (ok)
-        ph_thing_change_locked(t, function, &act);
+    const struct ph_thing *t = ph_thing_find_locked(PH_THING_KEY, key);
+    bool used = t && t->refs > 0;
     pthread_mutex_unlock(&ph_things_mu);
-    return ok || refuse(PH_VIOLATION_REFCOUNT, PH_THING_PDL, pdl, function, "has no reference of the driver's left");
+    if (used)
+        refuse(PH_VIOLATION_TSD_LEFT, PH_THING_KEY, key, function, "is still set in a thread");
+    int i = held_index(key);
+    if (i >= 0)
+        pop(i);
+    ph_thing_ended(PH_THING_KEY, key);
 }
 
 bool ph_lock_has_pdl(void)
@@ -235,6 +260,7 @@ bool ph_lock_has_pdl(void)
 
 static void leave_behind(struct held h)
 {
+    const bool data = h.kind == PH_THING_KEY;
     struct ph_act act;
     struct ph_report r;
     char what[80];
@@ -242,9 +268,10 @@ static void leave_behind(struct held h)
     pthread_mutex_lock(&ph_things_mu);
     struct ph_thing *t = ph_thing_find_locked(h.kind, h.lock);
     if (t) {
-        t->orphan = true;
-        ph_report_init(&r, PH_VIOLATION_LOCK_LEFT, &act, "%s is still held when it returns", ph_thing_what(t, what, sizeof what));
-        ph_report_note(&r, &h.stack, "taken");
+        t->orphan = !data;
+        ph_report_init(&r, data ? PH_VIOLATION_TSD_LEFT : PH_VIOLATION_LOCK_LEFT, &act, "%s is still %s when it returns", ph_thing_what(t, what, sizeof what),
+                       data ? "set" : "held");
+        ph_report_note(&r, &h.stack, data ? "set" : "taken");
         ph_thing_notes(&r, t);
     }
     pthread_mutex_unlock(&ph_things_mu);
@@ -254,11 +281,20 @@ static void leave_behind(struct held h)
     unlock_left[h.kind]((void *)(uintptr_t)h.lock);
 }
 
+/* The data of others are gone when they end: that breaks no rule. */
+static bool is_of_host(void)
+{
+    return ph_thread_is_host() || ph_self.kind == PH_THREAD_ASYNC;
+}
+
 void ph_locks_leave(void)
 {
     while (mine.n > 0) {
-        struct held h = mine.v[mine.n - 1];
-        mine.n--;
-        leave_behind(h);
+        struct held h = mine.v[--mine.n];
+        bool data = h.kind == PH_THING_KEY;
+        if (!data || is_of_host())
+            leave_behind(h);
+        if (data)
+            change_refs(PH_THING_KEY, h.lock, -1, "the end");
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which locks the current thread has, and what it may do with them. Only if ph_checking(). Any thread; those that answer false have reported, and the call is not to
+/* Which locks and thread-specific data the current thread has, and what it may do with them. Only if ph_checking(). Any thread; those that answer false have reported, and the call is not to
  * be done. function: the driver API function, static. */
 #ifndef PH_CHECK_LOCK_H
 #define PH_CHECK_LOCK_H
@@ -24,11 +24,14 @@ bool ph_thing_is_known(enum ph_thing_kind kind, const void *at); /* and not gone
 bool ph_pdl_inc(const void *pdl, const char *function);
 bool ph_pdl_dec(const void *pdl, const char *function);
 bool ph_lock_has_pdl(void); /* this thread holds one, whichever */
+/* Thread-specific data. */
+void ph_tsd_set(const void *key, bool some, const char *function); /* the value of this thread is set, some: not to NULL */
+void ph_tsd_destroyed(const void *key, const char *function);      /* reports if a thread has data with it */
 
-/* How a lock is unlocked that its driver has left locked, by the thread that holds it: each room with locks says so for its own, before it makes any. */
+/* How a lock is unlocked that its driver has left locked, by the thread that holds it, or data are cleared: each room with locks says so for its own, before it makes any. */
 void ph_lock_on_left(enum ph_thing_kind kind, void (*unlock)(void *lock));
 
-/* The outermost callback, an async job or a thread has ended: what it has locked it must have unlocked; what it has not is unlocked for it. */
+/* The outermost callback, an async job or a thread has ended: what it has locked it must have unlocked; what it has not is unlocked for it. So with data in threads of the host. */
 void ph_locks_leave(void);
 
 #endif

@@ -38,6 +38,9 @@
     X(LOCK_LEFT, lock_left)                       \
     X(THREAD_MISUSE, thread_misuse)               \
     X(TSD_KEY, tsd_key)                           \
+    X(TSD_LEFT, tsd_left)                         \
+    X(INIT_ACK, init_ack)                         \
+    X(MONITOR_UNKNOWN, monitor_unknown)           \
     X(SLOW_CALLBACK, slow_callback)               \
     X(BAD_ANSWER, bad_answer)                     \
     X(VECTOR_CHANGED, vector_changed)             \

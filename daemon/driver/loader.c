@@ -8,6 +8,7 @@
 #include "base/flood.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "check/lock.h"
 #include "check/memory.h"
 #include "driver/crashes.h"
 #include "driver/driver.h"
@@ -96,6 +97,8 @@ static int init(ErlDrvEntry *entry)
 {
     ph_self.callback = "init";
     int failed = entry->init ? entry->init() : 0;
+    if (ph_checking())
+        ph_locks_leave();
     ph_self.callback = NULL;
     return failed;
 }
@@ -146,6 +149,8 @@ void ph_loader_finish(struct ph_driver *d)
     ph_self.callback = "finish";
     if (d->entry.finish)
         d->entry.finish();
+    if (ph_checking())
+        ph_locks_leave();
     ph_self.callback = NULL;
     ph_self.driver = NULL;
     if (ph_checking())

@@ -118,6 +118,15 @@ bool ph_monitor_cancel(uint64_t id)
     return mine;
 }
 
+bool ph_monitor_was_made(uint64_t id, const void *arg)
+{
+    struct ph_monitor *m = look_up(id);
+    bool yes = m ? m->arg == arg : ph_handle_was_given(ids, id);
+    if (m)
+        monitor_unref(m);
+    return yes;
+}
+
 /* With the list's reference, which it drops. */
 static void fire(struct ph_monitor *m)
 {

@@ -93,6 +93,7 @@ void ph_monitors_init(void); /* at start, when there is memory */
 uint64_t ph_monitor_new(struct ph_peer *own, ErlDrvTermData pid, void (*fired)(void *arg, uint64_t id), void (*unref)(void *arg), void *arg);
 /* True if it was there and will not fire. */
 bool ph_monitor_cancel(uint64_t id);
+bool ph_monitor_was_made(uint64_t id, const void *arg); /* with this arg; of one that has ended it is not known any more with which */
 /* `down` came from p: fires it if it is p's. */
 void ph_monitor_down(struct ph_peer *p, uint64_t id);
 void ph_monitors_of_closed_peer(struct ph_peer *p); /* for ph_peer_close */

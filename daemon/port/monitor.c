@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "check/violation.h"
 #include "port/callback.h"
 #include "port/pdl.h"
 #include "term/words.h"
@@ -25,11 +26,15 @@ static struct ph_port_monitor *find(struct ph_port *p, uint64_t id)
     return m;
 }
 
-static struct ph_port_monitor *find_api(struct ph_port *p, const ErlDrvMonitor *monitor)
+/* NULL: it has ended, as it may at any time, or is none, which is a mistake. */
+static struct ph_port_monitor *find_api(struct ph_port *p, const ErlDrvMonitor *monitor, const char *function)
 {
     uint64_t id;
     memcpy(&id, monitor, sizeof id);
-    return find(p, id);
+    struct ph_port_monitor *m = find(p, id);
+    if (!m && ph_checking() && !ph_monitor_was_made(id, p))
+        ph_violation(PH_VIOLATION_MONITOR_UNKNOWN, "%s: that is no monitor of port %llu of %s, and never was", function, (unsigned long long)p->id, p->driver->name);
+    return m;
 }
 
 static void forget(struct ph_port *p, uint64_t id)
@@ -97,7 +102,7 @@ int ph_port_monitor(struct ph_port *p, ErlDrvTermData pid, ErlDrvMonitor *monito
 
 int ph_port_demonitor(struct ph_port *p, const ErlDrvMonitor *monitor)
 {
-    struct ph_port_monitor *m = find_api(p, monitor);
+    struct ph_port_monitor *m = find_api(p, monitor, "driver_demonitor_process");
     if (!m)
         return 1;
     LIST_REMOVE(m, link); /* a `down` that is on its way finds nothing */
@@ -108,7 +113,7 @@ int ph_port_demonitor(struct ph_port *p, const ErlDrvMonitor *monitor)
 
 ErlDrvTermData ph_port_monitored(struct ph_port *p, const ErlDrvMonitor *monitor)
 {
-    struct ph_port_monitor *m = find_api(p, monitor);
+    struct ph_port_monitor *m = find_api(p, monitor, "driver_get_monitored_process");
     return m ? m->pid : PH_NIL;
 }
 

@@ -10,6 +10,7 @@
 #include "base/errno_id.h"
 #include "base/flood.h"
 #include "base/mem.h"
+#include "check/violation.h"
 #include "driver/ddll.h"
 #include "peer/reply.h"
 #include "port/busy.h"
@@ -21,7 +22,6 @@
 struct ph_opening {
     struct ph_open_options options;
     bool failed_in_start;
-    bool acknowledged; /* erl_drv_init_ack inside start() */
     size_t tag_len;
     uint8_t tag[];
 };
@@ -206,16 +206,19 @@ static void apply_options(struct ph_port *p)
         p->line = ph_line_new(o->line);
 }
 
+static bool acknowledges(const struct ph_port *p)
+{
+    return (p->driver->entry.driver_flags & ERL_DRV_FLAG_USE_INIT_ACK) != 0;
+}
+
 static void started(struct ph_port *p, ErlDrvData data)
 {
-    bool failed = p->opening->failed_in_start, acknowledged = p->opening->acknowledged;
-    bool acks = (p->driver->entry.driver_flags & ERL_DRV_FLAG_USE_INIT_ACK) != 0;
-    if (!acknowledged)
-        p->data = data;
+    bool failed = p->opening->failed_in_start;
+    p->data = data;
     apply_options(p);
     ph_port_set_state(p, PH_PORT_LIVE);
     tell_link(p, "link", p->owner);
-    if (!acks || acknowledged || failed)
+    if (!acknowledges(p) || failed)
         ph_open_answer(p);
     ph_busy_begin(p);
     if (failed)
@@ -246,19 +249,27 @@ void ph_open_failed_in_start(struct ph_port *p)
     p->opening->failed_in_start = true;
 }
 
+/* Why nothing comes of an acknowledgement, or NULL. As in the VM, it is too early inside start(). */
+static const char *acknowledged_in_vain(const struct ph_port *p)
+{
+    if (!acknowledges(p))
+        return "the driver has not the flag ERL_DRV_FLAG_USE_INIT_ACK";
+    if (ph_port_state(p) == PH_PORT_OPENING)
+        return "start has not returned yet, and will have to be acknowledged then";
+    return p->opening ? NULL : "nobody waits for it: the port has been acknowledged, or ends, or was not opened by a client";
+}
+
 void ph_open_acknowledge(struct ph_port *p, ErlDrvData data)
 {
     int err = errno;
-    if (!p->opening || !(p->driver->entry.driver_flags & ERL_DRV_FLAG_USE_INIT_ACK))
+    const char *in_vain = acknowledged_in_vain(p);
+    if (in_vain && ph_checking())
+        ph_violation(PH_VIOLATION_INIT_ACK, "erl_drv_init_ack: %s", in_vain);
+    if (in_vain)
         return;
     const char *error = start_error(data, err);
-    if (!error)
-        p->data = data;
-    if (ph_port_state(p) == PH_PORT_OPENING) {
-        p->opening->acknowledged = true;
-        return;
-    }
     if (!error) {
+        p->data = data;
         ph_open_answer(p);
         return;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probe: a driver whose ports are open only when it says so. "ack_probe_drv N" acknowledges with N as a word, from a timer;
- * "fail" ends the port instead; "late" acknowledges twice. Called by the run-time system only. */
+ * "fail" ends the port instead; "late" acknowledges twice, "early" in start, too, with other data. Called by the run-time system only. */
 #define PROBE_FLAGS ERL_DRV_FLAG_USE_INIT_ACK
 #include "probe.h"
 
@@ -9,7 +9,12 @@ struct self {
     char arg[16];
 };
 
-static int acknowledged; /* what the acknowledged data points to */
+static int acknowledged, another; /* what the acknowledged data points to */
+
+static const char *name_of(ErlDrvData d)
+{
+    return d == (ErlDrvData)&acknowledged ? "acknowledged" : d == (ErlDrvData)&another ? "another" : "first data";
+}
 
 static ErlDrvData start(ErlDrvPort port, char *command)
 {
@@ -18,6 +23,8 @@ static ErlDrvData start(ErlDrvPort port, char *command)
     *s = (struct self){.port = port};
     snprintf(s->arg, sizeof s->arg, "%s", arg ? arg + 1 : "");
     trace("start");
+    if (strcmp(s->arg, "early") == 0)
+        erl_drv_init_ack(port, (ErlDrvData)&another);
     driver_set_timer(port, 20);
     return (ErlDrvData)s;
 }
@@ -25,8 +32,8 @@ static ErlDrvData start(ErlDrvPort port, char *command)
 /* After a successful acknowledgement the data is ours no more, but what was acknowledged. */
 static void stop(ErlDrvData d)
 {
-    trace("stop %s", d == (ErlDrvData)&acknowledged ? "acknowledged" : "first data");
-    if (d != (ErlDrvData)&acknowledged)
+    trace("stop %s", name_of(d));
+    if (d != (ErlDrvData)&acknowledged && d != (ErlDrvData)&another)
         driver_free(d);
 }
 
@@ -56,7 +63,7 @@ static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSize
     (void)op;
     (void)buf;
     (void)len;
-    return snprintf(*rbuf, rlen, "%s", d == (ErlDrvData)&acknowledged ? "acknowledged" : "first data");
+    return snprintf(*rbuf, rlen, "%s", name_of(d));
 }
 
 static ErlDrvEntry entry = {

@@ -50,9 +50,18 @@ static void run(void *(*fn)(void *), void *arg)
     erl_drv_thread_join(tid, NULL);
 }
 
+static void *set_here(void *unused)
+{
+    erl_drv_tsd_set(key, &key);
+    return unused;
+}
+
 ACTION(none)
 {
     struct offender *o = self;
+    run(set_here, NULL); /* the data end with the thread */
+    erl_drv_tsd_set(key, a);
+    erl_drv_tsd_set(key, o);
     driver_pdl_lock(o->pdl);
     erl_drv_mutex_lock(mutex);
     erl_drv_rwlock_rlock(rwlock);
@@ -229,6 +238,35 @@ ACTION(no_key)
     erl_drv_tsd_key_destroy(key + 1);
 }
 
+ACTION(leave_data)
+{
+    erl_drv_tsd_set(key, &key);
+}
+
+static void async_set(void *unused)
+{
+    set_here(unused);
+}
+
+ACTION(async_leaves_data)
+{
+    driver_async(((struct offender *)self)->port, NULL, async_set, NULL, NULL);
+}
+
+/* What was left is not there for others. */
+ACTION(data_left)
+{
+    say(a, "%s", erl_drv_tsd_get(key) ? "left" : "none");
+}
+
+ACTION(destroy_set_key)
+{
+    ErlDrvTSDKey used;
+    erl_drv_tsd_key_create((char *)"used", &used);
+    erl_drv_tsd_set(used, &used);
+    erl_drv_tsd_key_destroy(used);
+}
+
 ACTION(exit_here)
 {
     erl_drv_thread_exit(NULL);
@@ -275,7 +313,7 @@ static const struct action actions[] = {
     IS(none), IS(null_mutex), IS(dead_mutex), IS(null_cond), IS(lock_twice), IS(read_twice), IS(pdl_twice), IS(unlock),
     IS(unlock_elsewhere), IS(unlock_otherwise), IS(unlock_pdl), IS(wait_unlocked), IS(destroy_held), IS(destroy_elsewhere), IS(leave_locked),
     IS(unlock_left), IS(leave_pdl), IS(thread_leaves_locked), IS(async_leaves_locked), IS(pdl_refcount), IS(leave_pdl_reference), IS(queue_unlocked),
-    IS(no_key), IS(exit_here), IS(join_again), IS(no_thread), IS(leave_thread), IS(leave_mutex), IS(leave_key), {NULL, NULL},
+    IS(no_key), IS(leave_data), IS(async_leaves_data), IS(data_left), IS(destroy_set_key), IS(exit_here), IS(join_again), IS(no_thread), IS(leave_thread), IS(leave_mutex), IS(leave_key), {NULL, NULL},
 };
 
 static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen)

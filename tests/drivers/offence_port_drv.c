@@ -12,7 +12,9 @@ struct offender {
     ErlDrvPDL pdl;
 };
 
-static ErlDrvPort last; /* one lock for all ports */
+/* One lock for all ports. */
+static ErlDrvPort last;
+static ErlDrvMonitor lent; /* of a port that goes on */
 
 static ErlDrvData start(ErlDrvPort port, char *command)
 {
@@ -41,9 +43,15 @@ static void flush(ErlDrvData d)
     driver_deq(o->port, driver_sizeq(o->port));
 }
 
+/* A monitor may have ended, too. */
 ACTION(none)
 {
-    say(a, "ok");
+    struct offender *o = self;
+    ErlDrvMonitor monitor;
+    say(a, "%d", driver_monitor_process(o->port, driver_caller(o->port), &monitor));
+    say(a, "%d", driver_demonitor_process(o->port, &monitor));
+    say(a, "%d", driver_demonitor_process(o->port, &monitor));
+    say(a, "%d", driver_get_monitored_process(o->port, &monitor) == driver_term_nil);
 }
 
 /* --- handles --- */
@@ -89,6 +97,47 @@ ACTION(fail_in_stop)
 ACTION(fill_queue)
 {
     driver_enq(((struct offender *)self)->port, (char *)"abc", 3);
+}
+
+/* --- what is not waited for, monitors --- */
+
+ACTION(acknowledge)
+{
+    erl_drv_init_ack(((struct offender *)self)->port, NULL);
+}
+
+ACTION(demonitor_unmade)
+{
+    struct offender *o = self;
+    ErlDrvMonitor unmade;
+    memset(&unmade, 0, sizeof unmade);
+    say(a, "%d", driver_demonitor_process(o->port, &unmade));
+    memset(&unmade, 0x55, sizeof unmade);
+    say(a, "%d", driver_demonitor_process(o->port, &unmade));
+}
+
+ACTION(get_unmade)
+{
+    struct offender *o = self;
+    ErlDrvMonitor unmade;
+    memset(&unmade, 0, sizeof unmade);
+    say(a, "%d", driver_get_monitored_process(o->port, &unmade) == driver_term_nil);
+}
+
+ACTION(lend)
+{
+    struct offender *o = self;
+    driver_monitor_process(o->port, driver_caller(o->port), &lent);
+}
+
+ACTION(demonitor_lent)
+{
+    say(a, "%d", driver_demonitor_process(((struct offender *)self)->port, &lent));
+}
+
+ACTION(get_lent)
+{
+    say(a, "%d", driver_get_monitored_process(((struct offender *)self)->port, &lent) == driver_term_nil);
 }
 
 /* --- threads --- */
@@ -242,7 +291,7 @@ ACTION(steal)
 #define IS(name) {#name, name}
 static const struct action actions[] = {
     IS(none), IS(stale_output), IS(stale_timer), IS(stale_queue), IS(stale_mk_port), IS(unknown_output),
-    IS(after_failure), IS(fail_in_stop), IS(fill_queue), IS(thread_output), IS(thread_timer), IS(foreign_output),
+    IS(acknowledge), IS(demonitor_unmade), IS(get_unmade), IS(lend), IS(demonitor_lent), IS(get_lent), IS(after_failure), IS(fail_in_stop), IS(fill_queue), IS(thread_output), IS(thread_timer), IS(foreign_output),
     IS(thread_queue), IS(async), IS(async_lost), IS(doze), IS(select_negative), IS(select_closed),
     IS(close_selected), IS(reuse_selected), IS(close_then_deselect), IS(use), IS(steal),
     {NULL, NULL},
@@ -260,6 +309,12 @@ static void ready_input(ErlDrvData d, ErlDrvEvent event)
     (void)event;
 }
 
+static void process_exit(ErlDrvData d, ErlDrvMonitor *monitor)
+{
+    (void)d;
+    (void)monitor;
+}
+
 static ErlDrvEntry entry = {
     PROBE_VERSION,
     .driver_name = "offence_port_drv",
@@ -268,6 +323,7 @@ static ErlDrvEntry entry = {
     .flush = flush,
     .control = control,
     .ready_input = ready_input,
+    .process_exit = process_exit,
 };
 
 DRIVER_INIT(offence_port_drv)

@@ -106,6 +106,9 @@ p unknown_port control control 0 unknown_output
 p stale_port control control 0 after_failure
 p failure_in_stop stop control 0 fail_in_stop
 p output_after_close flush control 0 fill_queue
+p init_ack control control 0 acknowledge
+p monitor_unknown control control 0 demonitor_unmade
+p monitor_unknown control control 0 get_unmade
 p wrong_thread 'a thread of its own' control 0 thread_output
 p wrong_thread 'a thread of its own' control 0 thread_timer
 p wrong_thread 'a thread of its own' control 0 foreign_output
@@ -126,6 +129,22 @@ await grep -q 'ok,control' "$dir/o2"
 p fd_stolen control control 0 steal
 kill "$other"
 wait "$other" 2>/dev/null
+client_in_background open offence_port_drv control 0 lend wait 60000
+await grep -q 'ok,control' "$dir/o2"
+p monitor_unknown control control 0 demonitor_lent
+p monitor_unknown control control 0 get_lent
+kill "$other"
+wait "$other" 2>/dev/null
+
+# A driver that acknowledges what is opened. Twice, both times by a timer; and inside start, where the VM takes no notice, either.
+for how in 'late timeout' 'early start'; do
+  mark=$(log_lines)
+  client open "ack_probe_drv ${how% *}" && await reported init_ack "${how#* }" ack_probe_drv && others init_ack && serves
+  ok $? "ack_probe_drv: init_ack in ${how#* }"
+done
+mark=$(log_lines)
+client open "ack_probe_drv 1" control 0 none && ! since | grep -q 'check: '
+ok $? "who acknowledges once is not reported"
 
 l() { offence offence_lock_drv "$@"; }
 
@@ -149,6 +168,10 @@ l lock_left control control 0 leave_pdl control 0 unlock_pdl control 0 none
 l refcount control control 0 pdl_refcount
 l queue_without_lock control control 0 queue_unlocked
 l tsd_key control control 0 no_key
+l tsd_left control control 0 leave_data
+client open offence_lock_drv control 0 leave_data control 0 data_left && grep -q '"none"' "$dir/o"
+ok $? "data that are left are cleared"
+l tsd_left control control 0 destroy_set_key
 l thread_misuse control control 0 exit_here
 l thread_misuse control control 0 join_again
 l thread_misuse control control 0 no_thread
@@ -157,6 +180,10 @@ l lock_not_held 'a thread of its own' control 0 unlock_elsewhere
 l lock_destroyed 'a thread of its own' control 0 destroy_elsewhere
 l lock_left 'a thread of its own' control 0 thread_leaves_locked
 l lock_left async_invoke control 0 async_leaves_locked wait 200 control 0 unlock_left
+l tsd_left async_invoke control 0 async_leaves_data wait 200
+mark=$(log_lines)
+client open offence_init_drv && reported_without_port lock_left init offence_init_drv && reported_without_port tsd_left init offence_init_drv
+ok $? "offence_init_drv: lock_left and tsd_left in init"
 reported=reported
 
 # --- counting ---
@@ -177,6 +204,8 @@ status=$?
 reported_without_port leak finish offence_memory_drv && since | grep -q 'a block of 4321 bytes, made in control of port .* is left' &&
   since | grep -q 'a binary of 1234 bytes, made in control of port .* is left'
 ok $? "offence_memory_drv: leak in finish: blocks and binaries, and who has made them"
+reported_without_port lock_left finish offence_init_drv
+ok $? "offence_init_drv: lock_left in finish"
 for what in 'the thread' 'the mutex' 'the thread-specific data key' 'the port data lock'; do
   since | grep -qE "\[offence_lock_drv\] check: leak in finish: $what \".*\", made in [a-z]+ of port .* is left" || echo "# $what"
 done >"$dir/o"

@@ -78,6 +78,8 @@ acknowledged() ->
       fun() -> P = open("ack_probe_drv 1"), [do(P, ""), trace(3), close(P), trace(1)] end},
      {"a second acknowledgement does nothing",
       fun() -> P = open("ack_probe_drv late"), [do(P, ""), trace(3), close(P), trace(1)] end},
+     {"what is acknowledged inside start is lost",
+      fun() -> P = open("ack_probe_drv early"), [do(P, ""), trace(3), close(P), trace(1)] end},
      {"an acknowledged error is an error of open_port, and stop is called",
       fun() -> trap(), load("ack_probe_drv"), [[opened("ack_probe_drv " ++ R, []), trace(4), none()] || R <- ["-1", "-3"]] end},
      {"a port that ends before it is acknowledged has been opened",

@@ -59,11 +59,13 @@ START_TEST(a_handle_that_was_never_given_is_refused)
     table = ph_handles_new();
     for (size_t i = 0; i < sizeof invented / sizeof invented[0]; i++) {
         ck_assert_ptr_null(ph_handle_get(table, invented[i], count_ref));
+        ck_assert(!ph_handle_was_given(table, invented[i]));
     }
     uint64_t handle = ph_handle_add(table, objects);
     for (size_t i = 0; i < sizeof invented / sizeof invented[0]; i++) {
         if (invented[i] != handle) {
             ck_assert_ptr_null(ph_handle_get(table, invented[i], count_ref));
+            ck_assert(!ph_handle_was_given(table, invented[i]));
         }
     }
     for (int bit = 0; bit < 64; bit++) {
@@ -81,8 +83,10 @@ START_TEST(a_removed_handle_is_refused_also_when_its_slot_is_used_again)
         ck_assert_ptr_eq(ph_handle_get(table, handles[i], NULL), &objects[i]);
         ph_handle_remove(table, handles[i]);
         ck_assert_ptr_null(ph_handle_get(table, handles[i], count_ref));
+        ck_assert(ph_handle_was_given(table, handles[i]));
+        ck_assert(!ph_handle_was_given(table, handles[i] + (UINT64_C(1) << 28))); /* the next of that slot */
     }
-    ph_handle_add(table, objects);
+    ck_assert(ph_handle_was_given(table, ph_handle_add(table, objects)));
     for (int i = 0; i < MANY; i++) {
         ck_assert_ptr_null(ph_handle_get(table, handles[i], count_ref));
     }
