@@ -5,6 +5,8 @@
 -export([cases/1, killed/1, killed_node/1]).
 -export([work/1]). % run in the node that is killed
 
+-define(ROWS, 200).
+
 %% {case, units}: small enough that each is done in a part of a second.
 -define(CASES, [{"callers", 20000}, {"reopen", 2000}, {"timers", 100000}, {"monitors", 4000}, {"selected", 4000}, {"bytes", 2000}, {"ports", 512},
                 {"connections", 30}, {"atoms", 2000}]).
@@ -46,7 +48,8 @@ killed(#{daemon := #{socket := Socket}}) ->
 kill(Pid) ->
     [] = os:cmd("kill -KILL " ++ integer_to_list(Pid)).
 
-%% An Erlang node with a database in use.
+%% An Erlang node with a database in use, in a transaction, and with commands under way. Not with an insert under way: the driver of p1_sqlite3 goes on with a database
+%% that it has closed, and in the VM, too, that is the end of all.
 killed_node(#{daemon := #{socket := Socket}}) ->
     process_flag(trap_exit, true),
     {ok, Peer, _} = peer:start_link(#{connection => standard_io, args => ["-kernel", "logger_level", "none", "-pa" | code:get_path()]}),
@@ -66,9 +69,19 @@ insert(Socket, Parent) ->
     ok = porthost:adopt(sqlite3),
     {ok, Db} = sqlite3:open(killed_db, [in_memory]),
     ok = sqlite3:sql_exec(Db, "create table t (id integer primary key, name text)"),
+    ok = sqlite3:sql_exec(Db, "begin"),
     insert(Db, 1, Parent).
 
 insert(Db, N, Parent) ->
     {rowid, N} = sqlite3:sql_exec(Db, "insert into t (name) values (?)", ["a name"]),
-    N =:= 200 andalso (Parent ! {self(), N}),
-    insert(Db, N + 1, Parent).
+    if
+        N < ?ROWS -> insert(Db, N + 1, Parent);
+        true ->
+            P = porthost:open_port({spawn_driver, "echo_drv"}, [binary]),
+            Parent ! {self(), N},
+            echo(P)
+    end.
+
+echo(P) ->
+    porthost:port_command(P, <<"until it is killed">>),
+    echo(P).
