@@ -11,11 +11,11 @@
 
 #define PH_POOL_STEP 64u /* bytes from class to class */
 #define PH_POOL_CLASSES (PH_POOL_MAX / PH_POOL_STEP)
-#define PH_POOL_KEPT 1024u /* blocks of a class */
+#define PH_POOL_KEPT 65536u /* bytes of blocks of a class */
 
 struct ph_pool { /* a thread's, for the inline functions */
     SLIST_HEAD(, ph_pool_block) blocks[PH_POOL_CLASSES];
-    unsigned count[PH_POOL_CLASSES];
+    unsigned kept[PH_POOL_CLASSES]; /* bytes */
 };
 struct ph_pool_block {
     SLIST_ENTRY(ph_pool_block) link;
@@ -34,7 +34,7 @@ static inline void *ph_pool_alloc(size_t size)
         return ph_pool_alloc_new(size);
     struct ph_pool_block *b = SLIST_FIRST(&pool->blocks[class]);
     SLIST_REMOVE_HEAD(&pool->blocks[class], link);
-    pool->count[class]--;
+    pool->kept[class] -= (unsigned)(class + 1) * PH_POOL_STEP;
     return b;
 }
 
@@ -43,13 +43,13 @@ static inline void ph_pool_free(void *p, size_t size)
 {
     struct ph_pool *pool = ph_pool_mine;
     size_t class = (size - 1) / PH_POOL_STEP;
-    if (!pool || class >= PH_POOL_CLASSES || pool->count[class] >= PH_POOL_KEPT || !p) {
+    if (!pool || class >= PH_POOL_CLASSES || pool->kept[class] >= PH_POOL_KEPT || !p) {
         ph_pool_free_first(p, size);
         return;
     }
     struct ph_pool_block *b = p;
     SLIST_INSERT_HEAD(&pool->blocks[class], b, link);
-    pool->count[class]++;
+    pool->kept[class] += (unsigned)(class + 1) * PH_POOL_STEP;
 }
 
 #endif

@@ -4,7 +4,7 @@
 -module(mixed_watch).
 -export([start/2, stop/1, quiet/3, verdict/1, parts/1]).
 
--define(QUIET_MS, 2000).   % the daemon gives memory back after a second of quiet
+-define(QUIET_MS, 3000).   % the daemon gives memory back after a second of quiet
 -define(MIB, 1048576).
 %% MiB of resident memory: what fragments and arenas of malloc make of the same load. In a short run it has hardly warmed up.
 -define(SLACK, 8).
