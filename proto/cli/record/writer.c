@@ -7,10 +7,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "proto.h"
@@ -48,6 +51,8 @@ struct ph_writer {
     bool finished;
     struct stream streams[2]; /* of the thread */
     int64_t host_ended;       /* of the thread, then of who joins it; -1: it has not */
+    int failed;               /* likewise: errno, once something could not be written; nothing is from then on */
+    off_t whole;              /* likewise: to here the file has whole lines */
 };
 
 static int64_t now_us(void)
@@ -198,6 +203,22 @@ static bool take_queue(struct ph_writer *w, struct chunks *taken)
     return !STAILQ_EMPTY(taken);
 }
 
+/* To the file, whole lines. A file that does not take them, or not all, ends with those before, so that nothing is missing in the middle if it takes more later. */
+static void flush_lines(struct ph_writer *w)
+{
+    struct stat st;
+    if (w->failed)
+        return;
+    if (fflush(w->file) == 0 && !ferror(w->file)) {
+        w->whole = ftello(w->file);
+        return;
+    }
+    w->failed = errno;
+    __fpurge(w->file);
+    if (fstat(fileno(w->file), &st) == 0 && S_ISREG(st.st_mode) && ftruncate(fileno(w->file), w->whole) != 0)
+        ph_complain("%s: the last line is not whole: %s", w->name, strerror(errno));
+}
+
 static void *write_queue(void *arg)
 {
     struct ph_writer *w = arg;
@@ -206,13 +227,14 @@ static void *write_queue(void *arg)
         struct chunk *c;
         while ((c = STAILQ_FIRST(&taken))) {
             STAILQ_REMOVE_HEAD(&taken, link);
-            take_chunk(w, c);
+            if (!w->failed)
+                take_chunk(w, c);
+            flush_lines(w);
             pthread_mutex_lock(&w->mu);
             w->queued -= c->len;
             pthread_mutex_unlock(&w->mu);
             ph_free(c);
         }
-        fflush(w->file);
     }
     return NULL;
 }
@@ -246,6 +268,7 @@ struct ph_writer *ph_writer_start(const char *file)
     pthread_mutex_init(&w->mu, NULL);
     pthread_cond_init(&w->more, NULL);
     fputs(PH_RECORDING_HEAD "\n", f);
+    flush_lines(w);
     int err = start_thread(w);
     if (!err)
         return w;
@@ -273,12 +296,14 @@ bool ph_writer_finish(struct ph_writer *w, const char *how)
     pthread_cond_signal(&w->more);
     pthread_mutex_unlock(&w->mu);
     pthread_join(w->thread, NULL);
-    write_end(w, how);
-    bool failed = ferror(w->file), whole;
-    failed = fclose(w->file) != 0 || failed;
-    whole = !failed && !w->cut;
-    if (failed)
-        ph_complain("%s: not all of the session could be written: %s", w->name, strerror(errno));
+    if (!w->failed)
+        write_end(w, how);
+    flush_lines(w);
+    if (fclose(w->file) != 0 && !w->failed)
+        w->failed = errno;
+    bool whole = !w->failed && !w->cut;
+    if (w->failed)
+        ph_complain("%s: not all of the session could be written: %s", w->name, strerror(w->failed));
     else if (w->cut)
         ph_complain("%s: the file could not keep up with the session, of which the end is missing", w->name);
     for (int i = 0; i < 2; i++)
