@@ -21,6 +21,7 @@
 #include "term/term.h"
 
 #define QUEUE_MAX ((size_t)256 << 20) /* bytes */
+#define FLUSH_BYTES 65536u /* of frames that a file may lose that can take no more */
 
 struct chunk {
     STAILQ_ENTRY(chunk) link;
@@ -51,8 +52,9 @@ struct ph_writer {
     bool finished;
     struct stream streams[2]; /* of the thread */
     int64_t host_ended;       /* of the thread, then of who joins it; -1: it has not */
-    int failed;               /* likewise: errno, once something could not be written; nothing is from then on */
+    int failed;               /* likewise: errno, once something could not be written; nothing more is told from then on */
     off_t whole;              /* likewise: to here the file has whole lines */
+    bool torn;                /* likewise: it goes on behind that, and could not be cut there */
 };
 
 static int64_t now_us(void)
@@ -83,6 +85,22 @@ void ph_writer_heard(struct ph_writer *w, enum ph_side side, const void *bytes, 
 }
 
 /* ---- the thread: lines ---- */
+
+/* To the file, whole lines. A file that does not take them, or not all, ends with those before, so that nothing is missing in the middle if it takes more later. */
+static void flush_lines(struct ph_writer *w)
+{
+    struct stat st;
+    if (w->failed)
+        return;
+    if (fflush(w->file) == 0 && !ferror(w->file)) {
+        w->whole = ftello(w->file);
+        return;
+    }
+    w->failed = errno;
+    __fpurge(w->file);
+    clearerr(w->file);
+    w->torn = fstat(fileno(w->file), &st) || !S_ISREG(st.st_mode) || ftruncate(fileno(w->file), w->whole) || fseeko(w->file, w->whole, SEEK_SET);
+}
 
 static void begin_line(struct ph_writer *w, char mark, int64_t time)
 {
@@ -150,8 +168,8 @@ static void keep(struct stream *s, const uint8_t *p, size_t len)
 static void take_frames(struct ph_writer *w, enum ph_side side, int64_t time)
 {
     struct stream *s = &w->streams[side];
-    size_t at = 0;
-    while (!s->lost && s->len - at >= PH_FRAME_HEADER) {
+    size_t at = 0, flushed = 0;
+    while (!w->failed && !s->lost && s->len - at >= PH_FRAME_HEADER) {
         const uint8_t *p = s->p + at;
         size_t len = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
         s->lost = len > PH_RECORDING_MAX_FRAME;
@@ -159,6 +177,10 @@ static void take_frames(struct ph_writer *w, enum ph_side side, int64_t time)
             break;
         write_frame(w, side, time, p + PH_FRAME_HEADER, len);
         at += PH_FRAME_HEADER + len;
+        if (at - flushed >= FLUSH_BYTES) {
+            flush_lines(w);
+            flushed = at;
+        }
     }
     memmove(s->p, s->p + at, s->len - at);
     s->len -= at;
@@ -201,22 +223,6 @@ static bool take_queue(struct ph_writer *w, struct chunks *taken)
     STAILQ_CONCAT(taken, &w->queue);
     pthread_mutex_unlock(&w->mu);
     return !STAILQ_EMPTY(taken);
-}
-
-/* To the file, whole lines. A file that does not take them, or not all, ends with those before, so that nothing is missing in the middle if it takes more later. */
-static void flush_lines(struct ph_writer *w)
-{
-    struct stat st;
-    if (w->failed)
-        return;
-    if (fflush(w->file) == 0 && !ferror(w->file)) {
-        w->whole = ftello(w->file);
-        return;
-    }
-    w->failed = errno;
-    __fpurge(w->file);
-    if (fstat(fileno(w->file), &st) == 0 && S_ISREG(st.st_mode) && ftruncate(fileno(w->file), w->whole) != 0)
-        ph_complain("%s: the last line is not whole: %s", w->name, strerror(errno));
 }
 
 static void *write_queue(void *arg)
@@ -278,9 +284,9 @@ struct ph_writer *ph_writer_start(const char *file)
     return NULL;
 }
 
-static void write_end(struct ph_writer *w, const char *how)
+static void write_end(struct ph_writer *w, bool cut, const char *how)
 {
-    if (w->cut) {
+    if (cut) {
         begin_line(w, '=', now_us() - w->begin);
         fputs("cut\n", w->file);
     } else if (w->host_ended >= 0) {
@@ -296,14 +302,17 @@ bool ph_writer_finish(struct ph_writer *w, const char *how)
     pthread_cond_signal(&w->more);
     pthread_mutex_unlock(&w->mu);
     pthread_join(w->thread, NULL);
-    if (!w->failed)
-        write_end(w, how);
+    int failed = w->failed;
+    w->failed = 0;
+    if (!w->torn)
+        write_end(w, w->cut || failed, how); /* for which there may be room */
     flush_lines(w);
-    if (fclose(w->file) != 0 && !w->failed)
-        w->failed = errno;
-    bool whole = !w->failed && !w->cut;
-    if (w->failed)
-        ph_complain("%s: not all of the session could be written: %s", w->name, strerror(w->failed));
+    failed = failed ? failed : w->failed;
+    if (fclose(w->file) != 0 && !failed)
+        failed = errno;
+    bool whole = !failed && !w->cut;
+    if (failed)
+        ph_complain("%s: not all of the session could be written: %s", w->name, strerror(failed));
     else if (w->cut)
         ph_complain("%s: the file could not keep up with the session, of which the end is missing", w->name);
     for (int i = 0; i < 2; i++)
