@@ -8,12 +8,12 @@ state=$dir/state
 errors='No space left on device|Disk quota exceeded|Input/output error'
 shown=("$dir/err" "$dir/o" "$dir/out")
 
-export FAULTS_RATE=1 FAULTS_WHILE=$dir/while
 touch "$dir/while"
 
 # with CALLS COMMAND...: the daemon's disk calls of these names fail, as long as there is $dir/while
 with() {
-  LD_PRELOAD=$(realpath "$drivers/../tests/preload/faults.so") FAULTS=disk FAULTS_CALLS=$1 ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0" "${@:2}"
+  LD_PRELOAD=$(realpath "$drivers/../tests/preload/faults.so") FAULTS=disk FAULTS_CALLS=$1 FAULTS_RATE=1 FAULTS_WHILE=$dir/while \
+    ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0" "${@:2}"
 }
 
 said() { grep -qE -- "$1" "$dir/err"; }
