@@ -182,11 +182,12 @@ static void tell_barred_locked(void)
     }
 }
 
-/* It is gone when it is closed. */
+/* It is gone when it is closed. Some file systems have no such files, or cannot set room aside: then a crash has to find a place itself. */
 static int prepare(int dir)
 {
     int fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, ROOM_BYTES) && errno != EOPNOTSUPP)
+    bool failed = fd < 0 ? errno != EISDIR : fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, ROOM_BYTES) != 0;
+    if (failed && errno != EOPNOTSUPP)
         ph_log(PH_LOG_WARNING, NULL, "state directory: no room for what is to be said about a crash: %s", strerror(errno));
     return fd;
 }
@@ -234,28 +235,37 @@ int ph_crashes_set(const char *dir, uint64_t limit, uint64_t window_s)
     return 0;
 }
 
-static void rename_file(const char *file)
+/* 0 or errno. */
+static int rename_file(const char *file)
 {
     char name[256];
     int n = snprintf(name, sizeof name, ALLOWED_PREFIX "%s", file), fd = ph_crashes_dir();
-    if (n >= (int)sizeof name || renameat(fd, file, fd, name))
-        ph_log(PH_LOG_ERROR, NULL, "%s cannot be renamed: %s", file, strerror(errno));
+    int err = n >= (int)sizeof name ? ENAMETOOLONG : renameat(fd, file, fd, name) ? errno : 0;
+    if (err == ENOENT) /* removed by somebody, who meant the same */
+        return 0;
+    if (err)
+        ph_log(PH_LOG_ERROR, NULL, "state directory: %s cannot be renamed: %s", file, strerror(err));
+    return err;
 }
 
-unsigned ph_crashes_allow(const char *driver)
+int ph_crashes_allow(const char *driver, unsigned *n)
 {
     struct crash *c, *next;
-    unsigned n = 0;
+    int err = 0;
+    *n = 0;
     pthread_mutex_lock(&mu);
     for (c = TAILQ_FIRST(&crashes); c; c = next) {
         next = TAILQ_NEXT(c, link);
         if (strcmp(c->driver, driver) != 0)
             continue;
+        int failed = rename_file(c->file);
+        err = err ? err : failed;
+        if (failed)
+            continue;
         TAILQ_REMOVE(&crashes, c, link);
-        rename_file(c->file);
         free_crash(c);
-        n++;
+        ++*n;
     }
     pthread_mutex_unlock(&mu);
-    return n;
+    return err;
 }

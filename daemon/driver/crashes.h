@@ -19,7 +19,7 @@ int ph_crashes_dir(void);
 /* Of a file there without a name, which a full disk has room for; or -1: the file system has no such files. Likewise. */
 int ph_crashes_prepared(void);
 bool ph_crashes_bar(const char *driver); /* it is not to be loaded; any thread */
-/* It may be loaded again: how many crashes are forgotten. Their files stay, under another name. May block. */
-unsigned ph_crashes_allow(const char *driver);
+/* It may be loaded again; *n: so many crashes are forgotten. Their files stay, under another name; errno if that cannot be, then those crashes count as before. May block. */
+int ph_crashes_allow(const char *driver, unsigned *n);
 
 #endif

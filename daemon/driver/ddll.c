@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/errno_id.h"
 #include "base/limits.h"
 #include "base/flood.h"
 #include "base/log.h"
@@ -317,8 +318,13 @@ static void demonitor_driver(struct ph_ddll_req *req)
 
 static void allow(struct ph_ddll_req *req)
 {
-    unsigned n = ph_crashes_allow(req->name);
+    unsigned n;
+    int err = ph_crashes_allow(req->name, &n);
     ph_log(PH_LOG_NOTICE, &(struct ph_where){.connection = ph_peer_id(req->peer), .driver = req->name}, "%u crashes are forgotten", n);
+    if (err) {
+        ph_reply_error_atom(req->peer, req->tag, ph_errno_id(err));
+        return;
+    }
     struct ph_wbuf *w = ph_reply_ok(req->tag);
     ph_w_uint(w, n);
     ph_peer_commit(req->peer, w);

@@ -4,33 +4,26 @@
  * and gives back before that what malloc keeps. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <time.h>
 
 #include "base/flood.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "sched/reactor.h"
+#include "sched/staff.h"
 
 #define WATCH_MS 20      /* a reactor that is in the same stint at two looks in a row is stuck */
 #define QUIET_LOOKS 50   /* without any stint: then the watch sleeps */
 #define RELEASE_LOOKS 250u /* from one time that threads are let go to the next */
-#define MAX_SPARES 64u   /* threads beyond one for each reactor */
 
 static struct {
     pthread_mutex_t mu; /* guards the rest; a leaf of the lock order */
     pthread_cond_t more;
     struct ph_reactor **orphans; /* reactors without a thread */
-    unsigned orphan_count, spares, reactors, ended;
-    unsigned spares_least; /* since `release` */
-    unsigned leave;        /* so many spares are to end, but the main thread never */
+    unsigned orphan_count, reactors, ended;
+    struct ph_staff staff; /* without the main thread; idle ones are spares, and that may be the main thread, too */
     bool main_is_spare;    /* another thread goes on with what it ran, for good */
-    pthread_t *left;       /* have ended, and are to be joined */
-    unsigned left_n;
-    size_t stack;
     pthread_t main;
-    pthread_t *threads;
-    unsigned thread_count;
     bool stopping;
     uint64_t *seen; /* the watch's: each reactor's stint at the last look */
     pthread_cond_t look;
@@ -39,67 +32,37 @@ static struct {
 } crew = {.mu = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .look = PTHREAD_COND_INITIALIZER};
 static atomic_bool watch_sleeps;
 
-/* False: this thread has none, the main thread. */
-static bool leave_locked(void)
-{
-    for (unsigned i = 0; i < crew.thread_count; i++)
-        if (pthread_equal(crew.threads[i], pthread_self())) {
-            crew.left[crew.left_n++] = crew.threads[i];
-            crew.threads[i] = crew.threads[--crew.thread_count];
-            crew.leave--;
-            return true;
-        }
-    return false;
-}
-
 /* NULL: the thread has to end. */
 static struct ph_reactor *next_reactor(void)
 {
     struct ph_reactor *r = NULL;
     pthread_mutex_lock(&crew.mu);
     bool is_main = pthread_equal(pthread_self(), crew.main);
-    crew.spares++;
+    crew.staff.idle++;
     crew.main_is_spare = crew.main_is_spare || is_main;
-    while (crew.orphan_count == 0 && crew.ended < crew.reactors && !(crew.leave && leave_locked()))
+    while (crew.orphan_count == 0 && crew.ended < crew.reactors && !ph_staff_leaves_locked(&crew.staff))
         pthread_cond_wait(&crew.more, &crew.mu);
-    crew.spares--;
+    ph_staff_wakes_locked(&crew.staff);
     crew.main_is_spare = crew.main_is_spare && !is_main;
-    if (crew.spares < crew.spares_least)
-        crew.spares_least = crew.spares;
     if (crew.orphan_count > 0)
         r = crew.orphans[--crew.orphan_count];
     pthread_mutex_unlock(&crew.mu);
     return r;
 }
 
-static void join_left(void)
-{
-    pthread_t ended[MAX_SPARES];
-    unsigned n = 0;
-    pthread_mutex_lock(&crew.mu);
-    while (crew.left_n)
-        ended[n++] = crew.left[--crew.left_n];
-    pthread_mutex_unlock(&crew.mu);
-    while (n)
-        pthread_join(ended[--n], NULL);
-}
-
 /* Threads beyond those that are needed. */
 static unsigned extra_locked(void)
 {
     unsigned needed = crew.reactors - 1 + crew.main_is_spare; /* at the end, when the main thread's reactor has ended, there are fewer */
-    return crew.thread_count > needed ? crew.thread_count - needed : 0;
+    return crew.staff.n > needed ? crew.staff.n - needed : 0;
 }
 
 /* Lets so many spares end as have had nothing to do since the last call. */
 static void release(void)
 {
-    join_left();
+    ph_staff_join_left(&crew.staff, &crew.mu);
     pthread_mutex_lock(&crew.mu);
-    unsigned most = extra_locked();
-    crew.leave = crew.spares_least < most ? crew.spares_least : most;
-    crew.spares_least = crew.spares;
-    if (crew.leave)
+    if (ph_staff_release_locked(&crew.staff, extra_locked()))
         pthread_cond_broadcast(&crew.more);
     pthread_mutex_unlock(&crew.mu);
 }
@@ -126,24 +89,14 @@ static void *member(void *r)
     return NULL;
 }
 
-static int start_member(struct ph_reactor *r)
-{
-    char name[32];
-    snprintf(name, sizeof name, "reactor-%u", crew.thread_count + 1);
-    int err = ph_thread_start(&crew.threads[crew.thread_count], name, crew.stack, member, r);
-    if (!err)
-        crew.thread_count++;
-    return err;
-}
-
 /* --- the watch --- */
 
 static void find_another_thread(struct ph_reactor *r)
 {
     pthread_mutex_lock(&crew.mu);
     crew.orphans[crew.orphan_count++] = r;
-    if (crew.spares < crew.orphan_count && crew.thread_count < crew.reactors - 1 + MAX_SPARES)
-        start_member(NULL);
+    if (crew.staff.idle < crew.orphan_count)
+        ph_staff_start_locked(&crew.staff, member, NULL);
     pthread_cond_broadcast(&crew.more);
     pthread_mutex_unlock(&crew.mu);
     ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, NULL, "a driver's callback takes long: another thread goes on with its reactor");
@@ -232,14 +185,12 @@ int ph_reactors_start(unsigned count, size_t stack)
     int err = ph_reactor_create(count);
     crew.reactors = count;
     crew.main = pthread_self();
-    crew.stack = stack;
     crew.orphans = ph_calloc(count, sizeof(struct ph_reactor *));
-    crew.threads = ph_calloc(count - 1 + MAX_SPARES, sizeof *crew.threads);
-    crew.left = ph_calloc(MAX_SPARES, sizeof *crew.left);
+    ph_staff_init(&crew.staff, "reactor", count - 1, stack);
     crew.seen = ph_calloc(count, sizeof *crew.seen);
     pthread_mutex_lock(&crew.mu);
     for (unsigned i = 1; i < count && !err; i++)
-        err = start_member(ph_reactor_at(i));
+        err = ph_staff_start_locked(&crew.staff, member, ph_reactor_at(i));
     if (!err)
         err = ph_thread_start(&crew.watch, "watch", 0, watch, NULL);
     crew.watched = !err;
@@ -261,12 +212,8 @@ void ph_reactors_join(void)
     pthread_mutex_unlock(&crew.mu);
     if (crew.watched)
         pthread_join(crew.watch, NULL);
-    join_left();
-    for (unsigned i = 0; i < crew.thread_count; i++)
-        pthread_join(crew.threads[i], NULL);
+    ph_staff_join(&crew.staff, &crew.mu);
     ph_free(crew.orphans);
-    ph_free(crew.left);
-    ph_free(crew.threads);
     ph_free(crew.seen);
     ph_reactor_destroy_all();
 }

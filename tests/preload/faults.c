@@ -7,7 +7,8 @@
  *       eagain   EAGAIN where the descriptor does not block
  *       reset    ECONNRESET and EPIPE on sockets                     fds     EMFILE and ENFILE where a descriptor comes to be
  *       memory   ENOMEM from the kernel, no memory from malloc       threads EAGAIN from pthread_create
- *       disk     ENOSPC where a file is made, written or renamed
+ *       disk     ENOSPC, EDQUOT or EIO where a file is made, written, given room, linked, renamed, removed or has its rights set, and where a socket gets a file
+ *   FAULTS_CALLS=NAME[,NAME...]  only these functions
  *   FAULTS_RATE=N           one call of N (default 10), by chance
  *   FAULTS_SEED=N           that begins with N (default 1): the same calls in the same order have the same faults
  *   FAULTS_WHILE=FILE       only as long as there is such a file
@@ -33,13 +34,14 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { SHORT = 1, EINTR_ = 2, EAGAIN_ = 4, RESET = 8, FDS = 16, MEMORY = 32, THREADS = 64, DISK = 128 };
 
 static unsigned kinds; /* 0: nothing is done. These do not change after init */
 static uint64_t rate = 10, seed = 1;
-static const char *while_file, *count_file;
+static const char *while_file, *count_file, *only; /* NULL: none, all */
 static atomic_uint_fast64_t calls, faults;
 static _Thread_local bool inside; /* our own calls */
 
@@ -59,6 +61,7 @@ __attribute__((constructor)) static void init(void)
         seed = strtoull(n, NULL, 10);
     while_file = getenv("FAULTS_WHILE");
     count_file = getenv("FAULTS_COUNT");
+    only = getenv("FAULTS_CALLS");
     kinds = chosen;
 }
 
@@ -70,12 +73,13 @@ __attribute__((destructor)) static void tell(void)
         dprintf(fd, "%llu faults in %llu calls\n", (unsigned long long)faults, (unsigned long long)calls);
 }
 
-static bool by_driver(const void *caller)
+static bool is_from(const void *caller, const char *file)
 {
     Dl_info info;
+    bool before = inside;
     inside = true;
-    bool yes = dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "_drv.so");
-    inside = false;
+    bool yes = dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, file);
+    inside = before;
     return yes;
 }
 
@@ -88,25 +92,40 @@ static uint64_t chance(uint64_t n)
     return z ^ z >> 31;
 }
 
-/* Is it this call's turn? *r: more chance, for the call to use. */
-static bool strikes_by(unsigned kind, const void *caller, uint64_t *r)
+static bool is_meant(const char *function)
 {
-    if (!(kinds & kind) || inside)
+    size_t len = strlen(function);
+    for (const char *at = only; at; at = strchr(at, ','), at = at ? at + 1 : NULL)
+        if (strncmp(at, function, len) == 0 && (at[len] == '\0' || at[len] == ','))
+            return true;
+    return !only;
+}
+
+/* Is it this call's turn? *r: more chance, for the call to use. */
+static bool strikes_by(unsigned kind, const char *function, const void *caller, uint64_t *r)
+{
+    if (!(kinds & kind) || inside || !is_meant(function))
         return false;
     *r = chance(atomic_fetch_add(&calls, 1));
-    if (*r % rate != 0 || (while_file && syscall(SYS_access, while_file, F_OK) != 0) || by_driver(caller))
+    if (*r % rate != 0 || (while_file && syscall(SYS_access, while_file, F_OK) != 0) || is_from(caller, "_drv.so"))
         return false;
     *r /= rate;
     atomic_fetch_add(&faults, 1);
     return true;
 }
-#define STRIKES(kind) strikes_by(kind, __builtin_return_address(0), &r)
+#define STRIKES(kind) strikes_by(kind, __func__, __builtin_return_address(0), &r)
 
 #define FAIL(error)          \
     do {                     \
         errno = (error);     \
         return -1;           \
     } while (0)
+
+static int disk_error(uint64_t r)
+{
+    static const int errors[] = {ENOSPC, EDQUOT, EIO};
+    return errors[r % 3];
+}
 
 /* NAME's next definition in `real`. */
 #define REAL(result, name, ...)                        \
@@ -171,9 +190,11 @@ ssize_t recv(int fd, void *buf, size_t n, int flags)
 ssize_t write(int fd, const void *buf, size_t n)
 {
     REAL(ssize_t, write, int, const void *, size_t);
-    COMMON(fd, EPIPE, n != 8);
+    /* libevent tells its eventfd once, and the kernel does not interrupt what need not wait: a wake-up that is lost here would be ours. */
+    if (n != 8 || !is_from(__builtin_return_address(0), "libevent"))
+        COMMON(fd, EPIPE, n != 8);
     if (is_file(fd) && STRIKES(DISK))
-        FAIL(ENOSPC);
+        FAIL(disk_error(r));
     SHORTEN(n);
     return real(fd, buf, n);
 }
@@ -340,7 +361,7 @@ int open(const char *name, int flags, ...)
     mode_t mode = makes_file(flags) ? va_arg(ap, mode_t) : 0;
     va_end(ap);
     if (makes_file(flags) && STRIKES(DISK))
-        FAIL(ENOSPC);
+        FAIL(disk_error(r));
     NO_FD();
     return real(name, flags, mode);
 }
@@ -353,7 +374,7 @@ int openat(int dir, const char *name, int flags, ...)
     mode_t mode = makes_file(flags) ? va_arg(ap, mode_t) : 0;
     va_end(ap);
     if (makes_file(flags) && STRIKES(DISK))
-        FAIL(ENOSPC);
+        FAIL(disk_error(r));
     NO_FD();
     return real(dir, name, flags, mode);
 }
@@ -368,12 +389,33 @@ FILE *fopen(const char *name, const char *mode)
     return real(name, mode);
 }
 
-int renameat(int olddir, const char *old, int newdir, const char *new)
+/* A function that may only fail. */
+#define DISK_CALL(name, parameters, ...)      \
+    int name parameters                       \
+    {                                         \
+        static int(*real) parameters;         \
+        uint64_t r = 0;                       \
+        if (!real)                            \
+            *(void **)&real = dlsym(RTLD_NEXT, #name); \
+        if (STRIKES(DISK))                    \
+            FAIL(disk_error(r));              \
+        return real(__VA_ARGS__);             \
+    }
+
+DISK_CALL(renameat, (int olddir, const char *old, int newdir, const char *new), olddir, old, newdir, new)
+DISK_CALL(linkat, (int olddir, const char *old, int newdir, const char *new, int flags), olddir, old, newdir, new, flags)
+DISK_CALL(unlinkat, (int dir, const char *name, int flags), dir, name, flags)
+DISK_CALL(unlink, (const char *name), name)
+DISK_CALL(chmod, (const char *name, mode_t mode), name, mode)
+DISK_CALL(lchown, (const char *name, uid_t owner, gid_t group), name, owner, group)
+DISK_CALL(fallocate, (int fd, int mode, off_t from, off_t len), fd, mode, from, len)
+
+int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    REAL(int, renameat, int, const char *, int, const char *);
-    if (STRIKES(DISK))
-        FAIL(ENOSPC);
-    return real(olddir, old, newdir, new);
+    REAL(int, bind, int, const struct sockaddr *, socklen_t);
+    if (addr->sa_family == AF_UNIX && STRIKES(DISK))
+        FAIL(disk_error(r));
+    return real(fd, addr, len);
 }
 
 /* --- threads --- */

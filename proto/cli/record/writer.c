@@ -7,10 +7,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "proto.h"
@@ -18,6 +21,7 @@
 #include "term/term.h"
 
 #define QUEUE_MAX ((size_t)256 << 20) /* bytes */
+#define FLUSH_BYTES 65536u /* of frames that a file may lose that can take no more */
 
 struct chunk {
     STAILQ_ENTRY(chunk) link;
@@ -48,6 +52,9 @@ struct ph_writer {
     bool finished;
     struct stream streams[2]; /* of the thread */
     int64_t host_ended;       /* of the thread, then of who joins it; -1: it has not */
+    int failed;               /* likewise: errno, once something could not be written; nothing more is told from then on */
+    off_t whole;              /* likewise: to here the file has whole lines */
+    bool torn;                /* likewise: it goes on behind that, and could not be cut there */
 };
 
 static int64_t now_us(void)
@@ -78,6 +85,22 @@ void ph_writer_heard(struct ph_writer *w, enum ph_side side, const void *bytes, 
 }
 
 /* ---- the thread: lines ---- */
+
+/* To the file, whole lines. A file that does not take them, or not all, ends with those before, so that nothing is missing in the middle if it takes more later. */
+static void flush_lines(struct ph_writer *w)
+{
+    struct stat st;
+    if (w->failed)
+        return;
+    if (fflush(w->file) == 0 && !ferror(w->file)) {
+        w->whole = ftello(w->file);
+        return;
+    }
+    w->failed = errno;
+    __fpurge(w->file);
+    clearerr(w->file);
+    w->torn = fstat(fileno(w->file), &st) || !S_ISREG(st.st_mode) || ftruncate(fileno(w->file), w->whole) || fseeko(w->file, w->whole, SEEK_SET);
+}
 
 static void begin_line(struct ph_writer *w, char mark, int64_t time)
 {
@@ -145,8 +168,8 @@ static void keep(struct stream *s, const uint8_t *p, size_t len)
 static void take_frames(struct ph_writer *w, enum ph_side side, int64_t time)
 {
     struct stream *s = &w->streams[side];
-    size_t at = 0;
-    while (!s->lost && s->len - at >= PH_FRAME_HEADER) {
+    size_t at = 0, flushed = 0;
+    while (!w->failed && !s->lost && s->len - at >= PH_FRAME_HEADER) {
         const uint8_t *p = s->p + at;
         size_t len = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
         s->lost = len > PH_RECORDING_MAX_FRAME;
@@ -154,6 +177,10 @@ static void take_frames(struct ph_writer *w, enum ph_side side, int64_t time)
             break;
         write_frame(w, side, time, p + PH_FRAME_HEADER, len);
         at += PH_FRAME_HEADER + len;
+        if (at - flushed >= FLUSH_BYTES) {
+            flush_lines(w);
+            flushed = at;
+        }
     }
     memmove(s->p, s->p + at, s->len - at);
     s->len -= at;
@@ -206,13 +233,14 @@ static void *write_queue(void *arg)
         struct chunk *c;
         while ((c = STAILQ_FIRST(&taken))) {
             STAILQ_REMOVE_HEAD(&taken, link);
-            take_chunk(w, c);
+            if (!w->failed)
+                take_chunk(w, c);
+            flush_lines(w);
             pthread_mutex_lock(&w->mu);
             w->queued -= c->len;
             pthread_mutex_unlock(&w->mu);
             ph_free(c);
         }
-        fflush(w->file);
     }
     return NULL;
 }
@@ -246,6 +274,7 @@ struct ph_writer *ph_writer_start(const char *file)
     pthread_mutex_init(&w->mu, NULL);
     pthread_cond_init(&w->more, NULL);
     fputs(PH_RECORDING_HEAD "\n", f);
+    flush_lines(w);
     int err = start_thread(w);
     if (!err)
         return w;
@@ -255,9 +284,9 @@ struct ph_writer *ph_writer_start(const char *file)
     return NULL;
 }
 
-static void write_end(struct ph_writer *w, const char *how)
+static void write_end(struct ph_writer *w, bool cut, const char *how)
 {
-    if (w->cut) {
+    if (cut) {
         begin_line(w, '=', now_us() - w->begin);
         fputs("cut\n", w->file);
     } else if (w->host_ended >= 0) {
@@ -273,12 +302,17 @@ bool ph_writer_finish(struct ph_writer *w, const char *how)
     pthread_cond_signal(&w->more);
     pthread_mutex_unlock(&w->mu);
     pthread_join(w->thread, NULL);
-    write_end(w, how);
-    bool failed = ferror(w->file), whole;
-    failed = fclose(w->file) != 0 || failed;
-    whole = !failed && !w->cut;
+    int failed = w->failed;
+    w->failed = 0;
+    if (!w->torn)
+        write_end(w, w->cut || failed, how); /* for which there may be room */
+    flush_lines(w);
+    failed = failed ? failed : w->failed;
+    if (fclose(w->file) != 0 && !failed)
+        failed = errno;
+    bool whole = !failed && !w->cut;
     if (failed)
-        ph_complain("%s: not all of the session could be written: %s", w->name, strerror(errno));
+        ph_complain("%s: not all of the session could be written: %s", w->name, strerror(failed));
     else if (w->cut)
         ph_complain("%s: the file could not keep up with the session, of which the end is missing", w->name);
     for (int i = 0; i < 2; i++)

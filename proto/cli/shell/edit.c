@@ -183,12 +183,26 @@ static void load_history(struct ph_edit *e)
         history_w(e->history, &ev, H_LOAD, e->history_file); /* not there the first time */
 }
 
-static void save_history(struct ph_edit *e)
+/* By way of another file: if the disk is full what was kept before stays. */
+static void write_history(struct ph_edit *e)
 {
     HistEventW ev;
+    char new[PATH_MAX + 16];
+    snprintf(new, sizeof new, "%s.%d", e->history_file, (int)getpid());
+    FILE *f = fopen(new, "we");
+    if (!f)
+        return;
+    bool ok = history_w(e->history, &ev, H_SAVE_FP, f) >= 0 && !ferror(f);
+    ok = fclose(f) == 0 && ok;
+    if (!ok || rename(new, e->history_file))
+        unlink(new);
+}
+
+static void save_history(struct ph_edit *e)
+{
     mode_t before = umask(S_IRWXG | S_IRWXO);
     if (e->history && e->history_file[0])
-        history_w(e->history, &ev, H_SAVE, e->history_file);
+        write_history(e);
     umask(before);
     if (e->history)
         history_wend(e->history);

@@ -78,6 +78,12 @@ check_that 'they come above the line' shows '\{p,\{data,"late"\}\}'
 check_that 'which goes on' keys 'ng\r' '^pong'
 type_keys 'quit\r'
 check_that 'quit ends the session' end_terminal
+cp "$dir/.porthostctl_history" "$dir/history"
+start_terminal "--ignore-signal=XFSZ prlimit --fsize=0: $shell"
+shows '^porthostctl> '
+check_that 'a session whose history has no room ends as ever' eval 'keys "ping\r" "^pong" && type_keys "quit\r" && end_terminal'
+check_that 'and the history stays as it was' cmp "$dir/history" "$dir/.porthostctl_history"
+check_that 'alone' test "$(find "$dir" -name '.porthostctl_history*' | wc -l)" = 1
 
 start_terminal "TERM=dumb $shell"
 check_that 'a terminal that cannot edit has a prompt' shows '^porthostctl> '
