@@ -274,26 +274,16 @@ static int check(const struct ph_options *o)
     return 0;
 }
 
-int main(int argc, char **argv)
+/* The daemon's life; its exit status. */
+static int host(const struct ph_options *o)
 {
-    struct ph_options o;
     struct ph_config c;
-    int status;
-    ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_AUTO); /* until the configuration says how */
-    if (ph_activated_claim())
-        return 1;
-    if (ph_options_parse(argc, argv, &o, &status)) {
-        ph_options_free(&o);
-        return status;
-    }
-    if (o.check)
-        return check(&o);
-    if (o.stdio_in >= 0 && ph_claim_stdio(o.stdio_in, o.stdio_out)) {
+    if (o->stdio_in >= 0 && ph_claim_stdio(o->stdio_in, o->stdio_out)) {
         ph_restore_stdio();
         return 1;
     }
     hold_standard_descriptors();
-    if (ph_options_config(&o, &c)) {
+    if (ph_options_config(o, &c)) {
         ph_restore_stdio();
         return 1;
     }
@@ -306,7 +296,7 @@ int main(int argc, char **argv)
         ph_log(PH_LOG_ERROR, NULL, "libevent has no thread support");
         return 1;
     }
-    status = run(&o, &c);
+    int status = run(o, &c);
     if (!status && ph_counter_sum(PH_COUNT_VIOLATIONS))
         status = VIOLATION_STATUS;
     /* With a callback still running somewhere, nothing can be taken down in order. */
@@ -316,6 +306,18 @@ int main(int argc, char **argv)
     }
     stop_threads();
     ph_flood_end();
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct ph_options o;
+    int status;
+    ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_AUTO); /* until the configuration says how */
+    if (ph_activated_claim())
+        return 1;
+    if (ph_options_parse(argc, argv, &o, &status) == 0)
+        status = o.check ? check(&o) : host(&o);
     ph_options_free(&o);
     return status;
 }
