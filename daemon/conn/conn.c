@@ -34,6 +34,7 @@
 
 #define FRAME_AT_ONCE (1u << 20) /* bytes: a larger frame's memory grows as its bytes arrive */
 #define READS_PER_TURN 8
+#define FRAMES_PER_LOOK 8u /* frames that are handled until it is looked at whether there is too much to do already */
 #define END_POLL_US 5000
 #define END_WRITE_NS UINT64_C(5000000000) /* how long an ending connection waits for its client to read */
 
@@ -291,7 +292,7 @@ static bool client_is_gone(const struct ph_conn *c)
 static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
 {
     enum ph_fault fault = PH_FAULT_NONE;
-    while (len > 0 && c->state == OPEN && !fault && ph_peer_may_read(c->peer))
+    for (unsigned n = 0; len > 0 && c->state == OPEN && !fault && (n % FRAMES_PER_LOOK || ph_peer_may_read(c->peer)); n++)
         fault = c->frame ? fill_frame(c, &p, &len) : take_header(c, &p, &len);
     hand_on(c);
     bool left = !fault && len > 0 && c->state == OPEN;
