@@ -108,6 +108,22 @@ ACTION(do_who)
     say(a, "ok");
 }
 
+static ErlDrvMonitor lent; /* one lock for all ports */
+
+ACTION(do_lend)
+{
+    lent = ((struct self *)self)->monitors[atoi(arg)];
+    say(a, "ok");
+}
+
+/* What was lent by another port, or by none. */
+ACTION(do_lent)
+{
+    struct self *s = self;
+    send_who(s, &lent);
+    say(a, "%d", driver_demonitor_process(s->port, &lent));
+}
+
 /* A copy of the struct is as good as the struct. */
 ACTION(do_who_copy)
 {
@@ -158,6 +174,8 @@ static const struct action actions[] = {
     {"monitor_nonsense", do_monitor_nonsense},
     {"demonitor", do_demonitor},
     {"who", do_who},
+    {"lend", do_lend},
+    {"lent", do_lent},
     {"who_copy", do_who_copy},
     {"compare", do_compare},
     {"enq", do_enq},

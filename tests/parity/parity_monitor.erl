@@ -29,6 +29,13 @@ cases() ->
                           [In(A, P, "monitor"), do(P, "demonitor 0"), do(P, "demonitor 0"), do(P, "who 0"), stop_proc(A), msgs(1), trace(0)]
                   end)
       end},
+     {"a monitor that was never made, or is another port's, is none",
+      fun() ->
+              Two(fun(P, A, _) ->
+                          Q = open(port2, "monitor_probe_drv", []),
+                          [do(P, "lend 3"), do(P, "lent"), msgs(1), In(A, P, "monitor"), do(P, "lend 0"), do(Q, "lent"), msgs(1), do(P, "who 0"), msgs(1)]
+                  end)
+      end},
      {"a process that is gone cannot be monitored",
       fun() -> Two(fun(P, A, _) -> [In(A, P, "remember"), stop_proc(A), do(P, "monitor_remembered"), none(), trace(0)] end) end},
      {"what is not a pid cannot be monitored",
