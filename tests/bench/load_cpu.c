@@ -171,8 +171,8 @@ void work_tick(const struct job *j)
     link_open(&l, &j->target);
     host_hello(&l);
     host_open(&l, LIGHT, j->driver);
-    struct timespec settle = {.tv_sec = 1}, tick = {.tv_nsec = TICK_NS};
-    nanosleep(&settle, NULL);
+    struct timespec settle = {.tv_sec = 2}, tick = {.tv_nsec = TICK_NS};
+    nanosleep(&settle, NULL); /* the host looks after itself for a second after it was busy */
     uint64_t cpu = cpu_ns(l.pid), begin = now_ns(), end = begin + j->ms * 1000000;
     while (now_ns() < end) {
         nanosleep(&tick, NULL);
