@@ -279,6 +279,7 @@ void ph_peer_starve(struct ph_peer *p)
         schedule_flush(p);
 }
 
+/* --- writing; on the peer's reactor --- */
 
 /* Writes what it can of the block, and keeps the rest. -1: broken, or no memory. */
 static int write_block(struct ph_peer *p, const uint8_t *block, size_t len)
