@@ -2,6 +2,8 @@
 /* What one would write without porthost, at its barest: echoes {packet,4} frames with read and write, and does nothing else.
  *
  *   bare_echo              a port program, over stdin and stdout
+ *   bare_echo polling      the same, but it looks for the next frame for a while before it waits
+ *   bare_echo twice        the same, but each frame comes back twice
  *   bare_echo unix PATH    the same for each client of a unix socket: the floor for whatever goes over a socket
  *   bare_echo tcp PORT     the same on loopback
  */
@@ -9,15 +11,18 @@
 #include <err.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { MAX_FRAME = 1 << 25 };
+enum { MAX_FRAME = 1 << 25, LOOK_NS = 200000 };
+enum manner { PLAINLY, POLLING, TWICE };
 
 static int read_all(int fd, char *p, size_t n)
 {
@@ -35,16 +40,34 @@ static int write_all(int fd, const char *p, size_t n)
     return 0;
 }
 
-static void echo(int in, int out)
+static long now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000000000L + ts.tv_nsec;
+}
+
+static void look_for_input(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (long begin = now_ns(); poll(&p, 1, 0) == 0 && now_ns() - begin < LOOK_NS;)
+        continue;
+}
+
+static void echo(int in, int out, enum manner manner)
 {
     char *buf = malloc(4 + MAX_FRAME);
     uint32_t len;
     if (!buf)
         err(1, "malloc");
-    while (read_all(in, buf, 4) == 0) {
+    for (;;) {
+        if (manner == POLLING)
+            look_for_input(in);
+        if (read_all(in, buf, 4))
+            break;
         memcpy(&len, buf, 4);
         len = ntohl(len);
-        if (len > MAX_FRAME || read_all(in, buf + 4, len) || write_all(out, buf, len + 4))
+        if (len > MAX_FRAME || read_all(in, buf + 4, len) || write_all(out, buf, len + 4) || (manner == TWICE && write_all(out, buf, len + 4)))
             break;
     }
     free(buf);
@@ -53,7 +76,7 @@ static void echo(int in, int out)
 static void *client(void *arg)
 {
     int fd = (int)(intptr_t)arg;
-    echo(fd, fd);
+    echo(fd, fd, PLAINLY);
     close(fd);
     return NULL;
 }
@@ -99,12 +122,16 @@ static int listen_tcp(const char *port)
 int main(int argc, char **argv)
 {
     if (argc == 1)
-        echo(0, 1);
+        echo(0, 1, PLAINLY);
+    else if (argc == 2 && !strcmp(argv[1], "polling"))
+        echo(0, 1, POLLING);
+    else if (argc == 2 && !strcmp(argv[1], "twice"))
+        echo(0, 1, TWICE);
     else if (argc == 3 && !strcmp(argv[1], "unix"))
         serve(listen_unix(argv[2]), 0);
     else if (argc == 3 && !strcmp(argv[1], "tcp"))
         serve(listen_tcp(argv[2]), 1);
     else
-        errx(2, "usage: bare_echo [unix PATH | tcp PORT]");
+        errx(2, "usage: bare_echo [polling | twice | unix PATH | tcp PORT]");
     return 0;
 }

@@ -78,7 +78,9 @@ contenders(#{servers := Servers, bare := {_, BarePath, BareTcp}} = Env) ->
     [driver("in the VM", erlang, fun() -> open_port({spawn_driver, ?DRIVER}, [binary]) end)]
         ++ lists:append([hosted(Env, S) || S <- Servers])
         ++ [frames("bare port program", open_port({spawn, program(Env, "tests/bench/bare_echo")}, [{packet, 4}, binary])),
-            relayed(program(Env, "tests/bench/bare_echo")),
+            maps:remove(trip, relayed("bare port program, relayed", program(Env, "tests/bench/bare_echo"), 1)),
+            maps:remove(trip, relayed("bare port program, answering twice, relayed", program(Env, "tests/bench/bare_echo") ++ " twice", 2)),
+            maps:remove(stream, relayed("bare port program, polling, relayed", program(Env, "tests/bench/bare_echo") ++ " polling", 1)),
             frames("bare unix socket", connect({local, BarePath}, 0)),
             frames("bare tcp socket", connect({127, 0, 0, 1}, BareTcp)),
             c_node(Env)].
@@ -121,7 +123,7 @@ frames(Name, Port) ->
       stream => fun(Data) -> {fun() -> port_command(Port, Data) end, Receive} end}.
 
 %% The answers come through another process, as they must when one reads what is for many. It makes terms and takes them apart.
-relayed(Program) ->
+relayed(Name, Program, Answers) ->
     Self = self(),
     spawn_link(fun() ->
                        Far = open_port({spawn, Program}, [{packet, 4}, binary]),
@@ -129,9 +131,12 @@ relayed(Program) ->
                        relay(Self, Far)
                end),
     Port = receive {relayed, Opened} -> Opened end,
-    Receive = fun() -> receive {Port, {data, _}} -> ok end end,
-    #{name => <<"bare port program, relayed">>,
-      stream => fun(Data) -> {fun() -> port_command(Port, term_to_iovec({command, 1, Self, Data})) end, Receive} end}.
+    Each = lists:seq(1, Answers),
+    Receive = fun() -> [receive {Port, {data, _}} -> ok end || _ <- Each] end,
+    Send = fun(Data) -> fun() -> port_command(Port, term_to_iovec({command, 1, Self, Data})) end end,
+    #{name => list_to_binary(Name),
+      trip => fun(_, Data) -> Do = Send(Data), fun() -> Do(), Receive() end end,
+      stream => fun(Data) -> {Send(Data), Receive} end}.
 
 relay(To, Port) ->
     receive
