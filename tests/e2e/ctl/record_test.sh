@@ -105,7 +105,8 @@ sed 's/<<"one">>,{blob/<<"eins">>,{blob/' "$dir/shop.rec" >"$dir/shop2.rec"
 line=$(grep -n eins "$dir/shop2.rec" | cut -d: -f1)
 differs 'a line that was changed is told, with its place' shop2 "$line" '    - <<"eins">>' '    \+ <<"one">>'
 sed '/{rowid,1}/d' "$dir/shop.rec" >"$dir/shop3.rec"
-differs 'a line that is missing is told' shop3 '[0-9]+' 'came .*\{rowid,1\}'
+# It ends while a statement is running, of which the driver leaks the database, in the VM too: no leaks are looked for.
+ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 differs 'a line that is missing is told' shop3 '[0-9]+' 'came .*\{rowid,1\}'
 sed 's/^\(.*{rowid,2}.*\)$/\1\n\1/' "$dir/shop.rec" >"$dir/shop4.rec"
 run timeout 60 "$ctl" --daemon "$daemon" --timeout 0.5 replay "$dir/shop4.rec"
 check_lines 'a line too many is told' 1 out '^not ok .*: this does not come within 0.5 seconds'
