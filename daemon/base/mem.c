@@ -124,9 +124,13 @@ static size_t resident_bytes(void)
     return (size_t)(resident - of_files) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-void ph_mem_give_back(void)
+bool ph_mem_keeps_much(void)
 {
     struct mallinfo2 m = mallinfo2();
-    if (resident_bytes() > m.uordblks + m.hblkhd + PH_MEM_SPARE)
-        malloc_trim(0);
+    return resident_bytes() > m.uordblks + m.hblkhd + PH_MEM_SPARE;
+}
+
+void ph_mem_give_back(void)
+{
+    malloc_trim(0);
 }

@@ -27,8 +27,9 @@ void *ph_realloc_try(void *p, size_t size); /* NULL: no memory, p stays */
 char *ph_strdup_try(const char *s) __attribute__((malloc));
 void ph_free(void *p); /* also of what malloc gave; p may be NULL */
 size_t ph_reserve_used(void); /* blocks, about now */
-/* Gives back to the system what malloc keeps for later, if that is much (PH_MEM_SPARE bytes of resident memory more than is in use). Takes milliseconds, under
- * malloc's locks: for a thread that may wait, while the others have nothing to do. */
+/* These two: about what malloc keeps for later. Is there much of it (PH_MEM_SPARE bytes of resident memory more than is in use)? Gives it back to the system. Both take
+ * milliseconds, under malloc's locks: for a thread that may wait, while the others have nothing to do. */
+bool ph_mem_keeps_much(void);
 void ph_mem_give_back(void);
 /* Does a sanitizer or memcheck look at what drivers and the host do with memory? Then nothing may hide it. */
 bool ph_mem_is_watched(void);

@@ -7,19 +7,28 @@
 #include "base/mem.h"
 
 _Thread_local struct ph_pool *ph_pool_mine;
+atomic_uint ph_pool_season;
 static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool off; /* set once */
+
+void ph_pool_empty(struct ph_pool *pool)
+{
+    pool->season = atomic_load_explicit(&ph_pool_season, memory_order_relaxed);
+    for (size_t i = 0; i < PH_POOL_CLASSES; i++) {
+        pool->kept[i] = 0;
+        for (struct ph_pool_block *b; (b = SLIST_FIRST(&pool->blocks[i]));) {
+            SLIST_REMOVE_HEAD(&pool->blocks[i], link);
+            ph_free(b);
+        }
+    }
+}
 
 static void free_pool(void *arg)
 {
     struct ph_pool *pool = arg;
     ph_pool_mine = NULL;
-    for (size_t i = 0; i < PH_POOL_CLASSES; i++)
-        for (struct ph_pool_block *b; (b = SLIST_FIRST(&pool->blocks[i]));) {
-            SLIST_REMOVE_HEAD(&pool->blocks[i], link);
-            ph_free(b);
-        }
+    ph_pool_empty(pool);
     ph_free(pool);
 }
 

@@ -4,6 +4,8 @@
 #ifndef PH_POOL_H
 #define PH_POOL_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/queue.h>
 
@@ -16,14 +18,35 @@
 struct ph_pool { /* a thread's, for the inline functions */
     SLIST_HEAD(, ph_pool_block) blocks[PH_POOL_CLASSES];
     unsigned kept[PH_POOL_CLASSES]; /* bytes */
+    unsigned season;                /* see ph_pool_tidy */
 };
 struct ph_pool_block {
     SLIST_ENTRY(ph_pool_block) link;
 };
 extern _Thread_local struct ph_pool *ph_pool_mine; /* NULL until the thread freed something, or for ever */
+extern atomic_uint ph_pool_season;
+
+/* From now on, each thread frees what it keeps as soon as it calls ph_pool_tidy. Any thread. Such blocks lie scattered, and each keeps a page of memory from being given back. */
+static inline void ph_pools_tidy(void)
+{
+    atomic_fetch_add_explicit(&ph_pool_season, 1, memory_order_relaxed);
+}
 
 void *ph_pool_alloc_new(size_t size);
 void ph_pool_free_first(void *p, size_t size);
+void ph_pool_empty(struct ph_pool *pool);
+
+/* For threads that are about to wait: is there nothing that they have to free first? */
+static inline bool ph_pool_is_tidy(void)
+{
+    return !ph_pool_mine || ph_pool_mine->season == atomic_load_explicit(&ph_pool_season, memory_order_relaxed);
+}
+
+static inline void ph_pool_tidy(void)
+{
+    if (!ph_pool_is_tidy())
+        ph_pool_empty(ph_pool_mine);
+}
 
 /* 16-aligned; NULL if out of memory. */
 static inline void *ph_pool_alloc(size_t size)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/pool.h"
 #include "base/thread.h"
 #include "sched/sched.h"
 
@@ -17,14 +18,22 @@ struct async_thread {
 
 static struct async_thread *threads;
 static unsigned thread_count;
+static pthread_mutex_t end_mu = PTHREAD_MUTEX_INITIALIZER; /* between ph_async_wake and the end of ph_async_stop; before a thread's */
 static atomic_uint round_robin;
 static atomic_long last_id;
 
 static struct ph_async_job *next_job(struct async_thread *t)
 {
     pthread_mutex_lock(&t->mu);
-    while (STAILQ_EMPTY(&t->queue) && !t->stopping)
-        pthread_cond_wait(&t->more, &t->mu);
+    while (STAILQ_EMPTY(&t->queue) && !t->stopping) {
+        if (ph_pool_is_tidy()) {
+            pthread_cond_wait(&t->more, &t->mu);
+            continue;
+        }
+        pthread_mutex_unlock(&t->mu);
+        ph_pool_tidy();
+        pthread_mutex_lock(&t->mu);
+    }
     struct ph_async_job *job = STAILQ_FIRST(&t->queue);
     if (job)
         STAILQ_REMOVE_HEAD(&t->queue, link);
@@ -57,6 +66,17 @@ int ph_async_start(unsigned count, size_t stack)
     return 0;
 }
 
+void ph_async_wake(void)
+{
+    pthread_mutex_lock(&end_mu);
+    for (unsigned i = 0; i < thread_count; i++) {
+        pthread_mutex_lock(&threads[i].mu);
+        pthread_cond_signal(&threads[i].more);
+        pthread_mutex_unlock(&threads[i].mu);
+    }
+    pthread_mutex_unlock(&end_mu);
+}
+
 void ph_async_stop(void)
 {
     for (unsigned i = 0; i < thread_count; i++) {
@@ -65,14 +85,17 @@ void ph_async_stop(void)
         pthread_cond_signal(&threads[i].more);
         pthread_mutex_unlock(&threads[i].mu);
     }
-    for (unsigned i = 0; i < thread_count; i++) {
+    for (unsigned i = 0; i < thread_count; i++)
         pthread_join(threads[i].thread, NULL);
+    pthread_mutex_lock(&end_mu);
+    for (unsigned i = 0; i < thread_count; i++) {
         pthread_mutex_destroy(&threads[i].mu);
         pthread_cond_destroy(&threads[i].more);
     }
     ph_free(threads);
     threads = NULL;
     thread_count = 0;
+    pthread_mutex_unlock(&end_mu);
 }
 
 long ph_async_submit(unsigned *key, struct ph_async_job *job)

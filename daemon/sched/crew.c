@@ -8,6 +8,7 @@
 
 #include "base/flood.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "base/thread.h"
 #include "sched/reactor.h"
 #include "sched/staff.h"
@@ -153,17 +154,29 @@ static bool wait_to_look(bool asleep)
     return go_on;
 }
 
+/* Every thread frees the blocks that it keeps, and waits again. */
+static void tidy(void)
+{
+    ph_pools_tidy();
+    ph_reactors_wake();
+    ph_workers_wake();
+    ph_async_wake();
+}
+
 static void *watch(void *arg)
 {
     unsigned quiet = 0, looks = 0;
-    while (wait_to_look(quiet > QUIET_LOOKS && may_sleep())) {
-        if (quiet == QUIET_LOOKS) /* before it may sleep: there was much to do, perhaps, and is not now */
+    bool much = false;
+    while (wait_to_look(quiet > QUIET_LOOKS + 1 && may_sleep())) {
+        if (quiet == QUIET_LOOKS && (much = ph_mem_keeps_much())) /* before it may sleep: there was much to do, perhaps, and is not now */
+            tidy();
+        if (quiet == QUIET_LOOKS + 1 && much)
             ph_mem_give_back();
         if (quiet == 1 || quiet == QUIET_LOOKS || ++looks % RELEASE_LOOKS == 0) {
             ph_workers_release();
             release();
         }
-        quiet = quiet > QUIET_LOOKS ? 0 : quiet;
+        quiet = quiet > QUIET_LOOKS + 1 ? 0 : quiet;
         quiet = look() ? 0 : quiet + 1;
     }
     return arg;

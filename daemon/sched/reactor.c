@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "base/thread.h"
 #include "sched/alarm.h"
 #include "sched/lock.h"
@@ -256,6 +257,7 @@ static void wait_for_events(struct ph_reactor *r)
     uint64_t begin = poll_ns ? ph_now_ns() : 0;
     if (poll_ns && r->poll_score >= POLL_SCORE_LEAST && begin >= r->poll_again_ns)
         poll(r, begin);
+    ph_pool_tidy();
     if (may_sleep(r))
         event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
     if (poll_ns)
@@ -320,11 +322,16 @@ int ph_reactor_create(unsigned count)
     return 0;
 }
 
+void ph_reactors_wake(void)
+{
+    for (unsigned i = 0; i < reactor_count; i++)
+        wake(&reactors[i]);
+}
+
 void ph_reactors_stop(void)
 {
     atomic_store_explicit(&stopping, true, memory_order_release);
-    for (unsigned i = 0; i < reactor_count; i++)
-        wake(&reactors[i]);
+    ph_reactors_wake();
 }
 
 void ph_reactor_destroy_all(void)

@@ -15,6 +15,8 @@ bool ph_reactor_take(struct ph_reactor *r, uint64_t seen);
 /* True: each waits for events, or is about to; before it enters a lock's run it sees what the caller has written before this. Any thread. */
 bool ph_reactors_sleep(void);
 
+void ph_reactors_wake(void); /* they look at what there is to do. Any thread */
+
 int ph_reactor_create(unsigned count); /* 0 or errno */
 void ph_reactor_destroy_all(void);
 
@@ -31,6 +33,7 @@ bool ph_workers_watch(void);
 unsigned ph_workers_running(void);
 /* Lets so many extra workers end as have had nothing to do since the last call. The watch's. */
 void ph_workers_release(void);
+void ph_workers_wake(void); /* those that wait look at what there is to do. Any thread */
 /* No lock waits, none was taken since the watch has looked, and there are no workers to be let go. Who brings one after this sees what the caller has written before. Any thread. */
 bool ph_workers_quiet(void);
 

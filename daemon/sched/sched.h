@@ -96,6 +96,7 @@ struct ph_async_job {
 };
 int ph_async_start(unsigned count, size_t stack); /* with 0 nothing may be submitted */
 void ph_async_stop(void);                       /* runs what is queued, then joins */
+void ph_async_wake(void);                       /* for crew.c, at any time: the threads look at what they have to do */
 /* Queues the job (taken) for the thread *key modulo their number (*key is set to that), or the next one if key is NULL. Its id, > 0. */
 long ph_async_submit(unsigned *key, struct ph_async_job *job);
 /* Takes back a job that has not begun; NULL if it has, or never was. The caller owns it again. */

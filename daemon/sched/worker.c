@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "base/flood.h"
+#include "base/pool.h"
 #include "base/thread.h"
 #include "sched/lock.h"
 #include "sched/reactor.h"
@@ -45,8 +46,15 @@ static struct ph_lock *next_lock(void)
     pthread_mutex_lock(&pool.mu);
     pool.staff.idle++;
     note_running_locked();
-    while (STAILQ_EMPTY(&pool.queue) && !pool.stopping && !ph_staff_leaves_locked(&pool.staff))
-        pthread_cond_wait(&pool.more, &pool.mu);
+    while (STAILQ_EMPTY(&pool.queue) && !pool.stopping && !ph_staff_leaves_locked(&pool.staff)) {
+        if (ph_pool_is_tidy()) {
+            pthread_cond_wait(&pool.more, &pool.mu);
+            continue;
+        }
+        pthread_mutex_unlock(&pool.mu);
+        ph_pool_tidy();
+        pthread_mutex_lock(&pool.mu);
+    }
     ph_staff_wakes_locked(&pool.staff);
     struct ph_lock *l = STAILQ_FIRST(&pool.queue);
     if (l) {
@@ -98,6 +106,13 @@ void ph_workers_release(void)
     pthread_mutex_lock(&pool.mu);
     if (ph_staff_release_locked(&pool.staff, pool.stopping ? 0 : pool.staff.n - pool.base))
         pthread_cond_broadcast(&pool.more);
+    pthread_mutex_unlock(&pool.mu);
+}
+
+void ph_workers_wake(void)
+{
+    pthread_mutex_lock(&pool.mu);
+    pthread_cond_broadcast(&pool.more);
     pthread_mutex_unlock(&pool.mu);
 }
 

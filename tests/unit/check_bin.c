@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of daemon/base/bin.h and daemon/api/alloc.c: driver memory and binaries. */
+/* Tests of daemon/base/bin.h, daemon/base/pool.h and daemon/api/alloc.c: driver memory and binaries. */
 #include <erl_driver.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -7,6 +7,7 @@
 
 #include "base/bin.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "runner.h"
 
 static volatile size_t huge[] = {(size_t)1 << 62, PTRDIFF_MAX, SIZE_MAX, SIZE_MAX - 8};
@@ -108,6 +109,28 @@ START_TEST(threads_share_a_binary_and_the_last_one_frees_it)
 }
 END_TEST
 
+START_TEST(freed_blocks_are_kept_to_a_limit_until_threads_are_to_be_tidy)
+{
+    enum { SIZE = 200, BLOCKS = 2000 };
+    void *blocks[BLOCKS];
+    size_t class = (SIZE - 1) / PH_POOL_STEP;
+    if (ph_mem_is_watched())
+        return; /* then none are kept */
+    for (int i = 0; i < BLOCKS; i++)
+        ck_assert_ptr_nonnull(blocks[i] = ph_pool_alloc(SIZE));
+    for (int i = 0; i < BLOCKS; i++)
+        ph_pool_free(blocks[i], SIZE);
+    ck_assert_uint_eq(ph_pool_mine->kept[class], PH_POOL_KEPT);
+    ck_assert(ph_pool_is_tidy());
+    ph_pools_tidy();
+    ck_assert(!ph_pool_is_tidy());
+    ph_pool_tidy();
+    ck_assert(ph_pool_is_tidy());
+    ck_assert_uint_eq(ph_pool_mine->kept[class], 0);
+    ck_assert_ptr_null(SLIST_FIRST(&ph_pool_mine->blocks[class]));
+}
+END_TEST
+
 START_TEST(driver_alloc_is_malloc_but_for_size_zero)
 {
     void *p = driver_alloc(0), *q = driver_alloc(10);
@@ -170,6 +193,7 @@ static Suite *suite(void)
     tcase_add_test(tc, references_are_counted_and_the_count_is_answered);
     tcase_add_test(tc, dec_refc_to_zero_does_not_free);
     tcase_add_test(tc, threads_share_a_binary_and_the_last_one_frees_it);
+    tcase_add_test(tc, freed_blocks_are_kept_to_a_limit_until_threads_are_to_be_tidy);
     tcase_add_test(tc, driver_alloc_is_malloc_but_for_size_zero);
     tcase_add_test(tc, driver_alloc_gives_zeroed_structs_but_where_drivers_are_watched);
     tcase_add_test(tc, vec_to_buf_returns_the_bytes_copied);
