@@ -27,10 +27,11 @@ static void put_string(struct ph_wbuf *w, const char *key, const char *s)
     ph_w_string(w, s, strlen(s));
 }
 
-/* The driver of a port that is still opening may not be known: then it is what was asked for. */
+/* The driver of a port that is still opening may not be known: then it is what was asked for. So it is for one that could not be opened, which is dead without ever having had one. */
 static void put_driver(struct ph_wbuf *w, const struct ph_port *p)
 {
-    const char *name = ph_port_state(p) == PH_PORT_OPENING ? ph_port_name(p) : p->driver->name;
+    const struct ph_driver *driver = ph_port_state(p) == PH_PORT_OPENING ? NULL : p->driver;
+    const char *name = driver ? driver->name : ph_port_name(p);
     ph_w_atom(w, "driver");
     ph_w_string(w, name, strcspn(name, " "));
 }
