@@ -1,5 +1,5 @@
 %% SPDX-License-Identifier: Apache-2.0
-%% Clients that come and go by the hundreds, or are killed in the middle of what they send: a client beside them notices nothing, and nothing of them is left. Each
+%% Clients and ports that come and go by the hundreds, or are killed in the middle of what they send: a client beside them notices nothing, and nothing of them is left. Each
 %% test has a daemon of its own.
 -module(churn_tests).
 -include_lib("eunit/include/eunit.hrl").
@@ -30,6 +30,22 @@ come_and_go(D, I) ->
 together(Funs) ->
     Refs = [element(2, spawn_monitor(Fun)) || Fun <- Funs],
     [receive {'DOWN', Ref, process, _, Reason} -> ?assertEqual(normal, Reason) end || Ref <- Refs].
+
+%% Ports that are there for a moment, and never have a driver, while another client looks at all ports there are.
+ports_that_cannot_be_opened_test_() ->
+    with_daemon(fun(D) ->
+        Openers = [spawn_monitor(fun() -> opened_in_vain(connect(D), 1) end) || _ <- [1, 2, 3]],
+        S = connect(D),
+        Names = lists:append([begin {ok, Ports} = request(S, {port_stats, N, all}), [maps:get(driver, P) || P <- Ports] end || N <- lists:seq(1, 8000)]),
+        ?assertEqual(["no_such_drv"], lists:usort(Names)),
+        [begin exit(Pid, kill), receive {'DOWN', Ref, process, Pid, Why} -> ?assertEqual(killed, Why) end end || {Pid, Ref} <- Openers]
+    end).
+
+opened_in_vain(S, N) ->
+    Ids = lists:seq(N, N + 49),
+    send_all(S, [{open, Id, Id, {port, Id}, self(), "no_such_drv and its command", []} || Id <- Ids]),
+    [{error, Id, no_driver} = raw_client:next(S) || Id <- Ids],
+    opened_in_vain(S, N + 50).
 
 %% Processes of the system, since only those can be killed within a write.
 clients_that_are_killed_within_a_frame_test_() ->
