@@ -248,11 +248,8 @@ static void reload(struct ph_ddll_req *req, struct ph_driver *d)
     bool with_ref = req->monitor != PH_PENDING_NO;
     if (with_ref)
         ph_waiter_add(d, req, PH_WHEN_LOADED);
-    ph_ddll_reply_pending(req, req->reload == PH_PENDING_DRIVER ? "pending_driver" : "pending_process", with_ref);
-    ph_driver_set_status(d, d->kill_ports ? PH_DRIVER_FORCE_RELOAD : PH_DRIVER_RELOAD);
-    if (d->kill_ports)
-        ph_ddll_kill_ports(d);
-    ph_ddll_go_if_idle(d);
+    ph_ddll_go(d, d->kill_ports ? PH_DRIVER_FORCE_RELOAD : PH_DRIVER_RELOAD, req, req->reload == PH_PENDING_DRIVER ? "pending_driver" : "pending_process",
+               with_ref);
 }
 
 static void try_load(struct ph_ddll_req *req, struct ph_driver *d)

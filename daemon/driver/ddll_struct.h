@@ -36,7 +36,9 @@ bool ph_user_is_only(struct ph_driver *d); /* has the driver one user, who has l
 void ph_user_gone(struct ph_driver *d, struct ph_user *u);
 /* Does what the status says if nothing holds the driver any more: d may be gone afterwards. */
 void ph_ddll_go_if_idle(struct ph_driver *d);
-void ph_ddll_kill_ports(struct ph_driver *d);
+/* The driver is to go, or to be loaded anew (status). req, if not NULL, is answered: only when the status is set, for who has the answer may open the driver at
+ * once, but before anybody is told what follows. d may be gone afterwards. */
+void ph_ddll_go(struct ph_driver *d, enum ph_driver_status status, const struct ph_ddll_req *req, const char *answer, bool with_ref);
 void ph_ddll_try_unload(struct ph_ddll_req *req, struct ph_driver *d);
 
 /* --- ddll_wait.c --- */

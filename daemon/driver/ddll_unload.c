@@ -12,11 +12,6 @@ void ph_ddll_on_kill_ports(void (*kill)(struct ph_driver *d))
     kill_ports = kill;
 }
 
-void ph_ddll_kill_ports(struct ph_driver *d)
-{
-    kill_ports(d);
-}
-
 /* --- users --- */
 
 static void user_is_down(void *arg, uint64_t id);
@@ -67,6 +62,11 @@ bool ph_user_is_only(struct ph_driver *d)
 
 /* --- unloading --- */
 
+static bool reloads(const struct ph_driver *d)
+{
+    return d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD;
+}
+
 static void finish_reload(struct ph_driver *d)
 {
     struct ph_load_error err;
@@ -85,13 +85,11 @@ static void finish_reload(struct ph_driver *d)
     ph_driver_free(d);
 }
 
-/* Does what the status says if nothing holds the driver any more. d may be gone afterwards. */
 void ph_ddll_go_if_idle(struct ph_driver *d)
 {
     if (d->status == PH_DRIVER_OK || d->status == PH_DRIVER_PERMANENT)
         return;
-    bool again = d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD;
-    if (again) {
+    if (reloads(d)) {
         if (ph_driver_bar_if_idle(d))
             finish_reload(d);
         return;
@@ -104,15 +102,23 @@ void ph_ddll_go_if_idle(struct ph_driver *d)
     ph_driver_free(d);
 }
 
-/* The last user has gone. */
-static void begin_unload(struct ph_driver *d, bool kill)
+void ph_ddll_go(struct ph_driver *d, enum ph_driver_status status, const struct ph_ddll_req *req, const char *answer, bool with_ref)
 {
-    if (d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD)
+    bool cancelled = reloads(d);
+    ph_driver_set_status(d, status);
+    if (req)
+        ph_ddll_reply_pending(req, answer, with_ref);
+    if (cancelled)
         ph_waiters_tell(d, 1u << PH_WHEN_LOADED, "DOWN", "load_cancelled");
-    ph_driver_set_status(d, kill ? PH_DRIVER_FORCE_UNLOAD : PH_DRIVER_UNLOAD);
-    if (kill)
-        ph_ddll_kill_ports(d);
+    if (status == PH_DRIVER_FORCE_UNLOAD || status == PH_DRIVER_FORCE_RELOAD)
+        kill_ports(d);
     ph_ddll_go_if_idle(d);
+}
+
+/* The last user has gone. */
+static void begin_unload(struct ph_driver *d, bool kill, const struct ph_ddll_req *req, bool with_ref)
+{
+    ph_ddll_go(d, kill ? PH_DRIVER_FORCE_UNLOAD : PH_DRIVER_UNLOAD, req, "pending_driver", with_ref);
 }
 
 static const char *unload_refused(struct ph_driver *d, const struct ph_ddll_req *req)
@@ -142,9 +148,10 @@ void ph_ddll_try_unload(struct ph_ddll_req *req, struct ph_driver *d)
     bool with_ref = last ? req->monitor != PH_PENDING_NO : req->monitor == PH_PENDING_PROCESS;
     if (with_ref)
         ph_waiter_add(d, req, PH_WHEN_UNLOADED);
-    ph_ddll_reply_pending(req, last ? "pending_driver" : "pending_process", with_ref);
     if (last)
-        begin_unload(d, req->kill_ports || d->kill_ports);
+        begin_unload(d, req->kill_ports || d->kill_ports, req, with_ref);
+    else
+        ph_ddll_reply_pending(req, "pending_process", with_ref);
 }
 
 /* Its process or its connection has ended: d may be gone afterwards. */
@@ -152,7 +159,7 @@ void ph_user_gone(struct ph_driver *d, struct ph_user *u)
 {
     ph_user_free(u);
     if (LIST_EMPTY(&d->users) && d->status != PH_DRIVER_PERMANENT)
-        begin_unload(d, d->kill_ports);
+        begin_unload(d, d->kill_ports, NULL, false);
 }
 
 struct down_job {

@@ -70,8 +70,8 @@ keeps_what_it_can() ->
 
 ring() ->
     P = open("trace_ip_drv 0 3 2"),
-    <<0, Number:16>> = porthost:port_control(P, $p, ""),
     [true = porthost:port_command(P, [I]) || I <- "123456"],
+    <<0, Number:16>> = porthost:port_control(P, $p, ""), % the driver has had them all by now
     {ok, S} = gen_tcp:connect({127, 0, 0, 1}, Number, [binary, {active, false}]),
     ?assertEqual({ok, <<0, 1:32, "1", 0, 1:32, "2", 0, 1:32, "3", 1, 3:32>>}, gen_tcp:recv(S, 23, 5000)),
     gen_tcp:close(S),

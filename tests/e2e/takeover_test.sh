@@ -12,14 +12,24 @@ my ($dir, $port, @command) = @ARGV;
 my @s = (IO::Socket::UNIX->new(Local => "$dir/s", Listen => 1024), IO::Socket::INET->new(LocalAddr => "127.0.0.1:$port", Listen => 1024, ReuseAddr => 1));
 $s[0] && $s[1] or die "$port: $!";
 POSIX::dup2(fileno($s[$_]), $_ + 20) for 0, 1;
+my ($started, %said);
 sub start {
+  my $path = "$dir/said." . ++$started;
+  my $said = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $path) // die $!;
   my $pid = fork // die $!;
-  return $pid if $pid;
+  $said{$pid} = $said and return $pid if $pid;
   POSIX::dup2($_ + 20, $_ + 3) for 0, 1;
-  @ENV{"LISTEN_FDS", "LISTEN_PID"} = (2, $$);
+  @ENV{"LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"} = (2, $$, $path);
   exec @command;
 }
-sub stop { my $pid = shift; kill TERM => $pid; waitpid $pid, 0; $? and print "status $?\n" }
+sub stop { # a slow one may still be starting
+  my $pid = shift;
+  my $what = "";
+  $said{$pid}->recv($what, 4096) until $what =~ /^READY=1/m;
+  kill TERM => $pid;
+  waitpid $pid, 0;
+  $? and print "status $?\n";
+}
 my $new = start();
 for (1 .. 8) {
   my $old = $new;

@@ -124,6 +124,15 @@ unloading() ->
               do(P, "enq abc"), do(P, "drain 3"),
               [ddll(try_unload, ["queue_probe_drv", [kill_ports]]), r(fun() -> parity_port:open_port({spawn_driver, "queue_probe_drv"}, []) end), trace(1), msgs(1), gone(P)]
       end},
+     {"a driver that is unloaded with its ports cannot be opened once that is answered",
+      fun() ->
+              trap(),
+              [begin
+                   try_load([]),
+                   P = name(port(), port),
+                   [try_unload([kill_ports]), r(fun port/0), gone(P), msgs(1), down(), trace(4)]
+               end || _ <- lists:seq(1, 5)]
+      end},
      {"loading again takes back an unload that waits for ports",
       fun() ->
               try_load([]),

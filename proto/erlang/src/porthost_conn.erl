@@ -201,11 +201,25 @@ in_and_out(Kind, Socket) ->
     case socket:open(Fd, #{dup => true}) of
         {ok, Out} ->
             Port = open_port({fd, Fd, Fd}, [in | ?PORT_OPTIONS]),
+            keep(Socket, Port),
             {ok, Port, Socket, Out, porthost_wire:whole(Kind, Out)};
         {error, Why} ->
             gen_tcp:close(Socket),
             {error, Why}
     end.
+
+%% The VM may close a socket only when the port that uses its descriptor is gone: whoever gets the
+%% descriptor next would hear nothing. A process that is killed cannot see to that (others do in
+%% close/1), so the socket is another one's.
+keep(Socket, Port) ->
+    Conn = self(),
+    Keeper = spawn(fun() ->
+                           Ref = monitor(process, Conn),
+                           receive {'DOWN', Ref, process, _, _} -> ok end,
+                           await_closed(Port),
+                           gen_tcp:close(Socket)
+                   end),
+    ok = gen_tcp:controlling_process(Socket, Keeper).
 
 hello(#st{parent = Parent, port = Port, host = #host{via = Via}} = St, Timeout, Auth) ->
     receive
@@ -571,17 +585,19 @@ stop_writer(St) ->
     exit(Writer, kill).
 
 %% What has been given to the writer is written first, if the host reads; then the socket is shut
-%% down, which makes writing fail. The VM may close a socket only when the port that uses its
-%% descriptor is gone.
+%% down, which makes writing fail. The socket comes last, see keep/2.
 close(#st{port = Port, socket = none}) ->
     catch port_close(Port);
 close(#st{port = Port, socket = Socket, host = #host{via = #via{out = Out}}} = St) ->
     flush(writer(St)),
     _ = socket:shutdown(Out, read_write),
     catch port_close(Port),
-    poll(fun() -> not lists:member(Port, erlang:ports()) end),
+    await_closed(Port),
     _ = socket:close(Out),
     gen_tcp:close(Socket).
+
+await_closed(Port) ->
+    poll(fun() -> not lists:member(Port, erlang:ports()) end).
 
 flush(Writer) ->
     Tag = erlang:monitor(process, Writer, [{alias, reply_demonitor}]),

@@ -8,6 +8,7 @@
 # Starts a shell that waits for input, and its daemon; their pids in $pid and $child.
 start_waiting() {
     mkfifo "$dir/in"
+    : >"$dir/out" # of the one before: its answer is not this one's
     exec 9<>"$dir/in"
     "$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$dir/in" >"$dir/out" 2>"$dir/err" 9>&- &
     pid=$!
