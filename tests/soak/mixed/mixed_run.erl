@@ -13,7 +13,7 @@
 loads() ->
     [{"SQLite", 60, fun(Env) -> mixed_loads:sqlite(1, Env) end},
      {"SQLite, another", 60, fun(Env) -> mixed_loads:sqlite(2, Env) end},
-     {"Megaco scanner", 1000, fun mixed_loads:megaco/1},
+     {"Megaco scanner", 100, fun mixed_loads:megaco/1},
      {"example drivers", 40, fun mixed_loads:examples/1},
      {"example drivers, more", 40, fun mixed_loads:examples/1},
      {"all areas of the API", 0, fun(#{parity := P}) -> mixed_parity:next(P) end},
