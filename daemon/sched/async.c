@@ -18,7 +18,7 @@ struct async_thread {
 
 static struct async_thread *threads;
 static unsigned thread_count;
-static pthread_mutex_t end_mu = PTHREAD_MUTEX_INITIALIZER; /* between ph_async_wake and the end of ph_async_stop; before a thread's */
+static pthread_mutex_t threads_mu = PTHREAD_MUTEX_INITIALIZER; /* guards these two while there may be nobody else but ph_async_wake; taken before a thread's */
 static atomic_uint round_robin;
 static atomic_long last_id;
 
@@ -49,32 +49,36 @@ static void *work(void *arg)
     return NULL;
 }
 
+static int start_one(struct async_thread *t, unsigned number, size_t stack)
+{
+    char name[32];
+    pthread_mutex_init(&t->mu, NULL);
+    pthread_cond_init(&t->more, NULL);
+    STAILQ_INIT(&t->queue);
+    snprintf(name, sizeof name, "async-%u", number);
+    return ph_thread_start(&t->thread, name, stack, work, t);
+}
+
 int ph_async_start(unsigned count, size_t stack)
 {
+    int err = 0;
+    pthread_mutex_lock(&threads_mu);
     threads = ph_calloc(count ? count : 1, sizeof *threads);
-    for (; thread_count < count; thread_count++) {
-        struct async_thread *t = &threads[thread_count];
-        pthread_mutex_init(&t->mu, NULL);
-        pthread_cond_init(&t->more, NULL);
-        STAILQ_INIT(&t->queue);
-        char name[32];
-        snprintf(name, sizeof name, "async-%u", thread_count);
-        int err = ph_thread_start(&t->thread, name, stack, work, t);
-        if (err)
-            return err;
-    }
-    return 0;
+    while (thread_count < count && !(err = start_one(&threads[thread_count], thread_count, stack)))
+        thread_count++;
+    pthread_mutex_unlock(&threads_mu);
+    return err;
 }
 
 void ph_async_wake(void)
 {
-    pthread_mutex_lock(&end_mu);
+    pthread_mutex_lock(&threads_mu);
     for (unsigned i = 0; i < thread_count; i++) {
         pthread_mutex_lock(&threads[i].mu);
         pthread_cond_signal(&threads[i].more);
         pthread_mutex_unlock(&threads[i].mu);
     }
-    pthread_mutex_unlock(&end_mu);
+    pthread_mutex_unlock(&threads_mu);
 }
 
 void ph_async_stop(void)
@@ -87,7 +91,7 @@ void ph_async_stop(void)
     }
     for (unsigned i = 0; i < thread_count; i++)
         pthread_join(threads[i].thread, NULL);
-    pthread_mutex_lock(&end_mu);
+    pthread_mutex_lock(&threads_mu);
     for (unsigned i = 0; i < thread_count; i++) {
         pthread_mutex_destroy(&threads[i].mu);
         pthread_cond_destroy(&threads[i].more);
@@ -95,7 +99,7 @@ void ph_async_stop(void)
     ph_free(threads);
     threads = NULL;
     thread_count = 0;
-    pthread_mutex_unlock(&end_mu);
+    pthread_mutex_unlock(&threads_mu);
 }
 
 long ph_async_submit(unsigned *key, struct ph_async_job *job)
