@@ -163,10 +163,11 @@ connect(Parent, #{transport := Transport} = Options, Auth) ->
 
 greet(#st{port = Port} = St, Name, Timeout, Auth) ->
     Short = short(atom_to_binary(Name)),
-    hold_pipe(Port),
+    Held = hold_pipe(Port),
     writer(St) ! {frame, porthost_wire:hello(self(), Short, porthost_auth:hello(Auth))},
     case hello(St, Timeout, Auth) of
         {ok, Via} ->
+            Held =:= [] andalso hold_pipe(Port),    % the command may not have begun the first time
             {ok, started(St, Via)};
         {error, Why} ->
             close(St),
