@@ -38,6 +38,7 @@ connect(Kind) ->
     Accepted = receive {Greeter, Socket} -> Socket after 5000 -> error(timeout) end,
     receive {'EXIT', Greeter, normal} -> ok end,
     gen_tcp:close(Listener),
+    remove(Transport),
     #host{via = Via} = porthost_registry:lookup(Host),
     {Host, Via, Accepted}.
 
@@ -50,6 +51,9 @@ listen(tcp) ->
     {ok, Listener} = listen_at([{ip, {127, 0, 0, 1}}]),
     {ok, Number} = inet:port(Listener),
     {Listener, {tcp, {127, 0, 0, 1}, Number}}.
+
+remove({unix, Path}) -> ok = file:delete(Path);
+remove({tcp, _, _}) -> ok.
 
 listen_at(Where) ->
     gen_tcp:listen(0, [binary, {packet, raw}, {active, false} | Where]).
@@ -64,9 +68,15 @@ frame(Sender, Number, Size) ->
 
 %% The sender, the number and the size of the next frame, if it is one.
 read(Socket) ->
+    read_rest(Socket, read_head(Socket)).
+
+read_head(Socket) ->
     {ok, <<Size:32, Sender:32, Number:32>>} = gen_tcp:recv(Socket, 12, 10000),
-    check(Socket, Sender, Size - 8),
     {Sender, Number, Size - 8}.
+
+read_rest(Socket, {Sender, _, Size} = Head) ->
+    check(Socket, Sender, Size),
+    Head.
 
 check(_, _, 0) ->
     ok;
@@ -144,13 +154,14 @@ a_frame_of_many_binaries_arrives_whole_test_() ->
 a_sender_killed_in_the_middle_of_a_frame_leaves_no_part_of_it_test_() ->
     over([unix, tcp], 20, fun(_, Via, Socket) ->
         {Begun, _} = One = sender(Via, [frame(1, 1, 8 * ?MIB)]),
+        Head = read_head(Socket),
         await_blocked(One),
         {Waiting, _} = Two = sender(Via, [frame(2, 1, 100)]),
         await_blocked(Two),
         [exit(Pid, kill) || Pid <- [Begun, Waiting]],
         ?assertEqual([killed, killed], [result(Sender) || Sender <- [One, Two]]),
         Three = sender(Via, [frame(3, 1, 100)]),
-        ?assertEqual({1, 1, 8 * ?MIB}, read(Socket)),
+        ?assertEqual({1, 1, 8 * ?MIB}, read_rest(Socket, Head)),
         ?assertEqual({3, 1, 100}, read(Socket)),
         ?assertEqual({[true], []}, result(Three))
     end).
@@ -197,6 +208,18 @@ read_last(Socket) ->
         _ -> read_last(Socket)
     end.
 
+%% Senders that were killed when they had counted a frame and not sent it yet, leave what they
+%% counted; the counter is only waited for.
+what_was_counted_and_never_sent_is_forgotten_test_() ->
+    over([unix, tcp], 20, fun(_, #via{traffic = Traffic} = Via, Socket) ->
+        ?assertEqual(0, porthost_wire:unwritten(Traffic)),
+        porthost_wire:taken(Traffic, -1000),
+        One = sender(Via, [frame(1, 1, 10)]),
+        ?assertEqual({1, 1, 10}, read(Socket)),
+        ?assertEqual({[true], []}, result(One)),
+        porthost_fake:until(fun() -> porthost_wire:unwritten(Traffic) =:= 0 end)
+    end).
+
 %% Ends of connections: what a host does, and the reason with which its process exits.
 ends() ->
     [{"the host crashes", fun(_, Socket) -> gen_tcp:close(Socket) end,
@@ -241,6 +264,17 @@ write_to_the_end(Via, Host) ->
         true -> write_to_the_end(Via, Host);
         false -> freed
     end.
+
+%% The kernel tells of it by an error where else it tells of the end.
+a_host_that_goes_with_something_unread_is_down_test_() ->
+    over([unix, tcp], 20, fun(Host, Via, Socket) ->
+        ?assertEqual({[true], []}, result(sender(Via, [frame(1, 1, 10)]))),
+        {ok, <<_>>} = gen_tcp:recv(Socket, 1, 5000),
+        gen_tcp:close(Socket),
+        receive {'EXIT', Host, Reason} -> ?assertEqual({host_down, closed}, Reason)
+        after 5000 -> error(timeout)
+        end
+    end).
 
 a_host_that_will_not_read_any_more_is_down_test_() ->
     over([unix], 20, fun(Host, Via, Socket) ->

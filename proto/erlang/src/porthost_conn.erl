@@ -13,11 +13,13 @@
 %% process does, and the callers do, both by porthost_wire.
 %%
 %% Frames are read, whatever the transport, by one of the VM's own ports, which finds where they
-%% end. That of a spawned host is written to as well, by port_command/2: any process can. One made
-%% of a socket's descriptor would have another thread write each frame; so a socket is written to
-%% by the module socket, on a descriptor of its own. gen_tcp:send/2 would wait for a message from
-%% the socket, and look for it in all that the caller has in its mailbox. The socket belongs to
-%% this process, and is closed when it ends.
+%% end: that of a spawned host, or a socket of the inet backend, which is a port too. The former is
+%% written to as well, by port_command/2: any process can. A socket is written to by the module
+%% socket, on a descriptor of its own: gen_tcp:send/2 would wait for a message from the socket, and
+%% look for it in all that the caller has in its mailbox. A port made of the socket's descriptor
+%% would do neither: it has another thread write each frame, and it does not tell that reading
+%% failed, which is all that is heard of a host that was killed with something left to read.
+%% Sockets belong to this process, and are closed when it ends.
 %%
 %% It is a special process as sys(3erl) has it, written by hand, for every frame passes it.
 -module(porthost_conn).
@@ -30,13 +32,12 @@
 -include_lib("kernel/include/logger.hrl").
 
 -define(PORT_OPTIONS, [{packet, 4}, binary]).
--define(SOCKET_OPTIONS, [{inet_backend, inet}, binary, {packet, raw}, {active, false}]).
+-define(SOCKET_OPTIONS, [{inet_backend, inet}, {active, true}, {buffer, 65536} | ?PORT_OPTIONS]).
 -define(DEFAULT_TIMEOUT, 10000).
--define(POLL_MS, 10).
--define(POLLS, 50).
 -define(LAST_WORDS_MS, 500).
 -define(UNWRITABLE_MS, 1000).
 -define(JOINED_BYTES, 65536).
+-define(LOST_MS, 1000).
 
 -record(retry, {options :: porthost:options(),
                 backoff :: porthost_backoff:t()}).
@@ -51,7 +52,6 @@
              retry = none :: #retry{} | none,
              host :: #host{},
              port :: port(),                        % reads from the host
-             socket :: gen_tcp:socket() | none,     % whose descriptor the port uses
              debug = [] :: [sys:dbg_opt()],
              monitors = #{} :: #{integer() => reference()},     % the host's id => ours
              watched = #{} :: #{reference() => integer()}}).    % and back
@@ -150,12 +150,12 @@ connect(Parent, Options) ->
 connect(Parent, #{transport := Transport} = Options, Auth) ->
     Timeout = maps:get(timeout, Options, ?DEFAULT_TIMEOUT),
     case open(Transport, Timeout) of
-        {ok, Port, Socket, Out, Whole} ->
+        {ok, Port, Out, Whole} ->
             Traffic = porthost_wire:traffic(),
             Writer = proc_lib:spawn_link(?MODULE, writer_init, [self(), Out, Traffic]),
             Via = #via{conn = self(), writer = Writer, out = Out, whole = Whole, traffic = Traffic,
                        max_frame = 1 bsl 27, max_depth = 1000},
-            St = #st{parent = Parent, port = Port, socket = Socket, host = #host{via = Via}},
+            St = #st{parent = Parent, port = Port, host = #host{via = Via}},
             greet(St, maps:get(name, Options, node()), Timeout, Auth);
         {error, Why} ->
             {error, {connect, Why}}
@@ -180,7 +180,7 @@ short(Name) -> Name.
 
 open({spawn, Command}, _) ->
     try open_port({spawn, Command}, [exit_status, hide | ?PORT_OPTIONS]) of
-        Port -> {ok, Port, none, Port, 0}
+        Port -> {ok, Port, Port, 0}
     catch
         error:Why -> {error, Why}
     end;
@@ -201,39 +201,29 @@ in_and_out(Kind, Socket) ->
     {ok, Fd} = inet:getfd(Socket),
     case socket:open(Fd, #{dup => true}) of
         {ok, Out} ->
-            Port = open_port({fd, Fd, Fd}, [in | ?PORT_OPTIONS]),
-            keep(Socket, Port),
-            {ok, Port, Socket, Out, porthost_wire:whole(Kind, Out)};
+            {ok, Socket, Out, porthost_wire:whole(Kind, Out)};
         {error, Why} ->
             gen_tcp:close(Socket),
             {error, Why}
     end.
 
-%% The VM may close a socket only when the port that uses its descriptor is gone: whoever gets the
-%% descriptor next would hear nothing. A process that is killed cannot see to that (others do in
-%% close/1), so the socket is another one's.
-keep(Socket, Port) ->
-    Conn = self(),
-    Keeper = spawn(fun() ->
-                           Ref = monitor(process, Conn),
-                           receive {'DOWN', Ref, process, _, _} -> ok end,
-                           await_closed(Port),
-                           gen_tcp:close(Socket)
-                   end),
-    ok = gen_tcp:controlling_process(Socket, Keeper).
-
-hello(#st{parent = Parent, port = Port, host = #host{via = Via}} = St, Timeout, Auth) ->
+hello(#st{parent = Parent, port = Port} = St, Timeout, Auth) ->
     receive
-        {Port, {data, Frame}} ->
-            case porthost_wire:decode(Frame) of
-                {ok, {challenge, Nonce}} -> challenged(St, Timeout, Auth, Nonce);
-                Answer -> greeted(Via, Auth, Answer)
-            end;
+        {Port, {data, Frame}} -> first(St, Timeout, Auth, Frame);
+        {tcp, Port, Frame} -> first(St, Timeout, Auth, Frame);
         {Port, {exit_status, Status}} -> {error, status(Status)};
+        {tcp_closed, Port} -> {error, closed};
+        {tcp_error, Port, Why} -> {error, Why};
         {'EXIT', Port, Why} -> {error, closed(Why)};
         {'EXIT', Parent, Why} -> stop_writer(St), exit(Why)
     after Timeout ->
         {error, timeout}
+    end.
+
+first(St, Timeout, Auth, Frame) ->
+    case porthost_wire:decode(Frame) of
+        {ok, {challenge, Nonce}} -> challenged(St, Timeout, Auth, Nonce);
+        Answer -> greeted(St#st.host#host.via, Auth, Answer)
     end.
 
 challenged(St, Timeout, Auth, Nonce) ->
@@ -304,15 +294,34 @@ started(#st{host = Host} = St, Via) ->
 
 -spec writer_init(pid(), port() | socket:socket(), atomics:atomics_ref()) -> no_return().
 writer_init(Conn, Out, Traffic) ->
+    Unwritten = porthost_wire:unwritten(Traffic),
     receive
         Item ->
             {Frames, Items} = gather(Item, ?JOINED_BYTES, [], []),
             case porthost_wire:write_out(Out, Frames) of
-                ok -> lists:foreach(fun(Done) -> written(Done, Traffic) end, Items);
-                {error, Why} -> Conn ! {unwritable, Why}
+                ok ->
+                    lists:foreach(fun(Done) -> written(Done, Traffic) end, Items);
+                {error, Why} ->
+                    Conn ! {unwritable, write_error(Why)},
+                    written_in_vain()
             end
+    after patience(Unwritten) ->
+        %% Whoever counted that was killed before it was sent.
+        porthost_wire:taken(Traffic, Unwritten)
     end,
     writer_init(Conn, Out, Traffic).
+
+%% Nobody is told anything any more, until all learn of the end.
+-spec written_in_vain() -> no_return().
+written_in_vain() ->
+    receive
+        {flush, Tag} -> Tag ! {Tag, done};
+        _ -> ok
+    end,
+    written_in_vain().
+
+patience(0) -> infinity;
+patience(_) -> ?LOST_MS.
 
 %% The frames to be written next and the items that they come from, in their order.
 gather(Item, Room, Frames, Items) ->
@@ -350,8 +359,14 @@ loop(#st{parent = Parent, port = Port} = St) ->
     receive
         {Port, {data, Frame}} ->
             loop(frame(St, Frame));
+        {tcp, Port, Frame} ->
+            loop(frame(St, Frame));
         {Port, {exit_status, Status}} ->
             host_down(St, status(Status));
+        {tcp_closed, Port} ->
+            host_down(St, closed);
+        {tcp_error, Port, Why} ->
+            host_down(St, Why);
         {'DOWN', Ref, process, _, Reason} ->
             loop(down(St, Ref, Reason));
         {'EXIT', Parent, Reason} ->
@@ -368,7 +383,7 @@ loop(#st{parent = Parent, port = Port} = St) ->
             _ = erlang:send_after(?UNWRITABLE_MS, self(), {unwritten, Why}),
             loop(St);
         {unwritten, Why} ->
-            host_down(St, write_error(Why));
+            host_down(St, Why);
         {system, From, Request} ->
             sys:handle_system_msg(Request, From, Parent, ?MODULE, St#st.debug, St);
         _ ->
@@ -586,19 +601,14 @@ stop_writer(St) ->
     exit(Writer, kill).
 
 %% What has been given to the writer is written first, if the host reads; then the socket is shut
-%% down, which makes writing fail. The socket comes last, see keep/2.
-close(#st{port = Port, socket = none}) ->
+%% down, which makes writing fail.
+close(#st{port = Port, host = #host{via = #via{out = Port}}}) ->
     catch port_close(Port);
-close(#st{port = Port, socket = Socket, host = #host{via = #via{out = Out}}} = St) ->
+close(#st{port = Socket, host = #host{via = #via{out = Out}}} = St) ->
     flush(writer(St)),
     _ = socket:shutdown(Out, read_write),
-    catch port_close(Port),
-    await_closed(Port),
     _ = socket:close(Out),
     gen_tcp:close(Socket).
-
-await_closed(Port) ->
-    poll(fun() -> not lists:member(Port, erlang:ports()) end).
 
 flush(Writer) ->
     Tag = erlang:monitor(process, Writer, [{alias, reply_demonitor}]),
@@ -608,14 +618,6 @@ flush(Writer) ->
         {'DOWN', Tag, process, _, _} -> ok
     after ?LAST_WORDS_MS ->
         demonitor(Tag, [flush])
-    end.
-
-poll(Condition) -> poll(Condition, ?POLLS).
-
-poll(Condition, N) ->
-    case Condition() of
-        false when N > 0 -> timer:sleep(?POLL_MS), poll(Condition, N - 1);
-        Held -> Held
     end.
 
 %% What sys(3erl) calls.

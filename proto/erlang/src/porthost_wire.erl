@@ -10,7 +10,7 @@
 -module(porthost_wire).
 
 -export([hello/3, encode/1, decode/1, post/2, request/2]).
--export([write/2, write_out/2, whole/2, traffic/0, taken/2]).
+-export([write/2, write_out/2, whole/2, traffic/0, unwritten/1, taken/2]).
 -export([data/1, flat/1, message/1, reason/2, fits/2]).
 
 -include("porthost.hrl").
@@ -116,8 +116,13 @@ traffic() ->
     atomics:put(Traffic, ?LAST_WRITE, erlang:monotonic_time(nanosecond)),
     Traffic.
 
+%% @doc How many bytes the writer has been given by {@link write/2}, or will be at once.
+-spec unwritten(atomics:atomics_ref()) -> integer().
+unwritten(Traffic) ->
+    atomics:get(Traffic, ?UNWRITTEN).
+
 %% @doc The writer is done with so many bytes that came from {@link write/2}.
--spec taken(atomics:atomics_ref(), non_neg_integer()) -> ok.
+-spec taken(atomics:atomics_ref(), integer()) -> ok.
 taken(Traffic, Size) ->
     atomics:sub(Traffic, ?UNWRITTEN, Size).
 
