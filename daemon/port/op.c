@@ -2,6 +2,7 @@
 /* Operations: their memory, and which function runs which. */
 #include "port/op.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/bin.h"
@@ -11,6 +12,7 @@
 #include "port/busy.h"
 #include "term/words.h"
 
+#define LINE 64u /* bytes of memory that come together */
 #define CHARGE_LEAST 1024u /* bytes: small requests take time rather than memory, and many of them hold up what comes behind */
 
 static void run(struct ph_job *job);
@@ -74,6 +76,23 @@ void ph_op_free(struct ph_op *op)
     ph_pool_free(op, op->size);
 }
 
+/* Among very many ports nearly every line of memory of a port comes from afar: all that the way to its lock needs shall come at once ... */
+static void fetch_for_submit(struct ph_port *p)
+{
+    const struct ph_lock *l = atomic_load_explicit(&p->lock, memory_order_relaxed);
+    for (size_t at = LINE; at <= offsetof(struct ph_port, stats); at += LINE)
+        __builtin_prefetch((const char *)p + at, 1);
+    __builtin_prefetch(l, 1);
+    __builtin_prefetch((const char *)l + LINE, 1);
+}
+
+/* ... and what its jobs will need, while those of others are brought. */
+static void fetch_for_run(struct ph_port *p)
+{
+    __builtin_prefetch(atomic_load_explicit(&p->data, memory_order_relaxed), 1);
+    __builtin_prefetch(atomic_load_explicit(&p->data_head, memory_order_relaxed));
+}
+
 struct ph_port *ph_op_batch_port(struct ph_op_batch *b, struct ph_peer *peer, uint64_t id)
 {
     if (!b->port || b->id != id) {
@@ -82,6 +101,8 @@ struct ph_port *ph_op_batch_port(struct ph_op_batch *b, struct ph_peer *peer, ui
         b->id = id;
         b->head.len = 0;
         STAILQ_INIT(&b->ops);
+        if (b->port)
+            fetch_for_submit(b->port);
     }
     return b->port ? ph_port_ref(b->port) : NULL;
 }
@@ -100,6 +121,7 @@ void ph_op_batch_submit(struct ph_op_batch *b)
     if (!p)
         return;
     b->port = NULL;
+    fetch_for_run(p);
     if (!STAILQ_EMPTY(&b->ops))
         ph_port_submit_all(p, &b->ops);
     ph_port_unref(p);

@@ -29,7 +29,8 @@ static struct ph_wbuf *first_data_message(struct ph_port *p)
 
 static struct ph_wbuf *data_message(struct ph_port *p)
 {
-    return p->data_head ? ph_peer_begin_with(p->data_head->bytes, p->data_head->len) : first_data_message(p);
+    const struct ph_blob *head = atomic_load_explicit(&p->data_head, memory_order_relaxed);
+    return head ? ph_peer_begin_with(head->bytes, head->len) : first_data_message(p);
 }
 
 static void send_to_owner(struct ph_port *p, struct ph_wbuf *w)

@@ -53,10 +53,10 @@ struct ph_port {
     struct ph_held *held;     /* commands that wait while the port is busy, and what must stay behind them (busy.c); NULL: none */
     atomic_size_t msgq_bytes; /* of commands accepted and not executed */
     atomic_size_t msgq_low, msgq_high; /* limits of the command queue; high PH_MSGQ_DISABLED: none. Changed in the lock */
-    ErlDrvData data;
+    _Atomic(ErlDrvData) data; /* changed in the lock, read from anywhere (as data_head is): not to follow it, see op.c */
     _Atomic ErlDrvTermData owner;   /* changed in the lock by ph_port_set_owner, read from anywhere */
     ErlDrvTermData caller;    /* of the callback that runs, or nil */
-    struct ph_blob *data_head; /* how each {data, _} to this owner begins, frame header included (output.c); NULL until there is one */
+    _Atomic(struct ph_blob *) data_head; /* how each {data, _} to this owner begins, frame header included (output.c); NULL until there is one */
     struct ph_port_stats stats;
     atomic_uint traced;       /* connections that trace it; changed by trace.c, read from anywhere */
     uint16_t term_len;
