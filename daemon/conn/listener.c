@@ -23,7 +23,7 @@
 #include "conn/activated.h"
 #include "conn/conn.h"
 
-#define PIPE_SIZE (1 << 20)
+#define BUFFER_SIZE (1 << 20)
 
 struct listener {
     SLIST_ENTRY(listener) link;
@@ -64,6 +64,8 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
     }
     if (l->access->tcp)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    else
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){BUFFER_SIZE}, sizeof(int)); /* as with pipes; that of TCP the kernel sees to itself */
     ph_conn_start(l->access, newcomer, fd, fd);
 }
 
@@ -344,7 +346,7 @@ static int claim(int fd, int i)
         ph_log(PH_LOG_ERROR, NULL, "descriptor %d cannot be used as a connection: %s", fd, strerror(errno));
         return -1;
     }
-    fcntl(own, F_SETPIPE_SZ, PIPE_SIZE); /* more data per turn; fails on what is no pipe, and above the system's limit */
+    fcntl(own, F_SETPIPE_SZ, BUFFER_SIZE); /* more data per turn; fails on what is no pipe, and above the system's limit */
     stdio_fds[i] = own;
     stdio_flags[i] = flags;
     return 0;

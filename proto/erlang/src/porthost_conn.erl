@@ -33,6 +33,7 @@
 
 -define(PORT_OPTIONS, [{packet, 4}, binary]).
 -define(SOCKET_OPTIONS, [{inet_backend, inet}, {active, true}, {buffer, 65536} | ?PORT_OPTIONS]).
+-define(UNIX_BUFFER, 1048576).      % large frames then take fewer turns; that of TCP the kernel sees to itself
 -define(DEFAULT_TIMEOUT, 10000).
 -define(LAST_WORDS_MS, 500).
 -define(UNWRITABLE_MS, 1000).
@@ -185,7 +186,7 @@ open({spawn, Command}, _) ->
         error:Why -> {error, Why}
     end;
 open({unix, Path}, Timeout) ->
-    socket(unix, {local, Path}, 0, [], Timeout);
+    socket(unix, {local, Path}, 0, [{sndbuf, ?UNIX_BUFFER}], Timeout);
 open({tcp, Host, Number}, Timeout) ->
     socket(tcp, Host, Number, [{nodelay, true}, {keepalive, true}], Timeout).
 
