@@ -5,7 +5,7 @@
 %% that does not. What can be made before (a frame) is made before.
 -module(bench_contender).
 
--export([start/1, list/1, daemon/2, program/2, wait_for_socket/1]).
+-export([start/1, list/1, daemon/2, bare/2, program/2, wait_for_socket/1]).
 
 -define(DRIVER, "bench_drv").
 -define(OP_ECHO, 0).
@@ -17,8 +17,8 @@ start(Env) ->
     Modes = modes(Env),
     Servers = [server(Env, Mode) || Mode <- Modes],
     Bare = {bare, Path, Tcp} = {bare, scratch(Env, "bare.sock"), free_port()},
-    spawn_program(bare(Env, "unix", Path)),
-    spawn_program(bare(Env, "tcp", integer_to_list(Tcp))),
+    spawn_program(bare(Env, ["unix", Path])),
+    spawn_program(bare(Env, ["tcp", integer_to_list(Tcp)])),
     [wait_for_socket(P) || {_, P, _} <- [Bare | Servers]],
     Env1 = Env#{modes => Modes, servers => Servers, bare => Bare},
     Env1#{contenders => contenders(Env1)}.
@@ -37,8 +37,9 @@ daemon(Env, {_, Options}) ->
     lists:flatten([program(Env, "porthostd"), " --log-level error --driver-path ", drivers(Env), ":", code:priv_dir(p1_sqlite3),
                    Options]).
 
-bare(Env, Kind, Where) ->
-    lists:flatten([program(Env, "tests/bench/bare_echo"), " ", Kind, " ", Where]).
+%% One for the program that only echoes frames.
+bare(Env, Words) ->
+    lists:append(lists:join(" ", [program(Env, "tests/bench/bare_echo") | Words])).
 
 %% {suffix of the name, options}
 modes(Env) ->
@@ -77,10 +78,11 @@ wait_for_socket(Path, N) ->
 contenders(#{servers := Servers, bare := {_, BarePath, BareTcp}} = Env) ->
     [driver("in the VM", erlang, fun() -> open_port({spawn_driver, ?DRIVER}, [binary]) end)]
         ++ lists:append([hosted(Env, S) || S <- Servers])
-        ++ [frames("bare port program", program_way(program(Env, "tests/bench/bare_echo"))),
-            maps:remove(trip, relayed("bare port program, relayed", program(Env, "tests/bench/bare_echo"), 1)),
-            maps:remove(trip, relayed("bare port program, answering twice, relayed", program(Env, "tests/bench/bare_echo") ++ " twice", 2)),
-            maps:remove(stream, relayed("bare port program, polling, relayed", program(Env, "tests/bench/bare_echo") ++ " polling", 1)),
+        ++ [frames("bare port program", program_way(bare(Env, []))),
+            frames("bare port program, pipes of 1 MiB", program_way(bare(Env, ["large"]))),
+            maps:remove(trip, relayed("bare port program, relayed", bare(Env, []), 1)),
+            maps:remove(trip, relayed("bare port program, answering twice, relayed", bare(Env, ["twice"]), 2)),
+            maps:remove(stream, relayed("bare port program, polling, relayed", bare(Env, ["polling"]), 1)),
             frames("bare unix socket", socket_way({local, BarePath}, 0)),
             frames("bare tcp socket", socket_way({127, 0, 0, 1}, BareTcp)),
             c_node(Env)].
