@@ -83,6 +83,7 @@ contenders(#{servers := Servers, bare := {_, BarePath, BareTcp}} = Env) ->
             maps:remove(trip, relayed("bare port program, relayed", bare(Env, []), 1)),
             maps:remove(trip, relayed("bare port program, answering twice, relayed", bare(Env, ["twice"]), 2)),
             maps:remove(stream, relayed("bare port program, polling, relayed", bare(Env, ["polling"]), 1)),
+            maps:remove(stream, relayed("bare port program, waiting, relayed", bare(Env, ["waiting"]), 1)),
             frames("bare unix socket", socket_way({local, BarePath}, 0)),
             frames("bare tcp socket", socket_way({127, 0, 0, 1}, BareTcp)),
             c_node(Env)].

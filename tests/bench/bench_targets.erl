@@ -66,6 +66,8 @@ round_trips(Env) ->
             {"  the bare unix socket", floor, none, ratio(trip(<<"bare unix socket">>), Bare)}]
         ++ [{["the same, no polling, ", Way], le, 1.05, ratio(trip(list_to_binary([Way, ", no polling"])), Bare)}
             || Way <- ["stdio", "unix"], has_polling(Env)]
+        ++ [{"  the bare port program if it waited in epoll, its frames terms and relayed by a process", floor, none,
+             ratio(trip(<<"bare port program, waiting, relayed">>), Bare)} || has_polling(Env)]
         ++ [{["client library over frames by hand, ", Way, ", us"], le, 3.0,
              difference(trip(list_to_binary(Way)), trip(list_to_binary([Way, " by hand"])))}
             || Way <- ["stdio", "unix"]].
