@@ -3,12 +3,15 @@
  *
  *   bare_echo              a port program, over stdin and stdout
  *   bare_echo polling      the same, but it looks for the next frame for a while before it waits
+ *   bare_echo waiting      the same, but it waits in epoll for each frame, as a server of many connections must
  *   bare_echo twice        the same, but each frame comes back twice
+ *   bare_echo large        the same, over pipes that it has enlarged to 1 MiB, as porthostd does
  *   bare_echo unix PATH    the same for each client of a unix socket: the floor for whatever goes over a socket
  *   bare_echo tcp PORT     the same on loopback
  */
 #include <arpa/inet.h>
 #include <err.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -16,13 +19,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FRAME = 1 << 25, LOOK_NS = 200000 };
-enum manner { PLAINLY, POLLING, TWICE };
+enum { MAX_FRAME = 1 << 25, LOOK_NS = 200000, PIPE_SIZE = 1 << 20 };
+enum manner { PLAINLY, POLLING, WAITING, TWICE, LARGE };
 
 static int read_all(int fd, char *p, size_t n)
 {
@@ -54,8 +58,32 @@ static void look_for_input(int fd)
         continue;
 }
 
+static int make_epoll(int fd)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    int epoll = epoll_create1(0);
+    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e))
+        err(1, "epoll");
+    return epoll;
+}
+
+static void wait_for_input(int epoll)
+{
+    struct epoll_event e;
+    if (epoll_wait(epoll, &e, 1, -1) < 0)
+        err(1, "epoll_wait");
+}
+
+/* A figure for pipes that are smaller than its name says would mislead. */
+static void enlarge(int fd)
+{
+    if (fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE) < 0)
+        err(1, "the size of a pipe");
+}
+
 static void echo(int in, int out, enum manner manner)
 {
+    int epoll = manner == WAITING ? make_epoll(in) : -1;
     char *buf = malloc(4 + MAX_FRAME);
     uint32_t len;
     if (!buf)
@@ -63,6 +91,8 @@ static void echo(int in, int out, enum manner manner)
     for (;;) {
         if (manner == POLLING)
             look_for_input(in);
+        if (manner == WAITING)
+            wait_for_input(epoll);
         if (read_all(in, buf, 4))
             break;
         memcpy(&len, buf, 4);
@@ -119,19 +149,34 @@ static int listen_tcp(const char *port)
     return fd;
 }
 
+static void echo_stdio(enum manner manner)
+{
+    if (manner == LARGE) {
+        enlarge(0);
+        enlarge(1);
+    }
+    echo(0, 1, manner);
+}
+
+static int manner_of(const char *name)
+{
+    static const char *const names[] = {[POLLING] = "polling", [WAITING] = "waiting", [TWICE] = "twice", [LARGE] = "large"};
+    for (int m = POLLING; m <= LARGE; m++)
+        if (!strcmp(name, names[m]))
+            return m;
+    return -1;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 1)
-        echo(0, 1, PLAINLY);
-    else if (argc == 2 && !strcmp(argv[1], "polling"))
-        echo(0, 1, POLLING);
-    else if (argc == 2 && !strcmp(argv[1], "twice"))
-        echo(0, 1, TWICE);
+    int manner = argc == 1 ? PLAINLY : argc == 2 ? manner_of(argv[1]) : -1;
+    if (manner >= 0)
+        echo_stdio((enum manner)manner);
     else if (argc == 3 && !strcmp(argv[1], "unix"))
         serve(listen_unix(argv[2]), 0);
     else if (argc == 3 && !strcmp(argv[1], "tcp"))
         serve(listen_tcp(argv[2]), 1);
     else
-        errx(2, "usage: bare_echo [polling | twice | unix PATH | tcp PORT]");
+        errx(2, "usage: bare_echo [polling | waiting | twice | large | unix PATH | tcp PORT]");
     return 0;
 }

@@ -5,7 +5,7 @@
 %% that does not. What can be made before (a frame) is made before.
 -module(bench_contender).
 
--export([start/1, list/1, daemon/2, program/2, wait_for_socket/1]).
+-export([start/1, list/1, daemon/2, bare/2, program/2, wait_for_socket/1]).
 
 -define(DRIVER, "bench_drv").
 -define(OP_ECHO, 0).
@@ -17,8 +17,8 @@ start(Env) ->
     Modes = modes(Env),
     Servers = [server(Env, Mode) || Mode <- Modes],
     Bare = {bare, Path, Tcp} = {bare, scratch(Env, "bare.sock"), free_port()},
-    spawn_program(bare(Env, "unix", Path)),
-    spawn_program(bare(Env, "tcp", integer_to_list(Tcp))),
+    spawn_program(bare(Env, ["unix", Path])),
+    spawn_program(bare(Env, ["tcp", integer_to_list(Tcp)])),
     [wait_for_socket(P) || {_, P, _} <- [Bare | Servers]],
     Env1 = Env#{modes => Modes, servers => Servers, bare => Bare},
     Env1#{contenders => contenders(Env1)}.
@@ -37,8 +37,9 @@ daemon(Env, {_, Options}) ->
     lists:flatten([program(Env, "porthostd"), " --log-level error --driver-path ", drivers(Env), ":", code:priv_dir(p1_sqlite3),
                    Options]).
 
-bare(Env, Kind, Where) ->
-    lists:flatten([program(Env, "tests/bench/bare_echo"), " ", Kind, " ", Where]).
+%% One for the program that only echoes frames.
+bare(Env, Words) ->
+    lists:append(lists:join(" ", [program(Env, "tests/bench/bare_echo") | Words])).
 
 %% {suffix of the name, options}
 modes(Env) ->
@@ -77,32 +78,44 @@ wait_for_socket(Path, N) ->
 contenders(#{servers := Servers, bare := {_, BarePath, BareTcp}} = Env) ->
     [driver("in the VM", erlang, fun() -> open_port({spawn_driver, ?DRIVER}, [binary]) end)]
         ++ lists:append([hosted(Env, S) || S <- Servers])
-        ++ [frames("bare port program", open_port({spawn, program(Env, "tests/bench/bare_echo")}, [{packet, 4}, binary])),
-            maps:remove(trip, relayed("bare port program, relayed", program(Env, "tests/bench/bare_echo"), 1)),
-            maps:remove(trip, relayed("bare port program, answering twice, relayed", program(Env, "tests/bench/bare_echo") ++ " twice", 2)),
-            maps:remove(stream, relayed("bare port program, polling, relayed", program(Env, "tests/bench/bare_echo") ++ " polling", 1)),
-            frames("bare unix socket", connect({local, BarePath}, 0)),
-            frames("bare tcp socket", connect({127, 0, 0, 1}, BareTcp)),
+        ++ [frames("bare port program", program_way(bare(Env, []))),
+            frames("bare port program, pipes of 1 MiB", program_way(bare(Env, ["large"]))),
+            maps:remove(trip, relayed("bare port program, relayed", bare(Env, []), 1)),
+            maps:remove(trip, relayed("bare port program, answering twice, relayed", bare(Env, ["twice"]), 2)),
+            maps:remove(stream, relayed("bare port program, polling, relayed", bare(Env, ["polling"]), 1)),
+            maps:remove(stream, relayed("bare port program, waiting, relayed", bare(Env, ["waiting"]), 1)),
+            frames("bare unix socket", socket_way({local, BarePath}, 0)),
+            frames("bare tcp socket", socket_way({127, 0, 0, 1}, BareTcp)),
             c_node(Env)].
 
 hosted(Env, {{Suffix, _} = Mode, Path, Tcp}) ->
     Stdio = daemon(Env, Mode) ++ " --stdio",
     [driver(Name ++ Suffix, porthost, hosted_port(Transport))
      || {Name, Transport} <- [{"stdio", {spawn, Stdio}}, {"unix", {unix, Path}}, {"tcp", {tcp, {127, 0, 0, 1}, Tcp}}]]
-        ++ [by_hand("stdio by hand" ++ Suffix, open_port({spawn, Stdio}, [{packet, 4}, binary])),
-            by_hand("unix by hand" ++ Suffix, connect({local, Path}, 0))].
+        ++ [by_hand("stdio by hand" ++ Suffix, program_way(Stdio)),
+            by_hand("unix by hand" ++ Suffix, socket_way({local, Path}, 0))].
 
 hosted_port(Transport) ->
     {ok, Host} = porthost:start(#{transport => Transport}),
     fun() -> porthost:open_port(Host, {spawn_driver, ?DRIVER}, [binary]) end.
 
-%% The way the client has it: the VM's own port on the socket's descriptor.
-connect(Address, Number) ->
+%% Ways for frames, as a user would write them by hand: {Reader, Write}, whose messages bring frames, and a fun that sends one.
+
+program_way(Command) ->
+    Port = open_port({spawn, Command}, [{packet, 4}, binary]),
+    {Port, fun(Frame) -> port_command(Port, Frame) end}.
+
+socket_way(Address, Number) ->
     NoDelay = [{nodelay, true} || Number > 0],
-    {ok, Socket} = gen_tcp:connect(Address, Number, [{inet_backend, inet}, binary, {active, false} | NoDelay]),
-    {ok, Fd} = inet:getfd(Socket),
-    put({socket, Fd}, Socket),      % kept from the garbage collector
-    open_port({fd, Fd, Fd}, [{packet, 4}, binary]).
+    {ok, Socket} = gen_tcp:connect(Address, Number, [{packet, 4}, {active, true}, binary | NoDelay]),
+    {Socket, fun(Frame) -> ok = gen_tcp:send(Socket, Frame) end}.
+
+received(Reader, Patience) ->
+    receive
+        {Reader, {data, Frame}} -> Frame;
+        {tcp, Reader, Frame} -> Frame
+    after Patience -> error(no_answer)
+    end.
 
 %% A port, by the functions of Module. `open' opens another.
 driver(Name, Module, Open) ->
@@ -116,11 +129,11 @@ driver(Name, Module, Open) ->
       stream => fun(Data) -> {Send(Data), Receive} end}.
 
 %% Who only echoes frames.
-frames(Name, Port) ->
-    Receive = fun() -> receive {Port, {data, _}} -> ok end end,
+frames(Name, {Reader, Write}) ->
+    Receive = fun() -> received(Reader, infinity) end,
     #{name => list_to_binary(Name),
-      trip => fun(_, Data) -> fun() -> port_command(Port, Data), Receive() end end,
-      stream => fun(Data) -> {fun() -> port_command(Port, Data) end, Receive} end}.
+      trip => fun(_, Data) -> fun() -> Write(Data), Receive() end end,
+      stream => fun(Data) -> {fun() -> Write(Data) end, Receive} end}.
 
 %% The answers come through another process, as they must when one reads what is for many. It makes terms and takes them apart.
 relayed(Name, Program, Answers) ->
@@ -147,34 +160,29 @@ relay(To, Port) ->
     relay(To, Port).
 
 %% The protocol without the library, and without encoding: what is left is the price of the way.
-by_hand(Name, Port) ->
-    Tell = fun(Term) -> port_command(Port, term_to_binary(Term)) end,
-    Tell({hello, 1, #{self => self()}}),
-    Tell({open, 1, ?PORT_ID, bench, self(), ?DRIVER, [binary]}),
-    await_ok(Port),
-    Receive = fun() -> answered(Port) end,
+by_hand(Name, {Reader, Write}) ->
+    Write(term_to_binary({hello, 1, #{self => self()}})),
+    Write(term_to_binary({open, 1, ?PORT_ID, bench, self(), ?DRIVER, [binary]})),
+    await_ok(Reader),
+    Receive = fun() -> answered(Reader) end,
     Frame = fun(control, Data) -> term_to_binary({control, 1, ?PORT_ID, self(), ?OP_ECHO, Data});
                (command, Data) -> term_to_binary({command, ?PORT_ID, self(), Data})
             end,
     #{name => list_to_binary(Name),
-      trip => fun(Op, Data) -> F = Frame(Op, Data), fun() -> port_command(Port, F), Receive() end end,
-      stream => fun(Data) -> F = Frame(command, Data), {fun() -> port_command(Port, F) end, Receive} end}.
+      trip => fun(Op, Data) -> F = Frame(Op, Data), fun() -> Write(F), Receive() end end,
+      stream => fun(Data) -> F = Frame(command, Data), {fun() -> Write(F) end, Receive} end}.
 
 %% Busy events answer nothing.
-answered(Port) ->
-    receive
-        {Port, {data, <<131, $h, 3, $w, 4, "busy", _/binary>>}} -> answered(Port);
-        {Port, {data, _}} -> ok
+answered(Reader) ->
+    case received(Reader, infinity) of
+        <<131, $h, 3, $w, 4, "busy", _/binary>> -> answered(Reader);
+        _ -> ok
     end.
 
-await_ok(Port) ->
-    receive
-        {Port, {data, Frame}} ->
-            case binary_to_term(Frame) of
-                {ok, 1, _} -> ok;
-                _ -> await_ok(Port)
-            end
-    after 5000 -> error(no_answer)
+await_ok(Reader) ->
+    case binary_to_term(received(Reader, 5000)) of
+        {ok, 1, _} -> ok;
+        _ -> await_ok(Reader)
     end.
 
 c_node(Env) ->

@@ -24,7 +24,8 @@ hosts(#{servers := Servers} = Env) ->
 name(Kind, Suffix) -> list_to_binary([Kind, Suffix]).
 
 bares(#{bare := {_, Path, Tcp}} = Env) ->
-    [{<<"bare port program">>, ["bare=1", "run=" ++ bench_contender:program(Env, "tests/bench/bare_echo")]},
+    [{<<"bare port program">>, ["bare=1", "run=" ++ bench_contender:bare(Env, [])]},
+     {<<"bare port program, pipes of 1 MiB">>, ["bare=1", "run=" ++ bench_contender:bare(Env, ["large"])]},
      {<<"bare unix socket">>, ["bare=1", "unix=" ++ Path]},
      {<<"bare tcp socket">>, ["bare=1", "tcp=" ++ integer_to_list(Tcp)]}].
 

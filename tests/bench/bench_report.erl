@@ -7,12 +7,13 @@
 %% Tables.
 
 text(Meta, Results, Targets) ->
-    [head(Meta), [table(Section, Caller, Results) || {Section, Caller} <- groups(Results)], target_table(Targets)].
+    [head(Meta, Results), [table(Section, Caller, Results) || {Section, Caller} <- groups(Results)], target_table(Targets)].
 
-head(#{rounds := Rounds, seconds := Seconds, cores := Cores, processor := Processor, kernel := Kernel, erts := Erts}) ->
+head(#{rounds := Rounds, seconds := Seconds, cores := Cores, processor := Processor, kernel := Kernel, erts := Erts}, Results) ->
     io_lib:format("~n~ts, ~p processors, ~ts, ERTS ~ts; ~p rounds, ~p seconds.~n"
-                  "Each figure is the median of the rounds, with half the distance from the least to the greatest.~n",
-                  [Processor, Cores, Kernel, Erts, Rounds, Seconds]).
+                  "Each figure is the median of the rounds' values, with half the distance from the least to the greatest:~n"
+                  "one from each round, or several if a target depends on it (~p in all, at most).~n",
+                  [Processor, Cores, Kernel, Erts, Rounds, Seconds, lists:max([length(V) || #{values := V} <- Results])]).
 
 groups(Results) -> unique([{S, C} || #{section := S, caller := C} <- Results]).
 
