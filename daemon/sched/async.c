@@ -21,6 +21,7 @@ static unsigned thread_count;
 static pthread_mutex_t threads_mu = PTHREAD_MUTEX_INITIALIZER; /* guards these two while there may be nobody else but ph_async_wake; taken before a thread's */
 static atomic_uint round_robin;
 static atomic_long last_id;
+_Thread_local struct ph_async_due ph_async_due;
 
 static struct ph_async_job *next_job(struct async_thread *t)
 {
@@ -102,6 +103,24 @@ void ph_async_stop(void)
     pthread_mutex_unlock(&threads_mu);
 }
 
+/* Of the first 64 threads. */
+static bool wake_later(unsigned n)
+{
+    if (!ph_self.reactor || n >= 64)
+        return false;
+    if (!ph_async_due.threads)
+        ph_async_due.since_ns = ph_now_ns();
+    ph_async_due.threads |= UINT64_C(1) << n;
+    return true;
+}
+
+void ph_async_wake_due(void)
+{
+    for (uint64_t due = ph_async_due.threads; due; due &= due - 1)
+        pthread_cond_signal(&threads[__builtin_ctzll(due)].more);
+    ph_async_due.threads = 0;
+}
+
 long ph_async_submit(unsigned *key, struct ph_async_job *job)
 {
     long id = job->id = 1 + atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed);
@@ -111,7 +130,8 @@ long ph_async_submit(unsigned *key, struct ph_async_job *job)
     struct async_thread *t = &threads[n];
     pthread_mutex_lock(&t->mu);
     STAILQ_INSERT_TAIL(&t->queue, job, link);
-    pthread_cond_signal(&t->more);
+    if (!wake_later(n))
+        pthread_cond_signal(&t->more);
     pthread_mutex_unlock(&t->mu);
     return id;
 }

@@ -217,6 +217,7 @@ static void run_lane(struct ph_lock *l, struct ph_run *run)
         uint64_t now = ph_self.now_ns > run->last ? ph_self.now_ns : ph_now_ns(); /* a callback has just read it */
         measured(p, now - run->last);
         ph_self.now_ns = run->last = now;
+        ph_async_wake_late(now);
     }
     run->jobs += jobs;
 }

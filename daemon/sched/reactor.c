@@ -136,6 +136,7 @@ static void end_turn(struct ph_reactor *r)
     STAILQ_CONCAT(&tasks, &r->turn_end);
     pthread_mutex_unlock(&r->mu);
     run_tasks(&tasks);
+    ph_async_wake_due();
 }
 
 /* One run for each lock of the turn; those that become ready meanwhile have theirs after new events. False: the reactor was taken away. */
@@ -281,6 +282,7 @@ bool ph_reactor_run(struct ph_reactor *r)
         empty_inbox(r);
         STAILQ_CONCAT(&r->turn, &r->ready);
     }
+    ph_async_wake_due();
     ph_self.reactor = NULL;
     return false;
 }

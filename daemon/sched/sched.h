@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+uint64_t ph_now_ns(void); /* CLOCK_MONOTONIC */
+
 struct event_base;
 struct ph_reactor;
 struct ph_lock;
@@ -96,15 +98,25 @@ struct ph_async_job {
 };
 int ph_async_start(unsigned count, size_t stack); /* with 0 nothing may be submitted */
 void ph_async_stop(void);                       /* runs what is queued, then joins */
-void ph_async_wake(void);                       /* for crew.c, at any time: the threads look at what they have to do */
-/* Queues the job (taken) for the thread *key modulo their number (*key is set to that), or the next one if key is NULL. Its id, > 0. */
+void ph_async_wake(void);                       /* for crew.c, at any time: all threads look at what they have to do */
+/* Queues the job (taken) for the thread *key modulo their number (*key is set to that), or the next one if key is NULL. Its id, > 0. In a reactor's turn the thread may be
+ * woken a little later, by ph_async_wake_late or ph_async_wake_due: whoever is woken often takes the core from who wakes, which has answers to write. */
 long ph_async_submit(unsigned *key, struct ph_async_job *job);
+void ph_async_wake_due(void); /* for reactor.c: wakes those that this thread has let sleep; at the end of a turn, and when it has lost the reactor */
+extern _Thread_local struct ph_async_due {
+    uint64_t threads; /* those that are to be woken, a bit for each */
+    uint64_t since_ns;
+} ph_async_due;
+#define PH_ASYNC_LATE_NS 50000u
+static inline void ph_async_wake_late(uint64_t now_ns) /* for lock.c, after each job: the same if it is some time since */
+{
+    if (ph_async_due.threads && now_ns - ph_async_due.since_ns > PH_ASYNC_LATE_NS)
+        ph_async_wake_due();
+}
 /* Takes back a job that has not begun; NULL if it has, or never was. The caller owns it again. */
 struct ph_async_job *ph_async_cancel(long id);
 
 unsigned ph_async_threads(void);
 unsigned ph_scheduler_threads(void); /* reactors and workers: what a driver sees as schedulers */
-
-uint64_t ph_now_ns(void); /* CLOCK_MONOTONIC */
 
 #endif

@@ -3,6 +3,7 @@
  * Jobs pass a gate that another port of the driver can open, so that what happens before and after is certain. */
 #include "probe.h"
 #include <stdatomic.h>
+#include <unistd.h>
 
 #ifndef PROBE_NAME
 #define PROBE_NAME "async_probe_drv"
@@ -24,6 +25,7 @@ static ErlDrvMutex *lock; /* protects gate_open */
 static ErlDrvCond *opened;
 static int gate_open;
 static atomic_int freed; /* calls of async_free */
+static atomic_int begun; /* jobs */
 static struct self *newest; /* the port that was opened last; in the driver's lock */
 
 static int init(void)
@@ -66,6 +68,7 @@ static void flush(ErlDrvData d)
 static void invoke(void *arg)
 {
     struct job *j = arg;
+    atomic_fetch_add(&begun, 1);
     erl_drv_mutex_lock(lock);
     while (j->gated && !gate_open)
         erl_drv_cond_wait(opened, lock);
@@ -140,6 +143,18 @@ ACTION(do_gated_job_with_key)
 ACTION(do_job_without_key)
 {
     submit(self, 1, 0, NULL, async_free, a);
+}
+
+/* Does a job run while the callback that submitted it waits for that? */
+ACTION(do_job_waited_for)
+{
+    struct self *s = self;
+    unsigned int key = driver_async_port_key(s->port);
+    int before = atomic_load(&begun);
+    submit(s, 1, 0, &key, async_free, a);
+    for (int ms = 0; ms < 5000 && atomic_load(&begun) == before; ms++)
+        usleep(1000);
+    say(a, atomic_load(&begun) == before ? "waits" : "runs");
 }
 
 static struct job unfreed = {.number = 1, .gated = 1};
@@ -235,6 +250,7 @@ static const struct action actions[] = {
     {"gate", do_gate},
     {"enq", do_enq},
     {"freed", do_freed},
+    {"job_waited_for", do_job_waited_for},
     {"pdl", do_pdl},
     {"pdl_refc", do_pdl_refc},
     {"failing_job_of_newest", do_failing_job_of_newest},

@@ -13,6 +13,8 @@ living() ->
       fun() -> P = open("async_probe_drv"), [do(P, "job_without_key"), msgs(1), trace(3)] end},
      {"the key is reduced to the number of a thread",
       fun() -> P = open("async_probe_drv"), [[do(P, "job_with_key " ++ K) || K <- ["0", "3", "17", "4294967295"]], msgs(4)] end},
+     {"a job runs while the callback that submitted it waits for that",
+      fun() -> P = open("async_probe_drv"), [do(P, "job_waited_for"), msgs(1)] end},
      {"the key of a port is stable",
       fun() -> [do(open("async_probe_drv"), "port_key")] end},
      {"ready_async is called instead of async_free",
