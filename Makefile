@@ -41,11 +41,13 @@ endif
 LTO_COMPILE := $(if $(DEBUG)$(SANITIZER),,-flto -ffat-lto-objects)
 LTO_LINK := $(if $(DEBUG)$(SANITIZER),,-flto=2 -O3)
 DEBUGFLAGS := $(if $(DEBUG),-DPH_DEBUG)
+# What sanitizers add makes gcc see null pointers where there are none, and warn.
+OPTIMIZE := $(if $(SANITIZER),-O2,-O3)
 # All is bound at the start (-z now): calls of libraries need no table of jumps.
 BOUND := -fno-plt
 HARDEN := -fstack-protector-strong $(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
 CPPFLAGS_ALL := -D_GNU_SOURCE -Iproto -Iproto/cli -Idaemon -isystem $(ERL_INCLUDE) $(DEBUGFLAGS) $(CPPFLAGS)
-CFLAGS_ALL := -std=c11 -O3 -g $(WARN) $(BOUND) $(HARDEN) $(SANFLAGS) -pthread -MMD -MP $(CFLAGS)
+CFLAGS_ALL := -std=c11 $(OPTIMIZE) -g $(WARN) $(BOUND) $(HARDEN) $(SANFLAGS) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := -fno-lto $(SANFLAGS) $(COUNTED_EXIT) -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)

@@ -8,7 +8,7 @@
 -module(porthost_fake).
 
 -export([run/1, start/0, start/1, stop/1, path/1, script/2, send/2, send_all/2, pause/1, close/1,
-         requests/1, await/2, until/1, hello/0]).
+         requests/1, await/2, until/1, until/2, hello/0]).
 
 -record(st, {path, listener, socket, script, rest = <<>>, ports = #{}, log = []}).
 -record(port, {term, owner, data = undefined}).

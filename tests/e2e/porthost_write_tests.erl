@@ -27,10 +27,7 @@ connect(Kind) ->
     {Listener, Transport} = listen(Kind),
     Test = self(),
     Greeter = spawn_link(fun() ->
-                                 {ok, Socket} = gen_tcp:accept(Listener, 5000),
-                                 {ok, <<Size:32>>} = gen_tcp:recv(Socket, 4, 5000),
-                                 {ok, _} = gen_tcp:recv(Socket, Size, 5000),
-                                 ok = tell(Socket, porthost_fake:hello()),
+                                 Socket = accept_and_greet(Listener),
                                  ok = gen_tcp:controlling_process(Socket, Test),
                                  Test ! {self(), Socket}
                          end),
@@ -217,7 +214,7 @@ what_was_counted_and_never_sent_is_forgotten_test_() ->
         One = sender(Via, [frame(1, 1, 10)]),
         ?assertEqual({1, 1, 10}, read(Socket)),
         ?assertEqual({[true], []}, result(One)),
-        porthost_fake:until(fun() -> porthost_wire:unwritten(Traffic) =:= 0 end)
+        porthost_fake:until(fun() -> porthost_wire:unwritten(Traffic) =:= 0 end, 1500)
     end).
 
 %% Ends of connections: what a host does, and the reason with which its process exits.
@@ -264,6 +261,52 @@ write_to_the_end(Via, Host) ->
         true -> write_to_the_end(Via, Host);
         false -> freed
     end.
+
+a_peer_that_closes_at_once_is_no_host_test_() ->
+    [{atom_to_list(Kind), {timeout, 60, fun() ->
+        {Listener, Transport} = listen(Kind),
+        Closer = spawn_link(fun() -> accept_and_close(Listener) end),
+        [?assertMatch({error, {porthost, _}}, porthost:start(#{transport => Transport}))
+         || _ <- lists:seq(1, 300)],
+        unlink(Closer),
+        exit(Closer, kill),
+        gen_tcp:close(Listener),
+        remove(Transport)
+    end}} || Kind <- [unix, tcp]].
+
+accept_and_close(Listener) ->
+    {ok, Socket} = gen_tcp:accept(Listener),
+    ok = gen_tcp:close(Socket),
+    accept_and_close(Listener).
+
+%% What was noticed of a connection concerns no later one.
+the_next_connection_does_not_suffer_for_the_last_test_() ->
+    {timeout, 20, fun() ->
+        {Listener, Transport} = listen(unix),
+        Started = spawn_monitor(fun() ->
+            exit(porthost:start(#{transport => Transport, reconnect => #{min => 10, max => 20}}))
+        end),
+        First = accept_and_greet(Listener),
+        {ok, Host} = result(Started),
+        #host{via = #via{writer = Writer}} = porthost_registry:lookup(Host),
+        ok = gen_tcp:shutdown(First, read),
+        Writer ! {frame, frame(1, 1, 10)},
+        timer:sleep(100),
+        gen_tcp:close(First),
+        Second = accept_and_greet(Listener),
+        ?assertEqual({error, timeout}, gen_tcp:recv(Second, 1, 1500)),
+        porthost:stop(Host),
+        gen_tcp:close(Second),
+        gen_tcp:close(Listener),
+        remove(Transport)
+    end}.
+
+accept_and_greet(Listener) ->
+    {ok, Socket} = gen_tcp:accept(Listener, 5000),
+    {ok, <<Size:32>>} = gen_tcp:recv(Socket, 4, 5000),
+    {ok, _} = gen_tcp:recv(Socket, Size, 5000),
+    ok = tell(Socket, porthost_fake:hello()),
+    Socket.
 
 %% The kernel tells of it by an error where else it tells of the end.
 a_host_that_goes_with_something_unread_is_down_test_() ->

@@ -32,13 +32,13 @@
 -include_lib("kernel/include/logger.hrl").
 
 -define(PORT_OPTIONS, [{packet, 4}, binary]).
--define(SOCKET_OPTIONS, [{inet_backend, inet}, {active, true}, {buffer, 65536} | ?PORT_OPTIONS]).
+-define(SOCKET_OPTIONS, [{inet_backend, inet}, {active, false}, {buffer, 65536} | ?PORT_OPTIONS]).
 -define(UNIX_BUFFER, 1048576).      % large frames then take fewer turns; that of TCP the kernel sees to itself
 -define(DEFAULT_TIMEOUT, 10000).
 -define(LAST_WORDS_MS, 500).
 -define(UNWRITABLE_MS, 1000).
 -define(JOINED_BYTES, 65536).
--define(LOST_MS, 1000).
+-define(LOST_MS, 5000).
 
 -record(retry, {options :: porthost:options(),
                 backoff :: porthost_backoff:t()}).
@@ -198,15 +198,26 @@ socket(Kind, Address, Number, Options, Timeout) ->
         exit:Why -> {error, Why}
     end.
 
+%% While it is passive, the socket does not notice its end, which would close the descriptor.
 in_and_out(Kind, Socket) ->
     {ok, Fd} = inet:getfd(Socket),
     case socket:open(Fd, #{dup => true}) of
-        {ok, Out} ->
-            {ok, Socket, Out, porthost_wire:whole(Kind, Out)};
-        {error, Why} ->
-            gen_tcp:close(Socket),
-            {error, Why}
+        {ok, Out} -> listened_to(Kind, Socket, Out);
+        {error, Why} -> gave_up(Socket, Why)
     end.
+
+listened_to(Kind, Socket, Out) ->
+    case inet:setopts(Socket, [{active, true}]) of
+        ok ->
+            {ok, Socket, Out, porthost_wire:whole(Kind, Out)};
+        {error, _} ->
+            _ = socket:close(Out),
+            gave_up(Socket, closed)
+    end.
+
+gave_up(Socket, Why) ->
+    gen_tcp:close(Socket),
+    {error, Why}.
 
 hello(#st{parent = Parent, port = Port} = St, Timeout, Auth) ->
     receive
@@ -303,11 +314,12 @@ writer_init(Conn, Out, Traffic) ->
                 ok ->
                     lists:foreach(fun(Done) -> written(Done, Traffic) end, Items);
                 {error, Why} ->
-                    Conn ! {unwritable, write_error(Why)},
+                    Conn ! {unwritable, self(), write_error(Why)},
+                    [Tag ! {Tag, done} || {flush, Tag} <- Items],
                     written_in_vain()
             end
     after patience(Unwritten) ->
-        %% Whoever counted that was killed before it was sent.
+        %% Whoever counted that was killed before it was sent (or has not come to that for so long).
         porthost_wire:taken(Traffic, Unwritten)
     end,
     writer_init(Conn, Out, Traffic).
@@ -379,11 +391,11 @@ loop(#st{parent = Parent, port = Port} = St) ->
         {message, _, _} = Item ->
             writer(St) ! Item,
             loop(St);
-        {unwritable, Why} ->
+        {unwritable, Writer, Why} when Writer =:= St#st.host#host.via#via.writer ->
             %% There may be something left to read; if all is well, the end comes after it.
-            _ = erlang:send_after(?UNWRITABLE_MS, self(), {unwritten, Why}),
+            _ = erlang:send_after(?UNWRITABLE_MS, self(), {unwritten, Writer, Why}),
             loop(St);
-        {unwritten, Why} ->
+        {unwritten, Writer, Why} when Writer =:= St#st.host#host.via#via.writer ->
             host_down(St, Why);
         {system, From, Request} ->
             sys:handle_system_msg(Request, From, Parent, ?MODULE, St#st.debug, St);
