@@ -82,8 +82,8 @@ static void fetch_for_submit(struct ph_port *p)
     const struct ph_lock *l = atomic_load_explicit(&p->lock, memory_order_relaxed);
     for (size_t at = LINE; at <= offsetof(struct ph_port, stats); at += LINE)
         __builtin_prefetch((const char *)p + at, 1);
-    __builtin_prefetch(l, 1);
-    __builtin_prefetch((const char *)l + LINE, 1);
+    for (size_t at = 0; l && at <= LINE; at += LINE)
+        __builtin_prefetch((const char *)l + at, 1);
 }
 
 /* ... and what its jobs will need, while those of others are brought. */

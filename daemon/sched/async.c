@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/thread.h"
-#include "sched/sched.h"
+#include "sched/reactor.h"
 
 struct async_thread {
     pthread_mutex_t mu; /* guards queue, stopping; a leaf of the lock order */
@@ -103,22 +103,28 @@ void ph_async_stop(void)
     pthread_mutex_unlock(&threads_mu);
 }
 
-/* Of the first 64 threads. */
+/* May the n-th thread, in whose queue a job lies since just now, sleep a little longer? In its mutex: either the watch, which wakes it after it has taken the reactor
+ * from a thread, sees the job, or it is seen here that the reactor is taken. */
 static bool wake_later(unsigned n)
 {
-    if (!ph_self.reactor || n >= 64)
+    if (n >= 64 || !ph_reactor_is_mine())
         return false;
+    uint64_t now = ph_now_ns();
+    ph_async_wake_late(now);
     if (!ph_async_due.threads)
-        ph_async_due.since_ns = ph_now_ns();
+        ph_async_due.since_ns = now;
     ph_async_due.threads |= UINT64_C(1) << n;
     return true;
 }
 
+/* A thread that has lost its reactor has nothing to wake: the watch has. */
 void ph_async_wake_due(void)
 {
-    for (uint64_t due = ph_async_due.threads; due; due &= due - 1)
-        pthread_cond_signal(&threads[__builtin_ctzll(due)].more);
+    uint64_t due = ph_async_due.threads;
     ph_async_due.threads = 0;
+    if (due && ph_reactor_is_mine())
+        for (; due; due &= due - 1)
+            pthread_cond_signal(&threads[__builtin_ctzll(due)].more);
 }
 
 long ph_async_submit(unsigned *key, struct ph_async_job *job)

@@ -103,7 +103,7 @@ static void find_another_thread(struct ph_reactor *r)
     ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, NULL, "a driver's callback takes long: another thread goes on with its reactor");
 }
 
-/* True: some reactor is at work. A callback that does not come back may wait for an async job, whose thread waits to be woken. */
+/* True: some reactor is at work. */
 static bool look(void)
 {
     bool active = ph_workers_watch();
@@ -113,10 +113,10 @@ static bool look(void)
         bool stuck = (stint & 1) && stint == crew.seen[i];
         active = active || stint != crew.seen[i];
         crew.seen[i] = stint;
-        if (stuck)
-            ph_async_wake();
-        if (stuck && ph_reactor_take(r, stint))
+        if (stuck && ph_reactor_take(r, stint)) {
             find_another_thread(r);
+            ph_async_wake(); /* the callback may wait for a job whose thread was to be woken later */
+        }
     }
     return active;
 }

@@ -19,6 +19,7 @@
 #include "sched/alarm.h"
 #include "sched/lock.h"
 
+#define NO_STINT UINT64_MAX
 #define READ_BUFFER (64u * 1024u)
 #define POLL_SCORE_MAX 64 /* see wait_for_events */
 #define POLL_SCORE_LEAST 16
@@ -55,6 +56,7 @@ static atomic_bool stopping;
 static uint64_t poll_ns;
 static atomic_int poll_slots; /* how many more reactors may poll */
 static unsigned poll_cores;
+static _Thread_local uint64_t my_stint = NO_STINT; /* of ph_self.reactor, as this thread has set it */
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
@@ -147,13 +149,19 @@ static bool run_turn(struct ph_reactor *r)
     while (!STAILQ_EMPTY(&r->turn)) {
         struct ph_lock *l = STAILQ_FIRST(&r->turn);
         STAILQ_REMOVE_HEAD(&r->turn, link);
-        uint64_t stint = atomic_load_explicit(&r->stint, memory_order_relaxed) + 1;
+        uint64_t stint = ++my_stint;
         atomic_store_explicit(&r->stint, stint, memory_order_release);
         ph_lock_run(l);
         if (!atomic_compare_exchange_strong_explicit(&r->stint, &stint, stint + 1, memory_order_acq_rel, memory_order_acquire))
             return false;
+        my_stint++;
     }
     return true;
+}
+
+bool ph_reactor_is_mine(void)
+{
+    return my_stint != NO_STINT && atomic_load_explicit(&ph_self.reactor->stint, memory_order_acquire) == my_stint;
 }
 
 uint64_t ph_reactor_stint(const struct ph_reactor *cr)
@@ -274,15 +282,19 @@ bool ph_reactor_run(struct ph_reactor *r)
 {
     ph_self.kind = PH_THREAD_REACTOR;
     ph_self.reactor = r;
+    my_stint = atomic_load_explicit(&r->stint, memory_order_acquire);
     while (run_turn(r)) { /* the first: what is left of the turn of a thread that lost it */
         end_turn(r);
-        if (ended(r))
+        if (ended(r)) {
+            my_stint = NO_STINT;
             return true;
+        }
         wait_for_events(r);
         empty_inbox(r);
         STAILQ_CONCAT(&r->turn, &r->ready);
     }
     ph_async_wake_due();
+    my_stint = NO_STINT;
     ph_self.reactor = NULL;
     return false;
 }

@@ -12,6 +12,7 @@ bool ph_reactor_run(struct ph_reactor *r);
 uint64_t ph_reactor_stint(const struct ph_reactor *r);
 /* Takes the reactor from its thread, which has been in the stint `seen` (odd) all the time. True: the caller must have it run by another. */
 bool ph_reactor_take(struct ph_reactor *r, uint64_t seen);
+bool ph_reactor_is_mine(void); /* Does the calling thread run a reactor, which has not been taken from it? */
 /* True: each waits for events, or is about to; before it enters a lock's run it sees what the caller has written before this. Any thread. */
 bool ph_reactors_sleep(void);
 

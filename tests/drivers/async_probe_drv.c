@@ -145,16 +145,21 @@ ACTION(do_job_without_key)
     submit(self, 1, 0, NULL, async_free, a);
 }
 
-/* Does a job run while the callback that submitted it waits for that? */
-ACTION(do_job_waited_for)
+/* "N MS": N times, after MS milliseconds each: does a job run while the callback that submitted it waits for that? */
+ACTION(do_jobs_waited_for)
 {
     struct self *s = self;
-    unsigned int key = driver_async_port_key(s->port);
-    int before = atomic_load(&begun);
-    submit(s, 1, 0, &key, async_free, a);
-    for (int ms = 0; ms < 5000 && atomic_load(&begun) == before; ms++)
-        usleep(1000);
-    say(a, atomic_load(&begun) == before ? "waits" : "runs");
+    int n = 0, ms = 0;
+    sscanf(arg, "%d %d", &n, &ms);
+    for (int i = 1; i <= n; i++) {
+        unsigned int key = driver_async_port_key(s->port);
+        int before = atomic_load(&begun);
+        usleep((useconds_t)ms * 1000);
+        submit(s, i, 0, &key, async_free, a);
+        for (int waited = 0; waited < 5000 && atomic_load(&begun) == before; waited++)
+            usleep(1000);
+        say(a, atomic_load(&begun) == before ? "waits" : "runs");
+    }
 }
 
 static struct job unfreed = {.number = 1, .gated = 1};
@@ -250,7 +255,7 @@ static const struct action actions[] = {
     {"gate", do_gate},
     {"enq", do_enq},
     {"freed", do_freed},
-    {"job_waited_for", do_job_waited_for},
+    {"jobs_waited_for", do_jobs_waited_for},
     {"pdl", do_pdl},
     {"pdl_refc", do_pdl_refc},
     {"failing_job_of_newest", do_failing_job_of_newest},
