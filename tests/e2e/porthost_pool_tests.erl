@@ -191,7 +191,7 @@ a_caller_that_is_killed_holds_no_port_test_() ->
         receive {'DOWN', Ref, process, Pid, killed} -> ok end,
         [{Port, Pid}] = held(),
         ok = sys:resume(porthost),
-        [Scheduler | _] = [S || S <- lists:seq(1, erlang:system_info(schedulers)),
+        [Scheduler | _] = [S || S <- lists:seq(1, erlang:system_info(schedulers_online)),
                                 {was, S, Port} =:= on_scheduler(S, fun() -> porthost_pool:port(pool) end)],
         ?assertMatch({was, _, "next"}, on_scheduler(Scheduler, fun() -> porthost_pool:control(pool, 0, "next") end)),
         ?assertEqual([], held()),
