@@ -10,9 +10,9 @@ shown=("$dir/err" "$dir/o" "$dir/out")
 
 touch "$dir/while"
 
-# with CALLS COMMAND...: the daemon's disk calls of these names fail, as long as there is $dir/while
+# with CALLS COMMAND...: the daemon's disk calls of these names fail, as long as there is $dir/while. So would those that write coverage's counts, and spoil what others wrote.
 with() {
-  LD_PRELOAD=$(realpath "$drivers/../tests/preload/faults.so") FAULTS=disk FAULTS_CALLS=$1 FAULTS_RATE=1 FAULTS_WHILE=$dir/while \
+  LD_PRELOAD=$(realpath "$drivers/../tests/preload/faults.so") FAULTS=disk FAULTS_CALLS=$1 FAULTS_RATE=1 FAULTS_WHILE=$dir/while GCOV_PREFIX=$dir/counts \
     ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0" "${@:2}"
 }
 
@@ -144,7 +144,7 @@ ok $? "and says how much is missing when it can be"
 
 # limited BYTES COMMAND...: its files may not grow beyond that
 limited() {
-  (trap '' XFSZ && exec timeout 60 prlimit --fsize="$1": -- "${@:2}")
+  (trap '' XFSZ && export GCOV_PREFIX=$dir/counts && exec timeout 60 prlimit --fsize="$1": -- "${@:2}")
 }
 
 frames() { # N
