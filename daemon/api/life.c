@@ -113,13 +113,8 @@ int driver_exit(ErlDrvPort port, int err)
 ErlDrvPort driver_create_port(ErlDrvPort creator_port, ErlDrvTermData connected, char *name, ErlDrvData drv_data)
 {
     struct ph_port *creator = ph_port_called(creator_port, __func__), *p = NULL;
-    uint64_t id;
-    uint8_t *term;
-    size_t len;
-    if (creator && ph_word_kind(connected) == PH_WORD_PID && ph_peer_take_grant(creator->peer, &id, &term, &len)) {
-        p = ph_open_child(creator, id, (struct ph_slice){term, len}, connected, name, drv_data);
-        ph_free(term);
-    }
+    if (creator && ph_word_kind(connected) == PH_WORD_PID)
+        p = ph_open_child(creator, connected, name, drv_data);
     return p ? (ErlDrvPort)(uintptr_t)p->handle : (ErlDrvPort)-1;
 }
 

@@ -67,11 +67,9 @@ void ph_peer_unref(struct ph_peer *p)
 {
     if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
         return;
-    uint64_t id;
-    uint8_t *term;
-    size_t len;
-    while (ph_peer_take_grant(p, &id, &term, &len))
-        ph_free(term);
+    struct ph_grant *g;
+    while ((g = ph_peer_take_grant(p)))
+        ph_peer_free_grant(g);
     ph_sending_free(p);
     ph_map_clear(&p->ports);
     pthread_mutex_destroy(&p->mu);
@@ -279,13 +277,12 @@ bool ph_peer_has_ports(struct ph_peer *p)
 
 bool ph_peer_grant(struct ph_peer *p, uint64_t id, struct ph_slice term)
 {
-    struct ph_grant *g = ph_alloc_try(sizeof *g);
-    uint8_t *copy = g ? ph_alloc_try(term.len) : NULL;
-    if (!copy) {
-        ph_free(g);
+    struct ph_grant *g = ph_alloc_try(sizeof *g + term.len);
+    if (!g)
         return false;
-    }
-    *g = (struct ph_grant){.id = id, .len = term.len, .term = memcpy(copy, term.p, term.len)};
+    g->id = id;
+    g->len = term.len;
+    memcpy(g->term, term.p, term.len);
     pthread_mutex_lock(&p->mu);
     bool ok = p->grant_count < MAX_GRANTS && ph_peer_is_open(p);
     if (ok) {
@@ -293,14 +290,12 @@ bool ph_peer_grant(struct ph_peer *p, uint64_t id, struct ph_slice term)
         p->grant_count++;
     }
     pthread_mutex_unlock(&p->mu);
-    if (!ok) {
-        ph_free(g->term);
-        ph_free(g);
-    }
+    if (!ok)
+        ph_peer_free_grant(g);
     return ok;
 }
 
-bool ph_peer_take_grant(struct ph_peer *p, uint64_t *id, uint8_t **term, size_t *len)
+struct ph_grant *ph_peer_take_grant(struct ph_peer *p)
 {
     pthread_mutex_lock(&p->mu);
     struct ph_grant *g = STAILQ_FIRST(&p->grants);
@@ -309,11 +304,18 @@ bool ph_peer_take_grant(struct ph_peer *p, uint64_t *id, uint8_t **term, size_t 
         p->grant_count--;
     }
     pthread_mutex_unlock(&p->mu);
-    if (!g)
-        return false;
-    *id = g->id;
-    *term = g->term;
-    *len = g->len;
+    return g;
+}
+
+void ph_peer_return_grant(struct ph_peer *p, struct ph_grant *g)
+{
+    pthread_mutex_lock(&p->mu);
+    STAILQ_INSERT_HEAD(&p->grants, g, link);
+    p->grant_count++;
+    pthread_mutex_unlock(&p->mu);
+}
+
+void ph_peer_free_grant(struct ph_grant *g)
+{
     ph_free(g);
-    return true;
 }

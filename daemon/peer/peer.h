@@ -82,7 +82,15 @@ size_t ph_peer_port_count(struct ph_peer *p); /* that have an id */
 bool ph_peer_has_ports(struct ph_peer *p);    /* also such as are not told yet */
 /* Ids and port terms the client has granted for ports that drivers make. At most 64 are kept: false if there are so many, or no memory. */
 bool ph_peer_grant(struct ph_peer *p, uint64_t id, struct ph_slice term);
-bool ph_peer_take_grant(struct ph_peer *p, uint64_t *id, uint8_t **term, size_t *len); /* the term is malloc'd, the caller's */
+struct ph_grant {
+    STAILQ_ENTRY(ph_grant) link;
+    uint64_t id;
+    size_t len;
+    uint8_t term[]; /* encoded */
+};
+struct ph_grant *ph_peer_take_grant(struct ph_peer *p); /* the first, or NULL; the caller's, to be returned or freed */
+void ph_peer_return_grant(struct ph_peer *p, struct ph_grant *g); /* it was not used: it will be the next */
+void ph_peer_free_grant(struct ph_grant *g);
 
 /* --- process monitors (peer/monitor.c); any thread --- */
 

@@ -12,13 +12,6 @@
 
 LIST_HEAD(ph_monitors, ph_monitor);
 
-struct ph_grant {
-    STAILQ_ENTRY(ph_grant) link;
-    uint64_t id;
-    size_t len;
-    uint8_t *term; /* malloc'd */
-};
-
 enum ph_mute {
     PH_MUTE_NOT,
     PH_MUTE_UNTIL_GOODBYE, /* a frame is missing: nothing but goodbye may follow */

@@ -29,7 +29,7 @@ static void count_locked(struct ph_port *p, bool busy)
 static void announce_locked(struct ph_port *p)
 {
     bool busy = p->busy || p->msgq_busy;
-    if (busy == p->announced_busy)
+    if (busy == p->announced_busy || ph_port_state(p) != PH_PORT_LIVE) /* of a port that opens nobody knows yet: ph_busy_begin */
         return;
     p->announced_busy = busy;
     count_locked(p, busy);

@@ -113,7 +113,7 @@ void ph_callback_refused(struct ph_port *p, const char *callback, bool exists)
         missing(p, callback);
 }
 
-ErlDrvData ph_callback_start(struct ph_port *p, int *saved_errno)
+ErlDrvData ph_callback_start(struct ph_port *p, char *command, int *saved_errno)
 {
     if (!p->driver->entry.start)
         return NULL;
@@ -122,7 +122,7 @@ ErlDrvData ph_callback_start(struct ph_port *p, int *saved_errno)
     if (ph_traced(p))
         ph_trace_enter(p, &(struct ph_trace_enter){.callback = "start", .caller = p->owner});
     errno = 0;
-    ErlDrvData data = p->driver->entry.start((ErlDrvPort)(uintptr_t)p->handle, ph_port_name(p));
+    ErlDrvData data = p->driver->entry.start((ErlDrvPort)(uintptr_t)p->handle, command);
     *saved_errno = errno;
     leave_last(p, &outer);
     return data;

@@ -6,7 +6,7 @@
 
 #include "port/port.h"
 
-ErlDrvData ph_callback_start(struct ph_port *p, int *saved_errno);
+ErlDrvData ph_callback_start(struct ph_port *p, char *command, int *saved_errno); /* command: the driver may write into it */
 void ph_callback_stop(struct ph_port *p);
 void ph_callback_flush(struct ph_port *p);
 void ph_callback_output(struct ph_port *p, ErlDrvTermData caller, char *buf, size_t len);

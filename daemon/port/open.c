@@ -218,20 +218,31 @@ static void started(struct ph_port *p, ErlDrvData data)
     apply_options(p);
     ph_port_set_state(p, PH_PORT_LIVE);
     tell_link(p, "link", p->owner);
+    ph_busy_begin(p); /* before the answer, whose receiver may send a command at once */
     if (!acknowledges(p) || failed)
         ph_open_answer(p);
-    ph_busy_begin(p);
     if (failed)
         ph_port_exit_atom(p, "normal", PH_EXIT_FAILED);
+}
+
+/* The error of a start that failed, or NULL. The driver may write into the command: it gets a copy. */
+static const char *start(struct ph_port *p, ErlDrvData *data)
+{
+    int err = 0;
+    char *command = ph_strdup_try(ph_port_name(p));
+    if (!command)
+        return "enomem";
+    *data = ph_callback_start(p, command, &err);
+    ph_free(command);
+    return p->driver->entry.start ? start_error(*data, err) : NULL;
 }
 
 static void run_start(struct ph_job *job)
 {
     struct ph_port *p = ((struct start_job *)job)->port;
-    int err = 0;
+    ErlDrvData data = NULL;
     ph_port_await_lock(p);
-    ErlDrvData data = ph_callback_start(p, &err);
-    const char *error = p->driver->entry.start ? start_error(data, err) : NULL;
+    const char *error = start(p, &data);
     if (error) {
         struct ph_where where;
         ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_NOTICE, ph_port_where(p, &where), "start failed: %s", error);
@@ -386,17 +397,32 @@ void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct
         ph_ddll_autoload(ph_peer_id(peer), name, driver_len, found, p);
 }
 
-struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_slice term, ErlDrvTermData owner, const char *name, ErlDrvData data)
+/* A port with an id that was granted, or NULL: the grant is used up if its id is in use, and stays otherwise. */
+static struct ph_port *granted(struct ph_peer *peer, const char *name)
 {
-    struct ph_driver *d = creator->driver;
-    if (!ph_peer_may_add_port(creator->peer) || !ph_driver_take_port(d))
+    struct ph_grant *g = ph_peer_take_grant(peer);
+    if (!g)
         return NULL;
-    struct ph_port *p = ph_port_new(creator->peer, id, term, name, strlen(name));
-    if (p && ph_peer_add_port(creator->peer, id, p) != PH_ADDED) {
+    struct ph_port *p = ph_port_new(peer, g->id, (struct ph_slice){g->term, g->len}, name, strlen(name));
+    enum ph_added added = p ? ph_peer_add_port(peer, g->id, p) : PH_ADDED_NO_MEMORY;
+    if (added == PH_ADDED_NO_MEMORY)
+        ph_peer_return_grant(peer, g);
+    else
+        ph_peer_free_grant(g);
+    if (p && added != PH_ADDED) {
         ph_port_unlist(p);
         ph_port_unref(p);
         p = NULL;
     }
+    return p;
+}
+
+struct ph_port *ph_open_child(struct ph_port *creator, ErlDrvTermData owner, const char *name, ErlDrvData data)
+{
+    struct ph_driver *d = creator->driver;
+    if (!ph_peer_may_add_port(creator->peer) || !ph_driver_take_port(d))
+        return NULL;
+    struct ph_port *p = granted(creator->peer, name);
     if (!p) {
         atomic_fetch_sub(&d->ports, 1);
         return NULL;
@@ -412,7 +438,7 @@ struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_sl
     struct ph_wbuf *w = ph_peer_begin();
     ph_w_tuple(w, 5);
     ph_w_atom(w, "created");
-    ph_w_uint(w, id);
+    ph_w_uint(w, p->id);
     ph_w_uint(w, creator->id);
     ph_w_word(w, owner);
     ph_w_binary(w, name, strlen(name));

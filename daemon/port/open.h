@@ -23,7 +23,7 @@ void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct
 void ph_open_answer(struct ph_port *p);          /* replies ok if that is still due */
 void ph_open_failed_in_start(struct ph_port *p); /* a failure function inside start(): the port ends as soon as it is open */
 void ph_open_acknowledge(struct ph_port *p, ErlDrvData data); /* erl_drv_init_ack */
-/* driver_create_port: a new live port beside creator, or NULL. Owner gets linked. */
-struct ph_port *ph_open_child(struct ph_port *creator, uint64_t id, struct ph_slice term, ErlDrvTermData owner, const char *name, ErlDrvData data);
+/* driver_create_port: a new live port beside creator, with an id that its client has granted, or NULL. Owner gets linked. */
+struct ph_port *ph_open_child(struct ph_port *creator, ErlDrvTermData owner, const char *name, ErlDrvData data);
 
 #endif

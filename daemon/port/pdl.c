@@ -34,16 +34,18 @@ static void unlock(struct ph_pdl *pdl)
     pthread_mutex_unlock(&pdl->mu);
 }
 
-void ph_pdl_unref(struct ph_pdl *pdl)
+long ph_pdl_unref(struct ph_pdl *pdl)
 {
-    if (!pdl || atomic_fetch_sub_explicit(&pdl->refs, 1, memory_order_acq_rel) != 1)
-        return;
+    long left = pdl ? atomic_fetch_sub_explicit(&pdl->refs, 1, memory_order_acq_rel) - 1 : 0;
+    if (!pdl || left != 0)
+        return left;
     struct ph_driver *d = pdl->driver;
     if (ph_checking())
         ph_thing_ended(PH_THING_PDL, pdl);
     pthread_mutex_destroy(&pdl->mu);
     ph_free(pdl);
     ph_driver_release_for_pdl(d);
+    return 0;
 }
 
 struct ph_pdl *ph_port_pdl_enter(struct ph_port *p)
@@ -210,7 +212,5 @@ ErlDrvSInt driver_pdl_dec_refc(ErlDrvPDL pdl)
 {
     if (ph_checking() && !ph_pdl_dec(pdl, __func__))
         return 0;
-    ErlDrvSInt after = atomic_load(&from_api(pdl)->refs) - 1;
-    ph_pdl_unref(from_api(pdl));
-    return after;
+    return ph_pdl_unref(from_api(pdl));
 }

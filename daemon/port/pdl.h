@@ -11,7 +11,7 @@ struct ph_pdl *ph_port_pdl_enter(struct ph_port *p);
 void ph_port_pdl_leave(struct ph_pdl *pdl); /* NULL ok */
 void ph_port_pdl_drop(struct ph_port *p);   /* the port's own reference, at its end */
 struct ph_pdl *ph_port_pdl_ref(struct ph_port *p); /* new reference, or NULL if there is none */
-void ph_pdl_unref(struct ph_pdl *pdl); /* NULL ok. Any thread, without the PDL: the last one may let the driver go */
+long ph_pdl_unref(struct ph_pdl *pdl); /* the references that are left. NULL ok. Any thread, without the PDL: the last one may let the driver go */
 
 /* Access to what a PDL guards: from a callback, or from any thread that holds the PDL. */
 struct ph_queue_access {

@@ -78,9 +78,9 @@ static inline const uint8_t *ph_port_self(const struct ph_port *p) /* encoded: t
     return (const uint8_t *)p->body;
 }
 
-static inline char *ph_port_name(const struct ph_port *p) /* the command of open */
+static inline const char *ph_port_name(const struct ph_port *p) /* the command of open */
 {
-    return (char *)(uintptr_t)p->body + p->term_len;
+    return p->body + p->term_len;
 }
 
 static inline size_t ph_port_queued(const struct ph_port *p) /* bytes in the driver queue; guarded like ioq */

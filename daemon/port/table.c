@@ -41,7 +41,7 @@ struct ph_port *ph_port_new(struct ph_peer *peer, uint64_t id, struct ph_slice t
     p->peer = ph_peer_ref(peer);
     p->term_len = (uint16_t)term.len;
     memcpy(p->body, term.p, term.len);
-    memcpy(ph_port_name(p), name, name_len);
+    memcpy(p->body + term.len, name, name_len);
     atomic_init(&p->owner, PH_NIL);
     p->caller = PH_NIL;
     p->os_pid = -1;

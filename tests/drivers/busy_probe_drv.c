@@ -27,6 +27,10 @@ static ErlDrvData start(ErlDrvPort port, char *command)
     *s = (struct self){.port = port};
     if (strstr(command, " busy"))
         set_busy(s, 1);
+    if (strstr(command, " fail")) {
+        driver_free(s);
+        return ERL_DRV_ERROR_GENERAL;
+    }
     return (ErlDrvData)s;
 }
 

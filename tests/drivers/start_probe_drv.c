@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probe: what start gets and what its results do; init, finish and stop around it. "start_probe_drv result N" makes start
- * return N as a word; "errno N" sets errno and returns ERL_DRV_ERROR_ERRNO. Called by the run-time system only. */
+ * return N as a word; "errno N" sets errno and returns ERL_DRV_ERROR_ERRNO; "cut" ends the command after its first word. Called by the run-time system only. */
 #include "probe.h"
 #include <errno.h>
 
@@ -23,7 +23,7 @@ static void finish(void)
 
 static ErlDrvData start(ErlDrvPort port, char *command)
 {
-    const char *arg = strchr(command, ' ');
+    char *arg = strchr(command, ' ');
     long n;
     trace("start \"%s\"", command);
     last = port;
@@ -35,6 +35,8 @@ static ErlDrvData start(ErlDrvPort port, char *command)
     }
     if (arg && strcmp(arg, " hello") == 0)
         trace("output %d", driver_output(port, "hello from start", 16));
+    if (arg && strncmp(arg, " cut", 4) == 0)
+        *arg = 0;
     return (ErlDrvData)port;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probe: driver threads, their locks and keys, and the port data lock. Which thread runs what is said at each function. */
 #include "probe.h"
+#include <sched.h>
+#include <stdatomic.h>
 #include <errno.h>
 
 struct self {
@@ -9,6 +11,8 @@ struct self {
     ErlDrvPDL pdl;
     ErlDrvTid sender; /* of send_from_thread, joined by stop */
     int sending;
+    atomic_int counting; /* thread_decs is */
+    long sum;            /* of the counts that it got */
 };
 
 static ErlDrvTermData old_port; /* the last port that stopped; under the driver's lock */
@@ -197,6 +201,38 @@ ACTION(do_pdl_refc)
     say(a, "dec %ld", driver_pdl_dec_refc(s->pdl) - before);
 }
 
+#define SHARED_REFS 2000000
+
+static void *thread_decs(void *arg)
+{
+    struct self *s = arg;
+    atomic_store(&s->counting, 1);
+    for (int i = 0; i < SHARED_REFS; i++)
+        s->sum += driver_pdl_dec_refc(s->pdl);
+    return NULL;
+}
+
+/* Two threads drop references at the same time; no count is returned twice. */
+ACTION(do_pdl_shared)
+{
+    struct self *s = self;
+    ErlDrvTid tid;
+    long sum = 0, base = driver_pdl_get_refc(s->pdl);
+    for (int i = 0; i < 2 * SHARED_REFS; i++)
+        driver_pdl_inc_refc(s->pdl);
+    s->sum = 0;
+    atomic_store(&s->counting, 0);
+    erl_drv_thread_create("decs", &tid, thread_decs, s, NULL);
+    while (!atomic_load(&s->counting))
+        sched_yield();
+    for (int i = 0; i < SHARED_REFS; i++)
+        sum += driver_pdl_dec_refc(s->pdl);
+    erl_drv_thread_join(tid, NULL);
+    for (int i = 0; i < 2 * SHARED_REFS; i++)
+        sum -= base + i;
+    say(a, sum + s->sum == 0 ? "each count once" : "some counts twice");
+}
+
 /* Holds a reference beyond the port's life. */
 ACTION(do_keep_pdl)
 {
@@ -240,6 +276,7 @@ static const struct action actions[] = {
     {"locks", do_locks},
     {"enq_from_thread", do_enq_from_thread},
     {"pdl_refc", do_pdl_refc},
+    {"pdl_shared", do_pdl_shared},
     {"keep_pdl", do_keep_pdl},
     {"drop_pdl", do_drop_pdl},
     {"send_later", do_send_later},

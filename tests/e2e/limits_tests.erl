@@ -46,6 +46,22 @@ created_ports_test_() ->
      end)
      || {Ports, OfDriver, Counter} <- [{"2", "10", limit_ports_per_connection}, {"10", "2", limit_driver_ports}]].
 
+%% A grant is used up by a port only.
+a_port_that_cannot_be_created_leaves_its_grant_test_() ->
+    [with(["{", Limits, "}"], ["{\"child_probe_drv\": {\"max_ports\": ", OfDriver, "}}"], fun(D) ->
+         S = connected(D),
+         {ok, _, _} = open(S, 1, "child_probe_drv"),
+         send(S, {grant, [{2, two}, {3, three}]}),
+         Create = fun(Name) -> request(S, {control, tag, 1, self(), 0, "create " ++ Name}) end,
+         ?assertMatch({ok, tag, "created" ++ _}, Create("kid")),
+         [?assertEqual({ok, tag, "failed"}, Create(Long)) || _ <- lists:seq(1, 3)],
+         ?assertEqual({ok, tag, true}, request(S, {close, tag, 2, self()})),
+         ?assertMatch({ok, tag, "created" ++ _}, Create("kid")),
+         ?assertMatch({ok, tag, "child"}, request(S, {control, tag, 3, self(), 0, "kind"}))
+     end)
+     || {Limits, OfDriver, Long} <- [{"\"ports_per_connection\": 2", "10", "kid"}, {"", "2", "kid"},
+                                     {"\"kept_bytes\": 65536", "10", lists:duplicate(70000, $x)}]].
+
 loaded_drivers_test_() ->
     with("{\"loaded_drivers\": 1}", fun(D) ->
         S = connected(D),
@@ -134,6 +150,18 @@ kept_bytes_test_() ->
         ?assertEqual({ok, tag, true}, request(S, {set_data, tag, 1, binary:copy(<<"x">>, 60000)})),
         ?assertEqual({error, tag, system_limit}, request(S, {set_data, tag, 1, binary:copy(<<"x">>, 70000)})),
         met(S, limit_kept_bytes, 1)
+    end).
+
+%% What a start cuts off from its command is given back with the rest.
+bytes_of_commands_are_given_back_test_() ->
+    with("{\"kept_bytes\": 65536}", fun(D) ->
+        S = connected(D),
+        Long = "start_probe_drv cut " ++ lists:duplicate(30000, $x),
+        [begin
+             ?assertMatch({ok, I, _}, open(S, I, Long)),
+             ?assertEqual({ok, tag, true}, request(S, {close, tag, I, self()}))
+         end
+         || I <- lists:seq(1, 5)]
     end).
 
 new_names_test_() ->

@@ -101,6 +101,10 @@ ok $? "a timer that is set"
 [ "$(value 'porthost_driver_queue_bytes{driver="delay_drv"}')" -ge 4 ]
 ok $? "bytes in a driver queue"
 
+say "load $probes busy_probe_drv" "c = open busy_probe_drv busy fail" "c = open busy_probe_drv busy"
+await is 'porthost_driver_opens_total{driver="busy_probe_drv"}' 1 && is 'porthost_driver_busy_ports{driver="busy_probe_drv"}' 1
+ok $? "a port that is busy, and none that could not be opened"
+
 # --- a reactor that hangs ---
 
 strace -q -o "$dir/strace" -e trace=epoll_wait,epoll_pwait2 -e inject=epoll_wait,epoll_pwait2:delay_enter=30000000 -p "$pid" 2>>"$dir/err" & # the thread of the first

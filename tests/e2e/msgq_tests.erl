@@ -23,6 +23,17 @@ the_limits_of_the_queue_test_() ->
              {"none, the driver says", "busy_nomsgq_probe_drv", [], ["limits 10 20"], []},
              {"of a driver with soft busy", "busy_soft_probe_drv", [{busy_limits_msgq, {10, 20}}], [], [true, false]}]].
 
+%% A port that is busy from its start on says so before it is open; one that is not opened says nothing.
+busy_in_start_test_() ->
+    with_daemon(fun(D) ->
+        S = connect(D),
+        send(S, {open, open, 1, {port, 1}, self(), "busy_probe_drv busy fail", []}),
+        ?assertEqual({error, open, einval}, next(S)),
+        send(S, {open, open, 1, {port, 1}, self(), "busy_probe_drv busy", []}),
+        Link = {link, 1, self()},
+        ?assertMatch([Link, {busy, 1, true}, {ok, open, _}], [next(S) || _ <- lists:seq(1, 3)])
+    end).
+
 %% 50 bytes of commands while the driver takes its time for the first of them; what the client hears of busy.
 long_queue(S) ->
     control(S, 1, "nap 300"),

@@ -36,6 +36,8 @@ names() ->
                    [parity_port:port_info(P, name), trace(1)]
                end || {N, C} <- [{port, "start_probe_drv"}, {port2, "start_probe_drv "}, {port3, "start_probe_drv  two  spaces "}, {port4, "start_probe_drv a\tb"}]]
       end},
+     {"what start writes into the command changes nothing",
+      fun() -> P = open("start_probe_drv cut x"), [parity_port:port_info(P, name), trace(1)] end},
      {"the command may be a string, a binary or an atom",
       fun() ->
               load("start_probe_drv"),

@@ -24,6 +24,8 @@ threads() ->
       fun() -> _ = open("thread_probe_drv pdl"), [trace(2)] end},
      {"locking the port data lock takes a reference",
       fun() -> P = open("thread_probe_drv pdl"), [do(P, "pdl_refc")] end},
+     {"no two threads get the same count of a port data lock",
+      fun() -> P = open("thread_probe_drv pdl"), [do(P, "pdl_shared")] end},
      {"a thread may use the queue under the port data lock",
       fun() ->
               trap(),
