@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/address.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -20,6 +23,15 @@ char *ph_address_host(const char *host_port, const char **port)
     return host;
 }
 
+/* A number as getaddrinfo takes one (which cuts off what is too large), or the name of a service. */
+static bool port_exists(const char *port)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(port, &end, 10);
+    return *end || (errno == 0 && number >= 0 && number <= UINT16_MAX);
+}
+
 struct addrinfo *ph_address_find(const char *host_port, const char **why)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
@@ -29,12 +41,13 @@ struct addrinfo *ph_address_find(const char *host_port, const char **why)
         *why = "expected HOST:PORT";
         return NULL;
     }
-    int err = getaddrinfo(host, port, &hints, &found);
+    int err = 0;
+    if (!port_exists(port))
+        *why = "the port must be from 0 to 65535";
+    else if ((err = getaddrinfo(host, port, &hints, &found)))
+        *why = gai_strerror(err);
     ph_free(host);
-    if (!err)
-        return found;
-    *why = gai_strerror(err);
-    return NULL;
+    return found;
 }
 
 bool ph_address_is_loopback(const struct sockaddr *addr)

@@ -32,6 +32,8 @@ struct listener {
     struct event *retry; /* accepts again after descriptors ran out */
     enum { ACCEPTS, PAUSES, TRIES } state;
     bool fresh;          /* opened by the ph_listeners_set that runs */
+    dev_t dev;           /* these two: of the file of a unix socket that the daemon has made */
+    ino_t ino;
 };
 
 static SLIST_HEAD(, listener) listeners = SLIST_HEAD_INITIALIZER(listeners);
@@ -158,6 +160,30 @@ static int make_way(const char *path, const struct sockaddr_un *addr)
     return -1;
 }
 
+/* Whether the file at its path is the socket that the daemon made there: somebody may have removed it, and another daemon come. */
+static bool has_its_file(const struct listener *l)
+{
+    struct stat st;
+    return lstat(l->access->unix_path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino;
+}
+
+static bool made_file(const struct listener *l)
+{
+    return l->access->unix_path && !ph_activated_unix(l->access->unix_path);
+}
+
+static int remember_file(struct listener *l)
+{
+    struct stat st;
+    if (!made_file(l))
+        return 0;
+    if (lstat(l->access->unix_path, &st))
+        return -1;
+    l->dev = st.st_dev;
+    l->ino = st.st_ino;
+    return 0;
+}
+
 static int set_file(const struct ph_access *a)
 {
     if (ph_activated_unix(a->unix_path))
@@ -184,6 +210,8 @@ static int listen_unix(struct ph_access *a)
         return -1;
     mode_t old = umask(0177); /* the socket is the user's own from the first moment */
     int result = add_listener(a, (struct sockaddr *)&addr, sizeof addr);
+    if (!result)
+        result = remember_file(SLIST_FIRST(&listeners));
     int err = errno;
     umask(old);
     if (result)
@@ -234,10 +262,10 @@ static int listen_tcp(struct ph_access *access)
 static void close_listener(struct listener *l)
 {
     SLIST_REMOVE(&listeners, l, listener, link);
+    if (made_file(l) && has_its_file(l)) /* as long as it listens no other file can be that inode */
+        unlink(l->access->unix_path);
     evconnlistener_free(l->evl);
     event_free(l->retry);
-    if (l->access->unix_path && !ph_activated_unix(l->access->unix_path))
-        unlink(l->access->unix_path);
     ph_access_unref(l->access);
     ph_free(l);
 }
@@ -256,7 +284,7 @@ static bool is_open(const struct ph_access *a)
 {
     const struct listener *l;
     SLIST_FOREACH(l, &listeners, link)
-        if (!l->fresh && same_place(l->access, a))
+        if (!l->fresh && same_place(l->access, a) && !(made_file(l) && !has_its_file(l)))
             return true;
     return false;
 }
@@ -293,7 +321,7 @@ static void take_back(void)
         next = SLIST_NEXT(l, link);
         if (l->fresh)
             close_listener(l);
-        else if (l->access->unix_path)
+        else if (made_file(l) && has_its_file(l))
             set_file(l->access);
     }
 }
@@ -301,7 +329,8 @@ static void take_back(void)
 /* The listener gets its place's new rules, or ends if the place is not wanted any more. */
 static void settle(struct listener *l, struct ph_access **list, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    bool lost = made_file(l) && !has_its_file(l); /* then another listens there now, if it is wanted */
+    for (size_t i = 0; i < n && !lost; i++)
         if (same_place(l->access, list[i])) {
             ph_access_ref(list[i]);
             ph_access_unref(l->access);
@@ -309,7 +338,8 @@ static void settle(struct listener *l, struct ph_access **list, size_t n)
             l->fresh = false;
             return;
         }
-    ph_log(PH_LOG_NOTICE, NULL, "no longer listening on %s", place(l));
+    if (!lost)
+        ph_log(PH_LOG_NOTICE, NULL, "no longer listening on %s", place(l));
     close_listener(l);
 }
 

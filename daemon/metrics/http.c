@@ -174,6 +174,14 @@ static int bind_to(struct server *s, const char *host, const char *port)
     return 0;
 }
 
+static bool may_serve(const struct server *s, bool remote)
+{
+    bool may = remote || all_loopback(s->address);
+    if (!may)
+        ph_log(PH_LOG_ERROR, NULL, "metrics %s: not a loopback address; see metrics_remote", s->address);
+    return may;
+}
+
 static int listen_at(struct server *s, bool remote)
 {
     const char *port;
@@ -181,9 +189,7 @@ static int listen_at(struct server *s, bool remote)
     int result = -1;
     if (!host)
         ph_log(PH_LOG_ERROR, NULL, "metrics %s: expected HOST:PORT", s->address);
-    else if (!remote && !all_loopback(s->address))
-        ph_log(PH_LOG_ERROR, NULL, "metrics %s: not a loopback address; see metrics_remote", s->address);
-    else
+    else if (may_serve(s, remote))
         result = bind_to(s, host, port);
     ph_free(host);
     return result;
@@ -241,7 +247,7 @@ int ph_metrics_serve(const char *address, bool remote)
 {
     struct server *s = NULL;
     if (address && server && strcmp(address, server->address) == 0)
-        return 0;
+        return may_serve(server, remote) ? 0 : -1;
     if (address && !(s = new_server(address, remote)))
         return -1;
     stop();

@@ -243,6 +243,17 @@ says eacces
 ok $? "the rights of the other have changed"
 reload '{"listeners": [{"unix": "'"$dir"'/s", "mode": "0640"}]}' && [ ! -e "$dir/s2" ] && [ "$(stat -c %a "$dir/s")" = 640 ] && client ping
 ok $? "a listener that is not in the file any more is closed, the mode of the other changes"
+rm "$dir/s"
+kill -HUP "$pid" && await client ping && [ "$(stat -c %a "$dir/s")" = 640 ]
+ok $? "a socket whose file was removed is there again"
+rm "$dir/s"
+"$daemon" --unix "$dir/s" </dev/null >/dev/null 2>&1 &
+other=$!
+await client ping && : >"$dir/err" && kill -HUP "$pid" && logged "another daemon listens there" && [ "$(stat -c %a "$dir/s")" = 600 ] && client ping
+ok $? "but not one that another daemon listens at"
+kill "$other" && wait "$other"
+reload '{"listeners": [{"unix": "'"$dir"'/s", "mode": "0640"}]}' && client ping
+ok $? "unless that has ended"
 chmod 666 "$dir/c.json"
 : >"$dir/err"
 kill -HUP "$pid" && logged "stays as it was" && grep -qF "$may_write" "$dir/err" && client ping

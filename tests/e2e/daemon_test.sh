@@ -25,6 +25,11 @@ refuses 2 "only one of" --stdio --nouse-stdio
 ok $? "--stdio and --nouse-stdio exclude each other"
 refuses 1 "expected HOST:PORT" --tcp 4711
 ok $? "a TCP address without host is refused"
+listened=0
+for port in 65536 99999 4294967297 -1; do
+  refuses 1 "the port must be from 0 to 65535" --tcp "127.0.0.1:$port" || listened=1
+done
+ok $listened "so is one with a port that there is not"
 refuses 1 "not a loopback address" --tcp 0.0.0.0:0
 ok $? "a TCP address that others can reach is refused"
 refuses 2 "--cookie-file is for --tcp" --unix "$dir/s" --cookie-file /dev/null
@@ -46,6 +51,11 @@ refuses 1 "another daemon listens" --unix "$dir/s"
 ok $? "a socket of a living daemon is refused"
 client ping
 ok $? "and that daemon goes on"
+first=$pid
+rm "$dir/s"
+launch --unix "$dir/s" --driver-path "$drivers"
+await client ping && kill -TERM "$first" && wait "$first" && client ping
+ok $? "a daemon that ends leaves the socket that another has put in the place of its own"
 kill -KILL "$pid"
 wait "$pid" 2>/dev/null
 launch --unix "$dir/s" --tcp 127.0.0.1:0 --driver-path "$drivers"

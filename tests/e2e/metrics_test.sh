@@ -46,6 +46,10 @@ ok $? "so is one whose port is no number"
 echo '{"metrics_remote": true}' >"$dir/c.json"
 begin --config "$dir/c.json" --metrics 0.0.0.0:0 && [ "$(curl -s -m 20 "http://127.0.0.1:${at##*:}/healthz")" = ok ]
 ok $? "with metrics_remote it is not"
+sed -i 's/}/, "metrics": "0.0.0.0:0"}/' "$dir/c.json" && stop
+begin --config "$dir/c.json" && : >"$dir/err" && sed -i 's/true/false/' "$dir/c.json" && kill -HUP "$pid" &&
+  await grep -q "not a loopback address" "$dir/err" && await grep -q "stays as it was" "$dir/err" && [ "$(status /healthz)" = 200 ]
+ok $? "SIGHUP: such an address is not served without that key any more, so the configuration stays"
 refuses 1 "Address already in use" --unix "$dir/s" --metrics "127.0.0.1:${at##*:}"
 ok $? "an address that is taken is refused"
 stop
