@@ -312,9 +312,11 @@ the_signal_is_told_even_while_callers_write_test_() ->
      fun() ->
              process_flag(trap_exit, true),
              [begin
-                  {ok, Host} = start({spawn, host_command("sleep 0.1; kill -SEGV $$")}),
+                  Go = filename:join(os:getenv("TMPDIR", "/tmp"), lists:concat(["go-", os:getpid(), "-", erlang:unique_integer([positive])])),
+                  {ok, Host} = start({spawn, host_command("until rm " ++ Go ++ " 2>/dev/null; do sleep 0.01; done; sleep 0.1; kill -SEGV $$")}),
                   Via = element(3, porthost_registry:lookup(Host)),
                   Writers = [spawn(fun() -> write(Via) end) || _ <- [1, 2]],
+                  ok = file:write_file(Go, <<>>),
                   ?assertEqual({host_down, {signal, 11}},
                                receive {'EXIT', Host, Reason} -> Reason end),
                   [porthost_fake:until(fun() -> not is_process_alive(W) end) || W <- Writers]
