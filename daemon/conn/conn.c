@@ -503,6 +503,7 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
         ph_count_fault(goodbye);
     }
     event_del(c->readable);
+    ph_peer_forget_origin(c->peer);
     ph_peer_bar_ports(c->peer);
     ph_peer_each_port(c->peer, end_port, c);
     struct timeval late = {.tv_sec = late_ms / 1000, .tv_usec = late_ms % 1000 * 1000};

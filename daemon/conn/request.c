@@ -14,6 +14,8 @@
 #include "peer/reply.h"
 #include "port/op.h"
 #include "port/open.h"
+#include "port/trace.h"
+#include "term/canon.h"
 #include "term/words.h"
 
 static const struct known {
@@ -101,9 +103,21 @@ static bool port_id(struct ph_req *r, uint64_t *id)
     return ph_etf_uint64(&r->cur, id) == 0 && *id <= PH_MAX_PORT_ID;
 }
 
+/* It goes to other connections too, whose clients must be able to decode it. */
+static bool is_port_term(struct ph_slice term)
+{
+    return term.len <= PH_MAX_TAG && ph_canon_is_term(term);
+}
+
 static bool port_term(struct ph_req *r, struct ph_slice *term)
 {
-    return ph_req_raw(r, term) && term->len <= PH_MAX_TAG;
+    return ph_req_raw(r, term) && is_port_term(*term);
+}
+
+/* Traces show it to other connections, if it is small; looking at a large one would take long. */
+static bool exit_reason(struct ph_req *r, struct ph_slice *reason)
+{
+    return ph_req_raw(r, reason) && (reason->len > PH_TRACE_TERM || ph_canon_is_term(*reason));
 }
 
 /* --- ports --- */
@@ -172,7 +186,7 @@ static bool op_elements(struct ph_req *r, struct ph_op_args *a)
     case PH_REQ_CLOSE:
         return ph_req_pid(r, &a->caller);
     case PH_REQ_EXIT:
-        return ph_req_pid(r, &a->caller) && ph_req_raw(r, &a->data);
+        return ph_req_pid(r, &a->caller) && exit_reason(r, &a->data);
     case PH_REQ_INFO:
     case PH_REQ_SET_DATA:
         return ph_req_raw(r, &a->data);
@@ -374,22 +388,30 @@ static enum ph_fault down(struct ph_req *r)
     return PH_FAULT_NONE;
 }
 
+/* One pair of a grant. */
+static bool granted(struct ph_cur *c, uint64_t *id, struct ph_slice *term)
+{
+    uint32_t arity;
+    return ph_etf_tuple(c, &arity) == 0 && arity == 2 && ph_etf_uint64(c, id) == 0 && *id <= PH_MAX_PORT_ID && ph_etf_raw(c, term) == 0 && is_port_term(*term);
+}
+
 static enum ph_fault grant(struct ph_req *r)
 {
-    uint32_t n, arity;
+    uint32_t n;
     uint64_t id;
     struct ph_slice term;
     r->element++;
     if (ph_etf_list(&r->cur, &n))
         return bad_request(r);
-    bool any = n > 0;
-    for (; n > 0; n--) {
-        if (ph_etf_tuple(&r->cur, &arity) || arity != 2 || ph_etf_uint64(&r->cur, &id) || id > PH_MAX_PORT_ID ||
-            ph_etf_raw(&r->cur, &term) || term.len > PH_MAX_TAG)
+    struct ph_cur all = r->cur;
+    for (uint32_t i = 0; i < n; i++)
+        if (!granted(&r->cur, &id, &term))
             return bad_request(r);
+    if (n && ph_etf_nil(&r->cur))
+        return bad_request(r);
+    for (uint32_t i = 0; i < n && granted(&all, &id, &term); i++)
         ph_peer_grant(r->peer, id, term);
-    }
-    return any && ph_etf_nil(&r->cur) ? bad_request(r) : PH_FAULT_NONE;
+    return PH_FAULT_NONE;
 }
 
 /* --- dispatch --- */

@@ -55,7 +55,7 @@ atomic_uint *ph_peer_names(struct ph_peer *p); /* its allowance for ph_pid_word 
 
 /* --- for its connection, on its reactor --- */
 
-void ph_peer_say_goodbye(struct ph_peer *p, enum ph_fault fault, const char *detail); /* detail may be NULL */
+void ph_peer_say_goodbye(struct ph_peer *p, enum ph_fault fault, const char *detail); /* the last frame: what is committed later is dropped. detail may be NULL */
 bool ph_peer_flush(struct ph_peer *p); /* writes what it can; true if nothing is left */
 void ph_peer_drop_output(struct ph_peer *p); /* what is unsent, and all that is committed from now on; ports and monitors go on */
 void ph_peer_close(struct ph_peer *p); /* drops what is unsent; its monitors fire. The owner is not called any more */
@@ -64,6 +64,8 @@ void ph_peer_close(struct ph_peer *p); /* drops what is unsent; its monitors fir
 
 /* From hello. routable: other connections' ports may send to that node through p; not so for nonode@nohost, which everybody is. */
 void ph_peer_set_origin(struct ph_peer *p, ErlDrvTermData self, bool routable);
+/* It ends: what others send to that node goes to another connection of the node, or stays at home. */
+void ph_peer_forget_origin(struct ph_peer *p);
 void ph_peer_commit_to(struct ph_peer *own, ErlDrvTermData pid, struct ph_wbuf *w); /* ph_peer_commit to ph_peer_for */
 /* The peer to send to for process pid, when a port of `own` does it: new reference. */
 struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid);

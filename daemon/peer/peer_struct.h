@@ -15,7 +15,7 @@ LIST_HEAD(ph_monitors, ph_monitor);
 enum ph_mute {
     PH_MUTE_NOT,
     PH_MUTE_UNTIL_GOODBYE, /* a frame is missing: nothing but goodbye may follow */
-    PH_MUTE_FOR_EVER,      /* nothing can be written any more */
+    PH_MUTE_FOR_EVER,      /* goodbye is said, or nothing can be written any more */
 };
 
 struct ph_peer {
@@ -27,7 +27,7 @@ struct ph_peer {
     struct event *writable;     /* own reactor only; armed while `sending` is not empty and the fd was full */
     struct evbuffer *sending;   /* own reactor only; what could not be written at once */
     atomic_bool closed;
-    atomic_uint mute; /* enum ph_mute: what is committed is dropped */
+    atomic_uint mute; /* enum ph_mute: what is committed is dropped. A change that comes before out_mu is taken is seen by whoever takes it later */
     atomic_size_t unsent;  /* bytes in out and sending */
     atomic_size_t charged; /* bytes of requests being worked on */
     atomic_bool held_back; /* its connection stopped reading and waits for `drained` */
@@ -58,8 +58,6 @@ struct ph_peer {
     bool routable;            /* these two: guarded by origins_mu */
     LIST_ENTRY(ph_peer) link; /* in the list of those that speak for a node */
 };
-
-void ph_peer_forget_origin(struct ph_peer *p); /* origin.c; for ph_peer_close */
 
 bool ph_sending_init(struct ph_peer *p); /* these two: sending.c, for peer.c. False: no memory */
 void ph_sending_free(struct ph_peer *p);

@@ -248,24 +248,44 @@ static bool append_locked(struct ph_peer *p, struct ph_wbuf *w, size_t total)
     return false;
 }
 
-void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
+enum place { BEFORE_OTHERS, LAST };
+
+/* Looked at under out_mu too: else a thread that was held up before it could add a frame behind the last one, or behind one that was cut. */
+static bool is_mute_locked(const struct ph_peer *p, enum place place)
+{
+    unsigned mute = atomic_load_explicit(&p->mute, memory_order_relaxed);
+    return mute == PH_MUTE_FOR_EVER || (mute == PH_MUTE_UNTIL_GOODBYE && place != LAST);
+}
+
+static void commit(struct ph_peer *p, struct ph_wbuf *w, enum place place)
 {
     size_t total = ph_wbuf_total(w);
-    bool due = false;
-    if (ph_peer_is_open(p) && !atomic_load_explicit(&p->mute, memory_order_relaxed)) {
-        pthread_mutex_lock(&p->out_mu);
-        bool kept = append_locked(p, w, total);
+    bool kept = false, due = false;
+    pthread_mutex_lock(&p->out_mu);
+    bool mute = is_mute_locked(p, place);
+    if (!mute) {
+        kept = append_locked(p, w, total);
         due = !p->flush_due;
         p->flush_due = true;
-        pthread_mutex_unlock(&p->out_mu);
-        if (!kept)
-            ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_ERROR, &(struct ph_where){.connection = p->id}, "a frame of %zu bytes cannot be sent", total);
-        ph_count(PH_COUNT_FRAMES_OUT, 1);
-        ph_count(PH_COUNT_BYTES_OUT, total);
     }
-    ph_wbuf_reset(w);
+    if (place == LAST)
+        atomic_store(&p->mute, PH_MUTE_FOR_EVER);
+    pthread_mutex_unlock(&p->out_mu);
+    if (mute)
+        return;
+    if (!kept)
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_ERROR, &(struct ph_where){.connection = p->id}, "a frame of %zu bytes cannot be sent", total);
+    ph_count(PH_COUNT_FRAMES_OUT, 1);
+    ph_count(PH_COUNT_BYTES_OUT, total);
     if (due)
         schedule_flush(p);
+}
+
+void ph_peer_commit(struct ph_peer *p, struct ph_wbuf *w)
+{
+    if (ph_peer_is_open(p) && !atomic_load_explicit(&p->mute, memory_order_relaxed))
+        commit(p, w, BEFORE_OTHERS);
+    ph_wbuf_reset(w);
 }
 
 void ph_peer_starve(struct ph_peer *p)
@@ -365,15 +385,14 @@ void ph_peer_say_goodbye(struct ph_peer *p, enum ph_fault fault, const char *det
         PH_FAULTS(X)
 #undef X
     };
-    unsigned mute = PH_MUTE_UNTIL_GOODBYE;
-    atomic_compare_exchange_strong(&p->mute, &mute, PH_MUTE_NOT);
     struct ph_wbuf *w = ph_peer_begin();
     const char *text = detail ? detail : texts[fault];
     ph_w_tuple(w, 3);
     ph_w_atom(w, "goodbye");
     ph_w_atom(w, atoms[fault]);
     ph_w_binary(w, text, strlen(text));
-    ph_peer_commit(p, w);
+    commit(p, w, LAST);
+    ph_wbuf_reset(w);
 }
 
 void ph_peer_drop_output(struct ph_peer *p)
@@ -382,7 +401,7 @@ void ph_peer_drop_output(struct ph_peer *p)
     evbuffer_drain(p->sending, evbuffer_get_length(p->sending));
     pthread_mutex_lock(&p->out_mu);
     drop_waiting_locked(p);
-    pthread_mutex_unlock(&p->out_mu);
     atomic_store(&p->unsent, 0);
+    pthread_mutex_unlock(&p->out_mu);
     ph_peer_maybe_input_again(p); /* a port that flushes may need it */
 }

@@ -8,6 +8,7 @@
 #include "port/flat.h"
 #include "port/misuse.h"
 #include "port/op.h"
+#include "term/canon.h"
 
 #define CONTROL_BUFFER 64
 #define CALL_BUFFER 255
@@ -84,11 +85,11 @@ void ph_op_control(struct ph_op *op)
     ph_peer_commit(p->peer, w);
 }
 
-/* The term a call returned: {buf, n} without the version byte and what follows the term, or -1. */
+/* The term a call returned: {buf, n} without the version byte and what follows the term, or -1: the VM could not decode it. */
 static int result_term(const char *buf, ErlDrvSSizeT n, struct ph_slice *term)
 {
     struct ph_cur c = {(const uint8_t *)buf, (const uint8_t *)buf + n};
-    return ph_etf_version(&c) || ph_etf_raw(&c, term) ? -1 : 0;
+    return ph_etf_version(&c) || ph_canon_raw(&c, term) ? -1 : 0;
 }
 
 static bool is_call_good(struct ph_port *p, char *own, char *given, size_t n, unsigned flags)

@@ -16,6 +16,8 @@
 #include "etf.h"
 
 #define MAX_DEPTH 1000000u /* of a term that someone else has encoded: bounds the memory that its bytes can ask for */
+#define MAX_BIG 4194296u /* bytes of a number, leading zeros too: what the VM's bignums have room for */
+#define MAX_SMALL ((INT64_C(1) << 59) - 1)
 #define NEW_FUN_FIXED 29u /* size (4), arity (1), uniq (16), index (4), number of free variables (4) */
 
 enum frame_kind { FRAME_TERMS, FRAME_LIST, FRAME_MAP };
@@ -278,9 +280,10 @@ static bool old_reference_ok(struct ph_slice etf)
 }
 
 /* What the VM refuses in leaves that are well-formed otherwise. A receiver could not decode any of it. */
-static bool old_leaf_ok(struct ph_slice etf)
+static bool leaf_ok(struct ph_slice etf)
 {
     switch (etf.p[0]) {
+    case ERL_LARGE_BIG_EXT: return etf.len - 6 <= MAX_BIG;
     case ERL_FLOAT_EXT: return old_float_ok(etf.p + 1, etf.len - 1);
     case ERL_PID_EXT:
     case ERL_PORT_EXT: return etf.p[etf.len - 1] < 4;
@@ -297,7 +300,7 @@ static int walk_leaf(struct walk *k, bool keep)
     if (ph_etf_skip(&k->in, 1))
         return -1;
     etf.len = (size_t)(k->in.p - etf.p);
-    if (!old_leaf_ok(etf))
+    if (!leaf_ok(etf))
         return -1;
     return keep ? put_leaf(k, etf) : 0;
 }
@@ -340,6 +343,12 @@ static int open_list(struct walk *k, struct frame *f)
     return push_frame(k, *f);
 }
 
+/* One that is no bignum in the VM: nothing else may be the numbers in a fun. */
+static int take_small(struct walk *k, int64_t *v)
+{
+    return ph_etf_int64(&k->in, v) || *v < -MAX_SMALL - 1 || *v > MAX_SMALL ? -1 : 0;
+}
+
 /* Two funs are equal if they are of the same code and their free variables are equal; who made them does not matter. */
 static int open_fun(struct walk *k, struct frame *f)
 {
@@ -352,8 +361,8 @@ static int open_fun(struct walk *k, struct frame *f)
     k->in.p += 1 + NEW_FUN_FIXED;
     if (f->keep)
         put(k, 'F', fixed + 4, NEW_FUN_FIXED - 4);
-    if (put_atom(k, &k->in) || ph_etf_int64(&k->in, &old[0]) || ph_etf_int64(&k->in, &old[1]) ||
-        ph_etf_pid(&k->in, &creator) || !old_leaf_ok(creator))
+    if (put_atom(k, &k->in) || take_small(k, &old[0]) || take_small(k, &old[1]) ||
+        ph_etf_pid(&k->in, &creator) || !leaf_ok(creator))
         return -1;
     if (f->keep)
         ph_w_raw(&k->out, old, sizeof old);
@@ -488,6 +497,23 @@ int ph_canon_skip(struct ph_cur *c)
         return -1;
     c->p = k.in.p;
     return 0;
+}
+
+int ph_canon_raw(struct ph_cur *c, struct ph_slice *out)
+{
+    struct walk k = {.in = *c, .keys = true, .max_frames = MAX_DEPTH};
+    if (walk_and_free(&k))
+        return -1;
+    *out = (struct ph_slice){c->p, (size_t)(k.in.p - c->p)};
+    c->p = k.in.p;
+    return 0;
+}
+
+bool ph_canon_is_term(struct ph_slice etf)
+{
+    struct ph_cur c = {etf.p, etf.p + etf.len};
+    struct ph_slice term;
+    return ph_canon_raw(&c, &term) == 0 && c.p == c.end;
 }
 
 int ph_canon_check_keys(const struct ph_wbuf *w, size_t len, size_t nrefs)

@@ -35,6 +35,7 @@ enum call_op {
     L_FLAGS,      /* the flags as preset */
     L_FIRST_BYTE, /* the first byte of the data and the number of bytes */
     L_KILL,
+    L_INSIDE, /* what is in the binary that the data is */
 };
 
 struct self {
@@ -189,6 +190,8 @@ static ErlDrvSSizeT keep_call_buffer(struct self *s, const char *buf, ErlDrvSize
     return (ErlDrvSSizeT)len;
 }
 
+#define BINARY_HEAD 6 /* version, tag and size */
+
 static ErlDrvSSizeT call(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT len, char **rbuf, ErlDrvSizeT rlen,
                          unsigned int *flags)
 {
@@ -214,6 +217,8 @@ static ErlDrvSSizeT call(ErlDrvData d, unsigned int op, char *buf, ErlDrvSizeT l
     case L_KILL:
         driver_failure_atom(s->port, "killed_in_call");
         return same(buf, len, rbuf, rlen);
+    case L_INSIDE:
+        return same(buf + BINARY_HEAD, len - BINARY_HEAD, rbuf, rlen);
     default:
         return -1;
     }

@@ -131,6 +131,94 @@ a_request_that_makes_no_sense_test_() ->
 answer_kind({fault, Reason, Text}) when is_binary(Text) -> {fault, Reason};
 answer_kind({error, tag, Reason}) -> {error, Reason}.
 
+%% A port's term, and the reason of its end, reach other connections too: what their clients could not decode is refused, as binary_to_term refuses it here.
+a_term_that_others_could_not_decode_test_() ->
+    with_daemon("terms", fun(D) ->
+        S = connected(D),
+        send(S, {open, open, 1, good, self(), "echo_drv", []}),
+        {ok, open, _} = answer_but_events(S),
+        [begin
+             ?assertEqual({Name, badarg}, {Name, decoded(Bytes)}),
+             send_with(S, {open, tag, 2, '$term', self(), "echo_drv", []}, Bytes),
+             ?assertEqual({Name, {error, tag, {bad_request, open, 4}}}, {Name, answer(S)}),
+             send_with(S, {grant, [{100, good}, {101, '$term'}]}, Bytes),
+             ?assertMatch({Name, {fault, bad_request, _}}, {Name, answer(S)}),
+             send_with(S, {exit, 1, self(), '$term'}, Bytes),
+             ?assertMatch({Name, {fault, bad_request, _}}, {Name, answer(S)})
+         end
+         || {Name, Bytes} <- undecodable() ++ [{{nested, Name}, <<104, 2, 106, Bytes/binary>>} || {Name, Bytes} <- undecodable()]],
+        logged(D, "warning \\[conn [0-9]+.*\\] bad_request: request open: element 4"),
+        send(S, {info, tag, 1, name}),
+        ?assertEqual({ok, tag, "echo_drv"}, answer(S))
+    end).
+
+%% As the reason of a port's end, and as its term, with which it answers.
+a_term_that_others_can_decode_test_() ->
+    with_daemon("terms", fun(D) ->
+        S = connected(D),
+        [begin
+             {ok, Term} = decoded(Bytes),
+             send_with(S, {open, tag, 1, '$term', self(), "echo_drv", [binary]}, Bytes),
+             ?assertMatch({Name, {ok, tag, _}}, {Name, answer_but_events(S)}),
+             send(S, {command, 1, self(), <<"x">>}),
+             ?assertEqual({send, self(), {Term, {data, <<"x">>}}}, answer(S)),
+             send_with(S, {exit, 1, self(), '$term'}, Bytes),
+             ?assertEqual({exit, 1, Term}, answer(S)),
+             ?assertEqual({closed, 1}, answer(S))
+         end
+         || {Name, Bytes} <- decodable()]
+    end).
+
+undecodable() ->
+    Twice = fun(A, B) -> <<116, 2:32, A/binary, 106, B/binary, 106>> end,
+    [{an_atom_twice, Twice(<<119, 1, "a">>, <<119, 1, "a">>)},
+     {an_atom_in_two_encodings, Twice(<<100, 1:16, 228>>, <<119, 2, 195, 164>>)},
+     {an_integer_in_two_encodings, Twice(<<97, 1>>, <<98, 1:32>>)},
+     {a_small_integer_as_a_big_one, Twice(<<97, 1>>, <<110, 3, 0, 1, 0, 0>>)},
+     {zeros_of_both_signs, Twice(<<70, 0:64>>, <<70, 1:1, 0:63>>)},
+     {a_float_in_two_encodings, Twice(<<70, 1.5/float>>, (old_float("1.5")))},
+     {a_string_and_a_list, Twice(<<107, 2:16, 1, 2>>, <<108, 2:32, 97, 1, 97, 2, 106>>)},
+     {a_pid_in_two_encodings, Twice(<<88, 119, 1, "n", 1:32, 2:32, 3:32>>, <<103, 119, 1, "n", 1:32, 2:32, 3>>)},
+     {maps_in_another_order, Twice(<<116, 2:32, 97, 1, 106, 97, 2, 106>>, <<116, 2:32, 97, 2, 106, 97, 1, 106>>)},
+     {a_value_with_equal_keys, <<116, 1:32, 97, 1, (Twice(<<97, 1>>, <<97, 1>>))/binary>>},
+     {a_float_that_is_none, old_float("  1.0")},
+     {an_old_pid_of_a_large_creation, <<103, 119, 1, "n", 1:32, 2:32, 4>>},
+     {an_old_port_of_a_large_creation, <<102, 119, 1, "n", 1:32, 4>>},
+     {an_old_reference_of_a_large_creation, <<114, 1:16, 119, 1, "n", 4, 1:32>>},
+     {an_old_reference_of_a_large_number, <<114, 1:16, 119, 1, "n", 1, (1 bsl 18):32>>}].
+
+decodable() ->
+    [{numbers_of_both_kinds, <<116, 2:32, 97, 1, 106, 70, 1.0/float, 106>>},
+     {a_float_as_text, old_float("1.0")},
+     {an_old_pid, <<103, 119, 1, "n", 1:32, 2:32, 3>>},
+     {a_large_map, plain(maps:from_list([{N, N} || N <- lists:seq(1, 60)]))},
+     {a_list_of_lists, plain([[], [[1 | 2]], "string", <<1:3>>])},
+     {a_fun, plain(fun lists:map/2)},
+     {no_elements_and_a_tail, <<108, 0:32, 97, 1>>}].
+
+old_float(Text) ->
+    <<99, (iolist_to_binary(Text))/binary, 0:((31 - length(Text)) * 8)>>.
+
+decoded(Bytes) ->
+    try {ok, binary_to_term(<<131, Bytes/binary>>)}
+    catch error:badarg -> badarg
+    end.
+
+%% The request with Bytes for '$term' in it.
+send_with(S, Request, Bytes) ->
+    [Before, After] = binary:split(term_to_binary(Request), plain('$term')),
+    ok = gen_tcp:send(S, packet(<<Before/binary, Bytes/binary, After/binary>>)).
+
+plain(Term) ->
+    <<131, Plain/binary>> = term_to_binary(Term),
+    Plain.
+
+answer_but_events(S) ->
+    case answer(S) of
+        {link, _, _} -> answer_but_events(S);
+        Answer -> Answer
+    end.
+
 %% Bytes that end their connection.
 
 bytes_that_are_no_frame_test_() ->

@@ -46,6 +46,19 @@ a_child_is_made_with_each_grant_and_no_more_test_() ->
         ?assertEqual("child", control(S, 101, "kind"))
     end).
 
+nothing_of_a_grant_that_is_refused_is_used_test_() ->
+    for_each_lock(fun(_, S) ->
+        [begin
+             send(S, {grant, Pairs}),
+             ?assertMatch({fault, bad_request, _}, next(S)),
+             ?assertEqual("failed", control(S, 1, "create kid"))
+         end
+         || Pairs <- [[{100, a}, bad], [{100, a} | {101, b}], [{100, a}, {-1, b}], [{100, a}, {101, binary:copy(<<0>>, 1025)}]]],
+        grant(S, [102]),
+        ?assertMatch("created" ++ _, control(S, 1, "create kid")),
+        ?assertEqual("child", control(S, 102, "kind"))
+    end).
+
 a_child_is_made_during_the_stop_of_its_creator_test_() ->
     for_each_lock(fun(_, S) ->
         grant(S, [100]),

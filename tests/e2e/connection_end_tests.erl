@@ -3,7 +3,7 @@
 %% of its own.
 -module(connection_end_tests).
 -include_lib("eunit/include/eunit.hrl").
--import(raw_client, [with_daemon/1, connect/1, send_all/2, open/3, request/2, stats/2, eventually/1]).
+-import(raw_client, [with_daemon/1, connect/1, connect/2, send/2, send_all/2, next/1, open/3, request/2, stats/2, pid/2, eventually/1]).
 
 %% The client has filled all that the daemon takes for a port that is busy, so the daemon does not read it, and then it dies.
 a_client_that_is_held_back_by_a_busy_port_and_dies_test_() ->
@@ -82,3 +82,36 @@ ports_whose_driver_is_still_being_loaded_go_with_the_connection_test_() ->
         gen_tcp:close(S),
         eventually(fun() -> stats(Other, [connections, ports]) =:= [1, 0] end)
     end).
+
+%% Its ports have gone, and it does not read: what others send to processes of its node meanwhile is not for this connection any more.
+nothing_follows_goodbye_test_() ->
+    with_daemon(fun(#{socket := Socket} = D) ->
+        Pid = pid('ending@h', 1),
+        {ok, S} = gen_tcp:connect({local, Socket}, 0, [local, binary, {packet, 4}, {active, false}, {recbuf, 4096}, {buffer, 4096}]),
+        send(S, {hello, 1, #{self => Pid}}),
+        {hello, 1, _} = next(S),
+        Other = connect(D, #{self => pid('other@h', 1)}),
+        {ok, _} = request(Other, {open, open, 1, other, Pid, "echo_drv", [binary]}),
+        {ok, _} = request(S, {open, open, 1, own, Pid, "echo_drv", [binary]}),
+        send(S, {command, 1, Pid, binary:copy(<<"x">>, 3 bsl 20)}),
+        ok = inet:setopts(S, [{packet, raw}]),
+        ok = gen_tcp:send(S, <<0:32>>),
+        ok = inet:setopts(S, [{packet, 4}]),
+        eventually(fun() -> stats(Other, [ports]) =:= [1] end),
+        [begin
+             send(Other, {command, 1, Pid, <<"late">>}),
+             send(Other, {set_data, done, 1, its_answer_comes_after_the_echo}),
+             ?assertEqual({send, Pid, {other, {data, <<"late">>}}}, next(Other)),
+             ?assertEqual({ok, done, true}, next(Other))
+         end
+         || _ <- lists:seq(1, 3)],
+        Frames = all(S),
+        ?assertEqual([], [Frame || {send, _, {other, _}} = Frame <- Frames]),
+        ?assertMatch([{exit, 1, connection_closed}, {closed, 1}, {goodbye, frame_empty, _}], lists:nthtail(length(Frames) - 3, Frames))
+    end).
+
+all(S) ->
+    case next(S) of
+        closed -> [];
+        Frame -> [Frame | all(S)]
+    end.

@@ -255,6 +255,41 @@ a_frame_that_is_no_term_ends_all_ports_test() ->
                   {porthost, {host_down, bad_frame}}
           end).
 
+%% A process and a reference of this node that it could not have made: others may name them.
+a_frame_with_what_this_node_could_not_have_made_ends_nothing_test() ->
+    porthost_fake:run(fun(Fake) ->
+        Node = atom_to_binary(node()),
+        Own = fun(Tag, Numbers) ->
+                      Whole = <<131, Tag/binary, 119, (byte_size(Node)), Node/binary, Numbers/binary>>,
+                      ?assertError(badarg, binary_to_term(Whole)),
+                      Whole
+              end,
+        <<Creation:32>> = creation(),
+        NoPid = Own(<<88>>, <<(1 bsl 31):32, 0:32, Creation:32>>),
+        NoRef = Own(<<90, 3:16>>, <<Creation:32, (1 bsl 31):32, 0:64>>),
+        Port = porthost:open_port({spawn, "echo_drv"}, []),
+        [porthost_fake:send(Fake, tuple([send, To, Message]))
+         || {To, Message} <- [{NoPid, term_to_binary(x)}, {term_to_binary(self()), NoRef}]],
+        porthost_fake:send(Fake, tuple([monitor, 77, NoPid])),
+        porthost_fake:await(Fake, fun(R) -> R =:= {down, 77, noproc} end),
+        porthost_fake:script(Fake, fun({call, Tag, _, _, _, _}) -> [tuple([ok, Tag, NoRef])];
+                                      (_) -> default
+                                   end),
+        ?assertError(badarg, porthost:port_call(Port, 0, x)),
+        true = porthost:port_command(Port, "still there"),
+        ?assertEqual({Port, {data, <<"still there">>}}, next())
+    end).
+
+%% The elements: terms, or encoded terms.
+tuple(Elements) ->
+    Plain = fun(<<131, Bytes/binary>>) -> Bytes end,
+    Encoded = [Plain(if is_binary(E) -> E; true -> term_to_binary(E) end) || E <- Elements],
+    iolist_to_binary([131, 104, length(Elements), Encoded]).
+
+creation() ->
+    Pid = term_to_binary(self()),
+    binary:part(Pid, byte_size(Pid), -4).
+
 stopping_a_host_ends_all_ports_test() ->
     death(fun(_, Host) -> porthost:stop(Host), {porthost, {host_down, normal}} end).
 
@@ -277,9 +312,11 @@ the_signal_is_told_even_while_callers_write_test_() ->
      fun() ->
              process_flag(trap_exit, true),
              [begin
-                  {ok, Host} = start({spawn, host_command("sleep 0.1; kill -SEGV $$")}),
+                  Go = filename:join(os:getenv("TMPDIR", "/tmp"), lists:concat(["go-", os:getpid(), "-", erlang:unique_integer([positive])])),
+                  {ok, Host} = start({spawn, host_command("until rm " ++ Go ++ " 2>/dev/null; do sleep 0.01; done; sleep 0.1; kill -SEGV $$")}),
                   Via = element(3, porthost_registry:lookup(Host)),
                   Writers = [spawn(fun() -> write(Via) end) || _ <- [1, 2]],
+                  ok = file:write_file(Go, <<>>),
                   ?assertEqual({host_down, {signal, 11}},
                                receive {'EXIT', Host, Reason} -> Reason end),
                   [porthost_fake:until(fun() -> not is_process_alive(W) end) || W <- Writers]

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (appended == 0) {
         struct ph_cur c = {w.buf, w.buf + w.len};
         FUZZ_ASSERT(ph_canon_skip(&c) == 0 && c.p == c.end);
-        ph_canon_check_keys(&w, 0, 0);
+        FUZZ_ASSERT(ph_canon_is_term((struct ph_slice){w.buf, w.len}) == (ph_canon_check_keys(&w, 0, 0) == 0));
     }
     ph_wbuf_free(&w);
     return 0;

@@ -53,6 +53,27 @@ calls() ->
       fun() -> P = open("result_probe_drv"), [call(P, 3, x), call(P, 4, x)] end},
      {"a result of call that is no term is a badarg",
       fun() -> P = open("result_probe_drv"), [call(P, Op, x) || Op <- [5, 6, 8]] end},
+     {"a result of call that has equal keys is a badarg, as is one with what only old releases wrote",
+      fun() ->
+              P = open("result_probe_drv"),
+              Old = <<99, "1.5", 0:(28 * 8)>>,
+              Twice = [<<116, 2:32, A/binary, 106, B/binary, 106>>
+                       || {A, B} <- [{<<97, 1>>, <<97, 1>>}, {<<97, 1>>, <<98, 1:32>>}, {<<97, 1>>, <<70, 1.0/float>>}, {<<100, 1:16, "a">>, <<119, 1, "a">>},
+                                     {Old, <<70, 1.5/float>>}, {<<107, 1:16, 1>>, <<108, 1:32, 97, 1, 106>>}]],
+              Others = [Old, <<99, "  1.5", 0:(26 * 8)>>, <<103, 119, 3, "a@b", 1:32, 2:32, 3>>, <<103, 119, 3, "a@b", 1:32, 2:32, 4>>,
+                        <<114, 1:16, 119, 3, "a@b", 3, (1 bsl 18):32>>],
+              [call(P, 13, <<131, Bytes/binary>>) || Bytes <- Twice ++ Others ++ [<<104, 1, B/binary>> || B <- Twice ++ Others]]
+      end},
+     {"a result of call that is too large a number is a badarg",
+      fun() ->
+              P = open("result_probe_drv"),
+              [case call(P, 13, <<131, 111, N:32, 0, (binary:copy(<<1>>, N))/binary>>) of
+                   Big when is_integer(Big) -> {N, number};
+                   Other -> {N, Other}
+               end || N <- [1000, 4194296, 4194297, 5000000]]
+      end},
+     {"a result of call may be nested deep",
+      fun() -> P = open("result_probe_drv"), [call(P, 13, <<131, (binary:copy(<<104, 1>>, 5000))/binary, 106>>) =:= lists:foldl(fun(_, T) -> {T} end, [], lists:seq(1, 5000))] end},
      {"bytes behind the term that call gives are ignored",
       fun() -> P = open("result_probe_drv"), [call(P, 7, x)] end},
      {"call may answer an atom that was not there before",

@@ -301,6 +301,10 @@ externals() ->
      value(ext_ref_creation, key_enc(<<131, 114, 1:16, ?NODE, 4, 1:32>>)),
      value(ext_ref_word, key_enc(<<131, 114, 2:16, ?NODE, 3, (1 bsl 18):32, 1:32>>)),
      value(ext_ref_old_word, key_enc(<<131, 101, ?NODE, (1 bsl 18):32, 3>>)),
+     value(ext_fun_number, key_enc(<<131, 112, 0:32, 0, 7:128, 0:32, 0:32, 119, 1, "m", 97, 0, 110, 8, 0, (1 bsl 59):64/little, 88, ?NODE, 1:32, 2:32, 3:32>>)),
+     ok(ext_big_largest, key_enc(large_big(4194296)), decoded(large_big(4194296))),
+     bad(ext_big_larger, key_enc(large_big(4194297))),
+     bad(ext_big_zeros, key_enc(<<131, 111, 4194297:32, 0, 1, 0:(4194296 * 8)>>)),
      ok(ext_cell_by_cell, key_enc(<<131, (binary:copy(<<108, 1:32, 97, 7>>, 5000))/binary, 106>>), lists:duplicate(5000, 7)),
      ok(ext_deep, key_enc(<<131, (binary:copy(<<104, 1>>, 5000))/binary, 106>>),
         lists:foldl(fun(_, T) -> {T} end, [], lists:seq(1, 5000))),
@@ -326,6 +330,10 @@ large() ->
      ok(wide_list, [{times, 30000, [int, 300]}, nil, list, 30001], lists:duplicate(30000, 300))].
 
 a_fun() -> X = hd([1]), fun() -> X end.
+
+large_big(Bytes) -> <<131, 111, Bytes:32, 0, (binary:copy(<<1>>, Bytes))/binary>>.
+
+decoded(Bytes) -> binary_to_term(Bytes).
 
 copy(N) -> << <<(I rem 251)>> || I <- lists:seq(1, N) >>.
 

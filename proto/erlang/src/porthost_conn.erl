@@ -406,8 +406,22 @@ loop(#st{parent = Parent, port = Port} = St) ->
 frame(St, Frame) ->
     case porthost_wire:decode(Frame) of
         {ok, Event} -> event(Event, St);
-        error -> host_down(St, bad_frame)
+        error -> unreadable(porthost_wire:elements(Frame), St)
     end.
+
+%% What drivers and other clients name as a process, a port or a reference of this node may be none
+%% that the node could have made, and then it is no term here: a message with it is dropped, as the
+%% VM drops a driver's; a process that cannot be has ended.
+unreadable([Kind, Tag], St) when is_reference(Tag), Kind =:= ok orelse Kind =:= error ->
+    Tag ! {Tag, error, badarg},
+    St;
+unreadable([monitor, Id], St) ->
+    writer(St) ! {frame, porthost_wire:encode({down, Id, noproc})},
+    St;
+unreadable([Kind | _], St) when Kind =:= send; Kind =:= trace ->
+    St;
+unreadable(_, St) ->
+    host_down(St, bad_frame).
 
 %% Events the host may have learnt to send since are ignored.
 event({Kind, Tag, Value}, St) when is_reference(Tag), Kind =:= ok orelse Kind =:= error ->

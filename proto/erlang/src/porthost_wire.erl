@@ -9,7 +9,7 @@
 %% make too large or too deep is stopped here: `{error, system_limit}'.
 -module(porthost_wire).
 
--export([hello/3, encode/1, decode/1, post/2, request/2]).
+-export([hello/3, encode/1, decode/1, elements/1, post/2, request/2]).
 -export([write/2, write_out/2, whole/2, traffic/0, unwritten/1, taken/2]).
 -export([data/1, flat/1, message/1, reason/2, fits/2]).
 
@@ -52,6 +52,21 @@ encode(Term) ->
 decode(Frame) ->
     try {ok, binary_to_term(Frame)}
     catch error:badarg -> error
+    end.
+
+%% @doc The elements of a frame, up to the first that this node cannot decode.
+-spec elements(binary()) -> [term()].
+elements(<<131, 104, _Arity, Elements/binary>>) ->
+    each(Elements);
+elements(_) ->
+    [].
+
+each(Elements) ->
+    try binary_to_term(<<131, Elements/binary>>, [used]) of
+        {Term, Used} ->
+            Rest = binary_part(Elements, Used - 1, byte_size(Elements) - Used + 1),
+            [Term | each(Rest)]
+    catch error:badarg -> []
     end.
 
 %% @doc Write a frame; the caller waits while the connection takes no more.
