@@ -77,3 +77,14 @@ requests_for_drivers_while_init_is_slow_test_() ->
         ?assertEqual([{error, N, badarg} || N <- lists:seq(1, 400)], [next(S) || _ <- lists:seq(1, 400)]),
         done(Writer)
     end).
+
+%% Commands of little data in large frames, the rest of which are options: what a driver's queue keeps of them is the data.
+little_data_in_large_frames_test_() ->
+    with_daemon(fun(D) ->
+        [S, Other] = [connect(D), connect(D)],
+        {ok, _} = request(S, {open, open, 1, p, self(), "delay_drv 5000", [binary]}),
+        Frame = term_to_binary({command, 1, self(), binary:copy(<<"x">>, 1000), lists:duplicate(4000000, force)}),
+        [ok = gen_tcp:send(S, Frame) || _ <- lists:seq(1, 20)],
+        raw_client:eventually(fun() -> raw_client:stats(Other, [commands]) =:= [20] end),
+        ?assert(rss(D) < 250 * ?MIB)
+    end).
