@@ -3,6 +3,7 @@
 # When a driver crashes: what the log and the file in the state directory say, how the process dies, and that a driver that does so too often is not loaded until it is
 # allowed. Prints TAP lines and "N passed, N failed".
 . "$(dirname "$0")/lib.sh"
+unset WALL_STEPS_MS # of scripts/test-faults: the time of day is part of what is looked at here
 state=$dir/state
 ulimit -c 0
 evidence() { cat "$dir/err" "$dir/o" "$state"/crash-* 2>/dev/null; }
