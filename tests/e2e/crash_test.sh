@@ -148,7 +148,7 @@ stop
 config '{"state_dir": "'"$state"'", "crash_limit": 0, "listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$probes"'"]}'
 printf 'CRITICAL\ndriver: crash_probe_drv\n' >"$state/crash-$(($(date +%s) - 3500))-1"
 launch --config "$dir/c.json"
-await test -S "$dir/s"
+await listens_at "$dir/s"
 ! client allow crash_probe_drv && says not_permitted && ! client open crash_probe_drv close && says driver_crashed
 ok $? "who may not administer may not allow it"
 stop
