@@ -4,6 +4,7 @@ VERSION := 0.1.0
 SHELL := /bin/bash
 Q := $(if $(V),,@)
 .DELETE_ON_ERROR:
+comma := ,
 
 SANITIZER ?=
 # DEBUG=1: assertions that cost time (sched/overlap.h). Builds with a sanitizer have them.
@@ -229,10 +230,13 @@ $(filter-out $(FUZZ_CLI),$(FUZZ_TARGETS)): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/t
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--dynamic-list=daemon/exports.list -o $@ $(filter-out %/replay.o,$^) $(FUZZ_MAIN) $(DAEMON_LIBS)
 
-# Every kind of request while memory runs out; the fuzz target conn is what it runs.
-$(BUILD)/tests/faults/memory: $(BUILD)/obj/tests/faults/memory.o $(addprefix $(BUILD)/obj/tests/fuzz/,fuzz_conn.o host.o) $(LIB_OBJ)
+# Every kind of request, and of hello over TCP, while memory runs out; the fuzz targets conn and hello are what they run. What allocates within shared libraries is wrapped where it is called.
+FAILING := malloc calloc realloc strndup realpath inflateInit_
+MEMORY_TESTS := $(BUILD)/tests/faults/memory_conn $(BUILD)/tests/faults/memory_hello
+$(BUILD)/tests/faults/memory_hello: LDFLAGS_ALL += -Wl,--wrap=ph_backoff_failed
+$(MEMORY_TESTS): $(BUILD)/tests/faults/memory_%: $(BUILD)/obj/tests/faults/memory.o $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/host.o $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -Wl,--dynamic-list=daemon/exports.list -o $@ $^ $(DAEMON_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(addprefix -Wl$(comma)--wrap=,$(FAILING)) -Wl,--dynamic-list=daemon/exports.list -o $@ $^ $(DAEMON_LIBS)
 
 $(BUILD)/tests/fuzz/dictionary: $(BUILD)/obj/tests/fuzz/dictionary.o $(LIB_OBJ)
 	@mkdir -p $(@D)
@@ -284,7 +288,7 @@ test-programs: $(UNIT_TESTS) $(FUZZ_TARGETS) $(BUILD)/tests/parity/term_build_po
 
 fuzz-programs: $(FUZZ_TARGETS) $(BUILD)/tests/fuzz/dictionary $(TEST_DRIVERS)
 test-programs: $(UNIT_TESTS) $(BUILD)/tests/parity/term_build_port $(TEST_DRIVERS) $(TEST_EBIN)/.built $(BUILD)/tests/bench/load $(BUILD)/tests/soak/soak $(BUILD)/tests/hostile/hostile $(BENCH_DRIVERS)
-test-programs: $(PRELOADS) $(BUILD)/tests/faults/memory
+test-programs: $(PRELOADS) $(MEMORY_TESTS)
 
 bench-programs: $(BENCH_PROGRAMS) $(BENCH_DRIVERS) $(BENCH_EBIN)/.built
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small files read as a whole: a read may be interrupted, or give less than there is. Any thread. */
+/* Small files, and short messages in a pipe, read as a whole: a read may be interrupted, or give less than there is. Any thread. */
 #ifndef PH_WHOLE_H
 #define PH_WHOLE_H
 

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <search.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 
 struct variable {
@@ -18,7 +18,7 @@ struct variable {
 
 static void *variables; /* tsearch(3) tree of struct variable, under the lock */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t seeded = PTHREAD_ONCE_INIT;
+static bool seeded; /* under the lock */
 
 static int by_key(const void *a, const void *b)
 {
@@ -73,20 +73,30 @@ static int put_locked(const char *key, const char *value)
 }
 
 /* Of two entries with one key, the first counts, as in getenv(3). */
-static void seed(void)
+static int seed_one_locked(const char *entry, size_t key_len)
 {
-    for (char **e = environ; e != NULL && *e != NULL; e++) {
-        const char *equals = strchr(*e, '=');
-        if (equals == NULL) {
-            continue;
-        }
-        char *key = ph_strdup(*e);
-        key[equals - *e] = '\0';
-        if (find_locked(key) == NULL && put_locked(key, equals + 1) != 0) {
-            ph_fatal("out of memory");
-        }
-        ph_free(key);
+    char *key = ph_alloc_try(key_len + 1);
+    if (key == NULL) {
+        return ENOMEM;
     }
+    memcpy(key, entry, key_len);
+    key[key_len] = '\0';
+    int err = find_locked(key) == NULL ? put_locked(key, entry + key_len + 1) : 0;
+    ph_free(key);
+    return err;
+}
+
+/* 0, or ENOMEM: then the next call goes on where this one has come to. */
+static int seed_locked(void)
+{
+    for (char **e = environ; !seeded && e != NULL && *e != NULL; e++) {
+        const char *equals = strchr(*e, '=');
+        if (equals != NULL && seed_one_locked(*e, (size_t)(equals - *e)) != 0) {
+            return ENOMEM;
+        }
+    }
+    seeded = true;
+    return 0;
 }
 
 /* erl_driver(3), erl_drv_putenv. 0, EINVAL for a NULL, or ENOMEM. */
@@ -95,9 +105,11 @@ int erl_drv_putenv(const char *key, char *value)
     if (key == NULL || value == NULL) {
         return EINVAL;
     }
-    pthread_once(&seeded, seed);
     pthread_mutex_lock(&lock);
-    int err = put_locked(key, value);
+    int err = seed_locked();
+    if (err == 0) {
+        err = put_locked(key, value);
+    }
     pthread_mutex_unlock(&lock);
     return err;
 }
@@ -115,15 +127,15 @@ static int copy_out(const char *from, char *value, size_t *value_size)
 }
 
 /* erl_driver(3), erl_drv_getenv. 0: *value_size is the length without the NUL; 1: too small, *value_size is the size
- * needed with it; -1: not found, *value_size untouched. */
+ * needed with it; -1: not found, or no memory for the
+ * environment; *value_size untouched. */
 int erl_drv_getenv(const char *key, char *value, size_t *value_size)
 {
     if (key == NULL || value_size == NULL) {
         return -1;
     }
-    pthread_once(&seeded, seed);
     pthread_mutex_lock(&lock);
-    const struct variable *v = find_locked(key);
+    const struct variable *v = seed_locked() == 0 ? find_locked(key) : NULL;
     int result = v == NULL ? -1 : copy_out(v->value, value, value_size);
     pthread_mutex_unlock(&lock);
     return result;

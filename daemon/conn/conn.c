@@ -314,9 +314,12 @@ static enum ph_flood flood_of(const struct ph_conn *c)
     return c->hello ? PH_FLOOD_CLIENTS : PH_FLOOD_NEWCOMERS;
 }
 
-static void end_of_stream(struct ph_conn *c)
+/* err: of the read, or 0. */
+static void end_of_stream(struct ph_conn *c, int err)
 {
-    if (!c->frame && !c->header_got)
+    if (err && err != ECONNRESET)
+        ph_log_flood(flood_of(c), PH_LOG_WARNING, &c->where, "cannot read: %s", strerror(err));
+    else if (!c->frame && !c->header_got)
         ph_log(PH_LOG_INFO, &c->where, "the client has closed the connection");
     else
         ph_log_flood(flood_of(c), PH_LOG_WARNING, &c->where, "the stream ends inside a frame");
@@ -334,7 +337,7 @@ static bool read_once(struct ph_conn *c)
     if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
         return errno == EINTR;
     if (n <= 0) {
-        end_of_stream(c);
+        end_of_stream(c, n < 0 ? errno : 0);
         return false;
     }
     size_t got = (size_t)n, first = got < direct ? got : direct;
@@ -456,7 +459,7 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
         return;
     }
     if (c->state == OPEN) {
-        end_of_stream(c);
+        end_of_stream(c, 0);
         return;
     }
     if (!ph_peer_has_ports(c->peer)) {

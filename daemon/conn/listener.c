@@ -298,8 +298,8 @@ static int keep_open(const struct ph_access *a)
     if (a->unix_path)
         return set_file(a);
     SLIST_FOREACH(l, &listeners, link)
-        if (!a->cookie && same_place(l->access, a) && getsockname(evconnlistener_get_fd(l->evl), (struct sockaddr *)&addr, &len) == 0 &&
-            !ph_address_is_loopback((struct sockaddr *)&addr)) {
+        if (!a->cookie && same_place(l->access, a) && (getsockname(evconnlistener_get_fd(l->evl), (struct sockaddr *)&addr, &len) ||
+                                                       !ph_address_is_loopback((struct sockaddr *)&addr))) {
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", a->tcp);
             return -1;
         }
@@ -384,7 +384,7 @@ static int claim(int fd, int i)
 
 static void replace(int fd, int by)
 {
-    if (by >= 0 && by != fd)
+    if (by != fd)
         dup2(by, fd);
 }
 
@@ -393,6 +393,10 @@ int ph_claim_stdio(int in, int out)
     if (claim(in, 0) || claim(out, 1))
         return -1;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) { /* what drivers print, or read, would be in the stream */
+        ph_log(PH_LOG_ERROR, NULL, "/dev/null: %s", strerror(errno));
+        return -1;
+    }
     replace(in, null);
     replace(out, in == 0 ? STDERR_FILENO : null);
     if (null > 2)

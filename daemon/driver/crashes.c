@@ -62,14 +62,23 @@ static void free_all(struct crashes *list)
     }
 }
 
+/* How much there is, or -1. */
+static ssize_t read_head(int dir, const char *file, char head[PH_CRASH_HEAD])
+{
+    int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n = fd < 0 ? -1 : ph_read_whole(fd, head, PH_CRASH_HEAD);
+    if (n < 0 && errno != ENOENT) /* removed by somebody */
+        ph_log(PH_LOG_WARNING, NULL, "state directory: %s cannot be read, and bars no driver: %s", file, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return n;
+}
+
 /* The driver that the file names: new, or NULL. */
 static char *driver_of(int dir, const char *file)
 {
     char head[PH_CRASH_HEAD + 1];
-    int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    ssize_t n = fd < 0 ? -1 : ph_read_whole(fd, head, PH_CRASH_HEAD);
-    if (fd >= 0)
-        close(fd);
+    ssize_t n = read_head(dir, file, head);
     head[n < 0 ? 0 : n] = '\0';
     char *name = strstr(head, PH_CRASH_DRIVER_LINE), *end = NULL;
     if (name) {
@@ -109,6 +118,7 @@ static void read_file(struct crashes *list, int dir, const char *file)
     insert(list, c);
 }
 
+/* -1 and errno: not all of it was read. */
 static int read_dir(struct crashes *list, int fd)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -118,10 +128,13 @@ static int read_dir(struct crashes *list, int fd)
             close(copy);
         return -1;
     }
-    for (struct dirent *e; (e = readdir(dir));)
+    struct dirent *e;
+    while (errno = 0, (e = readdir(dir)))
         read_file(list, fd, e->d_name);
+    int err = errno;
     closedir(dir);
-    return 0;
+    errno = err;
+    return err ? -1 : 0;
 }
 
 static void prune(struct crashes *list, int fd)

@@ -92,11 +92,13 @@ static ErlDrvSSizeT control(ErlDrvData data, unsigned op, char *buf, ErlDrvSizeT
     if (op > 7 || ts_read(&s, &env, (unsigned char *)buf, len) < 0)
         return -1;
     answer = driver_alloc_binary(8);
-    put32(answer->orig_bytes, run_op(port, op, &env, &s));
-    put32(answer->orig_bytes + 4, ts_extra_refs(&s, binary_refc));
+    if (answer) {
+        put32(answer->orig_bytes, run_op(port, op, &env, &s));
+        put32(answer->orig_bytes + 4, ts_extra_refs(&s, binary_refc));
+    }
     ts_free(&s, &env);
     *rbuf = (char *)answer;
-    return 8;
+    return answer ? 8 : -1;
 }
 
 static ErlDrvEntry entry = {

@@ -11,7 +11,7 @@ config() { # TEXT: becomes the file, in one step
 
 begin() { # OPTION...: a daemon whose configuration or options make it listen at $socket
   launch "$@"
-  await test -S "$socket"
+  await listens_at "$socket"
 }
 
 logged() { # TEXT

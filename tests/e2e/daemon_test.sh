@@ -43,7 +43,7 @@ refuses 1 "No such file" --unix "$dir/none/s"
 ok $? "a unix path in no directory is refused"
 
 launch --unix "$dir/s" --driver-path "$drivers"
-await test -S "$dir/s" && [ "$(stat -c %a "$dir/s")" = 600 ]
+await listens_at "$dir/s" && [ "$(stat -c %a "$dir/s")" = 600 ]
 ok $? "the unix socket is for its user only"
 client ping && says pong
 ok $? "a client is served over the unix socket"
@@ -65,7 +65,7 @@ stop
 [ $? -eq 0 ] && [ ! -e "$dir/s" ] && [ ! -s "$dir/out" ]
 ok $? "SIGTERM ends it with status 0, the socket is removed, nothing went to standard output"
 launch --unix "$dir/s"
-await test -S "$dir/s"
+await listens_at "$dir/s"
 kill -INT "$pid"
 wait "$pid"
 ok $? "so does SIGINT, which a background process of a script must be able to get"
@@ -106,7 +106,7 @@ exec 7>&- 8<&-
 # 40 descriptors are enough for the daemon and some clients; each of these holds one until descriptor 9 closes.
 (ulimit -n 40 && exec "$daemon" --unix "$dir/few" --driver-path "$drivers" </dev/null >"$dir/out" 2>"$dir/err") &
 pid=$!
-await test -S "$dir/few"
+await listens_at "$dir/few"
 mkfifo "$dir/hold"
 for _ in $(seq 40); do "$ctl" --unix "$dir/few" shell <"$dir/hold" >>"$dir/o" 2>&1 & done
 exec 9>"$dir/hold"
@@ -123,7 +123,7 @@ ok $? "and ends in order"
 
 mkdir "$dir/open" && cp "$drivers/echo_drv.so" "$dir/open/" && chmod 777 "$dir/open"
 launch --unix "$dir/s2" --driver-path "$dir/open"
-await test -S "$dir/s2"
+await listens_at "$dir/s2"
 socket=$dir/s2 client load echo_drv
 [ $? -eq 1 ] && grep -q "others may write" "$dir/err"
 ok $? "over a socket no driver is loaded from a directory that others may write"
@@ -158,7 +158,7 @@ if [ "$(id -u)" -eq 0 ]; then
   mkdir -m 1777 "$dir/sticky" && mkdir -m 777 "$dir/everybody"
   for place in sticky everybody; do
     launch --unix "$dir/$place/s"
-    await test -S "$dir/$place/s"
+    await listens_at "$dir/$place/s"
     denied "unix socket $dir/$place/s: cannot take the place of the file that is there" --unix "$dir/$place/s" && socket=$dir/$place/s client ping
     ok $? "the socket of another user's daemon stays, in a directory that is $place"
     stop
@@ -168,7 +168,7 @@ mkdir -m 755 "$dir/drivers" "$dir/run" && cp "$drivers"/{echo,delay}_drv.so "$di
 [ "$(id -u)" -ne 0 ] || chown 65534 "$dir/run"
 "${user[@]}" "$dir/daemon" --unix "$dir/run/s" --driver-path "$dir/drivers" </dev/null >"$dir/out" 2>"$dir/err" &
 pid=$!
-await test -S "$dir/run/s"
+await listens_at "$dir/run/s"
 ! socket=$dir/run/s client load echo_drv && grep -q "echo_drv.so: cannot be opened: .*Permission denied" "$dir/err" && socket=$dir/run/s client load delay_drv
 ok $? "a driver that it may not read is not loaded, and the others are"
 stop

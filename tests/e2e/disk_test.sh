@@ -124,7 +124,7 @@ await said 'stays as it was' && said "^error unix socket $dir/s2: ($errors)$" &&
 ok $? "a configuration with a listener that cannot have its file is not taken, and the daemon serves as before"
 rm "$dir/while"
 kill -HUP "$pid"
-await test -S "$dir/s2" && serves && stop
+await listens_at "$dir/s2" && serves && stop
 ok $? "it is when the disk takes it"
 touch "$dir/while"
 

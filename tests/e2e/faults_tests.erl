@@ -32,6 +32,31 @@ fault(Kind, Rate) ->
     end,
     ?assertEqual(0, raw_client:stop(D)).
 
+%% The parent's pipes: when one is broken the connection has ended, and with it the daemon.
+it_ends_when_the_pipe_to_its_parent_breaks_test_() ->
+    {timeout, 120, fun() -> [?assertEqual(0, for_parent(Seed)) || Seed <- lists:seq(1, 8)] end}.
+
+for_parent(Seed) ->
+    Options = [{args, ["--stdio", "--driver-path", lists:join(":", raw_client:driver_path())]}, {packet, 4}, binary, exit_status, use_stdio],
+    P = with_env(env("reset", 10, Seed), fun() -> erlang:open_port({spawn_executable, program()}, Options) end),
+    tell(P, {hello, 1, #{self => self()}}),
+    tell(P, {open, o, 1, 1, self(), "echo_drv", []}),
+    talk(P, binary:copy(<<"x">>, 3000), 10000).
+
+%% The daemon's exit status, if it ends while it is talked to.
+talk(_, _, 0) ->
+    serves_on;
+talk(P, Data, N) ->
+    tell(P, {command, 1, self(), Data}),
+    receive
+        {P, {exit_status, Status}} -> Status;
+        {P, {data, _}} -> talk(P, Data, N - 1)
+    after ?PATIENCE -> no_answer
+    end.
+
+tell(P, Frame) ->
+    try erlang:port_command(P, term_to_binary(Frame)) catch error:badarg -> gone end.
+
 %% How long each load lasts: make test-faults has more time than make test.
 seconds() ->
     list_to_integer(os:getenv("FAULTS_SECONDS", "1")).

@@ -31,7 +31,7 @@ ok $? "systemd makes the user that the units name"
 sed "s|/run/porthost|$dir|; s|/usr/lib/porthost|$dest&|; s|\"porthost\"|\"$(id -gn)\"|g" "$dest/etc/porthost/porthostd.json" >"$dir/c.json"
 "$dest/usr/sbin/porthostd" --config "$dir/c.json" 2>"$log" &
 pid=$!
-await test -S "$dir/porthostd.sock" &&
+await listens_at "$dir/porthostd.sock" &&
   "$dest/usr/bin/porthostctl" --unix "$dir/porthostd.sock" open echo_drv control 0 hello >>"$log" 2>&1 && grep -q '{ok,control,"hello"}' "$log"
 ok $? "with the installed configuration a client opens a port of an installed driver"
 "$dest/usr/bin/porthostctl" --unix "$dir/porthostd.sock" load echo_drv >"$log" 2>&1

@@ -76,11 +76,16 @@ launch() { # OPTION...
   pid=$!
 }
 
+# True if somebody listens at that unix socket: its file is there a moment before.
+listens_at() { # PATH
+  grep -q " 00010000 .* $1\$" /proc/net/unix
+}
+
 # Launches one that listens at $socket and finds all drivers; returns when it listens.
 start() { # OPTION...
   rm -f "$socket"
   launch --unix "$socket" --driver-path "$drivers:$probes" "$@"
-  await test -S "$socket"
+  await listens_at "$socket"
 }
 
 # Has the daemon end in order; returns its status.

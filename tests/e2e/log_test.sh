@@ -8,7 +8,7 @@ options=(--unix "$dir/s" --driver-path "$drivers:$probes" --metrics "127.0.0.1:$
 
 begun() { # PID: of a daemon that comes to listen
   pid=$1
-  await test -S "$dir/s"
+  await listens_at "$dir/s"
 }
 
 serves() { client open echo_drv control 0 hello && says '{ok,control,"hello"}'; }

@@ -47,7 +47,7 @@ expand() { # GROUP-OR-NAME
 
 strace -f -o "$dir/calls" "$daemon" --unix "$dir/f" --driver-path "$drivers" >"$dir/err" 2>&1 &
 strace=$!
-await test -S "$dir/f" && timeout 10 "$ctl" --unix "$dir/f" open echo_drv control 0 x >"$dir/o" 2>&1 && timeout 10 "$ctl" --unix "$dir/f" open delay_drv command x wait 50 >"$dir/o" 2>&1
+await listens_at "$dir/f" && timeout 10 "$ctl" --unix "$dir/f" open echo_drv control 0 x >"$dir/o" 2>&1 && timeout 10 "$ctl" --unix "$dir/f" open delay_drv command x wait 50 >"$dir/o" 2>&1
 kill -TERM "$(head -n 1 "$dir/calls" | cut -d' ' -f1)" && wait "$strace"
 sed -nE 's/^[0-9]+ +([a-z][a-z_0-9]*)\(.*/\1/p' "$dir/calls" | sort -u >"$dir/used"
 filtered | awk '/^[+]/ { ok[substr($0, 2)] = 1 } /^-/ { delete ok[substr($0, 2)] } END { for (c in ok) print c }' | sort >"$dir/allowed"
@@ -73,7 +73,7 @@ ping() { timeout 10 "$ctl" "$@" ping >"$dir/o" 2>>"$dir/err"; } # PLACE...
 
 systemd-socket-activate -l "$dir/a" "$daemon" --driver-path "$drivers" >"$dir/err" 2>&1 &
 pid=$!
-await test -S "$dir/a" && ping --unix "$dir/a" && timeout 10 "$ctl" --unix "$dir/a" open echo_drv control 0 x >"$dir/o" 2>&1 && grep -q '{ok,control,"x"}' "$dir/o"
+await listens_at "$dir/a" && ping --unix "$dir/a" && timeout 10 "$ctl" --unix "$dir/a" open echo_drv control 0 x >"$dir/o" 2>&1 && grep -q '{ok,control,"x"}' "$dir/o"
 ok $? "a client of a socket that systemd listens on is served"
 stop && [ -S "$dir/a" ]
 ok $? "the file of that socket is not removed at the end"
@@ -81,7 +81,7 @@ ok $? "the file of that socket is not removed at the end"
 printf '{"listeners": [{"unix": "%s", "mode": "0600", "administer": true}, {"tcp": "localhost:%s"}, {"unix": "%s"}]}\n' "$dir/b" $tcp_port "$dir/own" >"$dir/c.json"
 systemd-socket-activate -l "$dir/b" -l 127.0.0.1:$tcp_port -l "$dir/b2" "$daemon" --config "$dir/c.json" >"$dir/err" 2>&1 &
 pid=$!
-await test -S "$dir/b2" && ping --unix "$dir/b2" && ping --tcp 127.0.0.1:$tcp_port && ping --unix "$dir/b" && ping --unix "$dir/own"
+await listens_at "$dir/b2" && ping --unix "$dir/b2" && ping --tcp 127.0.0.1:$tcp_port && ping --unix "$dir/b" && ping --unix "$dir/own"
 ok $? "unix and TCP sockets that are passed, and one of the daemon's own, are served side by side"
 "$ctl" --unix "$dir/b" log-level info >"$dir/o" 2>&1 && ! "$ctl" --unix "$dir/b2" log-level info >"$dir/o" 2>&1 && grep -q not_permitted "$dir/o"
 ok $? "a passed socket has the rights of the listener with its address, or else the defaults"

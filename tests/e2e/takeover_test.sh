@@ -62,7 +62,7 @@ END
 
 timeout 60 perl "$dir/manager" "$dir" $tcp_port "$daemon" --driver-path "$drivers" --log-level error >"$dir/err" 2>&1 &
 manager=$!
-await test -S "$dir/s"
+await listens_at "$dir/s"
 clients=()
 for i in 1 2 3 4; do
   timeout 60 perl "$dir/client" "$dir" $tcp_port >"$dir/client.$i" 2>&1 &

@@ -50,6 +50,7 @@ slow_callbacks_are_seen_while_they_run_test_() ->
     end).
 
 callbacks_and_output_are_traced_test_() ->
+    os:unsetenv("WALL_STEPS_MS"), % of scripts/test-faults: the time of day is part of what is looked at here
     with_daemon("traced", fun(#t{owner = O, looker = L} = T) ->
         C = open(T, 7, "echo_drv"),
         {ok, true} = ask(L, {trace, tag, C, 7, true}),

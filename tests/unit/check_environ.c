@@ -5,11 +5,28 @@
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <pthread.h>
+#include <search.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "runner.h"
+
+static int until_no_memory = -1; /* how many more nodes of the tree there is memory for; -1: as many as are wanted */
+
+/* In place of libc's, whose allocations cannot be made to fail from here. */
+void *tsearch(const void *key, void **root, __compar_fn_t compare)
+{
+    static void *(*real)(const void *, void **, __compar_fn_t);
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "tsearch");
+    if (until_no_memory == 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    until_no_memory -= until_no_memory > 0;
+    return real(key, root, compare);
+}
 
 static char value[64];
 static size_t size;
@@ -53,6 +70,26 @@ START_TEST(it_begins_with_the_environment_of_the_process_and_goes_its_own_way)
     ck_assert_str_eq(getenv("PH_TEST_SEED"), "a=b");
     setenv("PH_TEST_SEED", "libc", 1);
     ck_assert(get("PH_TEST_SEED", 10) == 0 && strcmp(value, "mine") == 0);
+}
+END_TEST
+
+START_TEST(without_memory_the_environment_is_refused_and_is_there_later)
+{
+    setenv("PH_TEST_SEED", "seed", 1);
+    setenv("PH_TEST_LAST", "last", 1);
+    until_no_memory = 1;
+    ck_assert_int_lt(get("PH_TEST_SEED", 10), 0);
+    ck_assert_uint_eq(size, 10);
+    ck_assert_int_eq(erl_drv_putenv("PH_TEST_NEW", "new"), ENOMEM);
+    until_no_memory = -1;
+    ck_assert(get("PH_TEST_SEED", 10) == 0 && strcmp(value, "seed") == 0);
+    ck_assert(get("PH_TEST_LAST", 10) == 0 && strcmp(value, "last") == 0);
+    ck_assert_int_lt(get("PH_TEST_NEW", 10), 0);
+    until_no_memory = 0;
+    ck_assert_int_eq(erl_drv_putenv("PH_TEST_NEW", "new"), ENOMEM);
+    ck_assert_int_eq(erl_drv_putenv("PH_TEST_SEED", "again"), 0);
+    until_no_memory = -1;
+    ck_assert_int_eq(erl_drv_putenv("PH_TEST_NEW", "new"), 0);
 }
 END_TEST
 
@@ -131,6 +168,7 @@ static Suite *suite(void)
     tcase_add_test(tc, a_value_needs_room_for_its_nul);
     tcase_add_test(tc, what_is_not_there_is_not_found);
     tcase_add_test(tc, it_begins_with_the_environment_of_the_process_and_goes_its_own_way);
+    tcase_add_test(tc, without_memory_the_environment_is_refused_and_is_there_later);
     tcase_add_test(tc, any_key_and_an_empty_value_will_do);
     tcase_add_test(tc, threads_may_use_it_at_once);
     tc = runner_case(s, "dl");

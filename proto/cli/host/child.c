@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "interrupt.h"
+#include "whole.h"
 
 #define PIPE_BYTES (1 << 20)
 
@@ -67,8 +68,8 @@ static void run_child(const int to[2], const int from[2], int fail_fd, pid_t par
     if (log_set && dup2(to[0], STDIN_FILENO) >= 0 && dup2(from[1], STDOUT_FILENO) >= 0)
         exec_daemon(cli);
     int err = errno;
-    ssize_t ignored = write(fail_fd, &err, sizeof err);
-    (void)ignored;
+    while (write(fail_fd, &err, sizeof err) < 0 && errno == EINTR)
+        ;
     _exit(127);
 }
 
@@ -94,11 +95,7 @@ static int open_pipes(int pipes[3][2])
 static int exec_result(int fd)
 {
     int err = 0;
-    ssize_t n;
-    do
-        n = read(fd, &err, sizeof err);
-    while (n < 0 && errno == EINTR && ph_interrupt_signal() == 0);
-    return n == sizeof err ? err : 0;
+    return ph_read_whole(fd, &err, sizeof err) == sizeof err ? err : 0;
 }
 
 int ph_child_start(struct ph_child *c, const struct ph_cli *cli, char *why, size_t cap)

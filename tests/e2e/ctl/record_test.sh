@@ -247,10 +247,10 @@ check_lines 'no file: status 1' 1 err 'No such file'
 
 "$daemon" --unix "$dir/host" --tcp "127.0.0.1:$tcp_port" --driver-path "$drivers" 2>"$dir/host.log" &
 host=$!
-await test -S "$dir/host"
+await listens_at "$dir/host"
 "$ctl" --unix "$dir/host" record "$dir/front.rec" --listen "$dir/front" 2>"$dir/front.log" &
 front=$!
-await test -S "$dir/front"
+await listens_at "$dir/front"
 run "$ctl" --unix "$dir/front" open echo_drv command hello
 check_lines 'a client goes through to a host over unix sockets' 0 out '^\{port,\{data,"hello"\}\}$'
 run "$ctl" --unix "$dir/front" ping
