@@ -221,6 +221,8 @@ $(FUZZ_CLI): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/ob
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter-out %/replay.o,$^) $(FUZZ_MAIN) $(CLI_LIBS)
 
+# Scripts include no other files of this machine (fuzz_script.c).
+$(BUILD)/tests/fuzz/script: FUZZ_MAIN += -Wl,--wrap=fopen
 # Nobody waits for a goodbye that comes late (fuzz_hello.c).
 $(BUILD)/tests/fuzz/hello: FUZZ_MAIN += -Wl,--wrap=ph_backoff_failed
 $(filter $(BUILD)/tests/fuzz/conn $(BUILD)/tests/fuzz/hello,$(FUZZ_TARGETS)): $(BUILD)/obj/tests/fuzz/host.o
