@@ -34,8 +34,8 @@ SANFLAGS := -fsanitize=address -fno-omit-frame-pointer
 export AFL_QUIET := 1
 else ifeq ($(SANITIZER),coverage)
 SANFLAGS := --coverage -fprofile-update=atomic -O0
-# What ends by _exit is counted too.
-COUNTED_EXIT := $(BUILD)/obj/tests/counted_exit.o -Wl,--wrap=_exit
+# What ends by _exit or raise is counted too.
+COUNTED_EXIT := $(BUILD)/obj/tests/counted_exit.o -Wl,--wrap=_exit,--wrap=raise
 endif
 # The daemon is optimised as a whole (a tenth fewer instructions for each message); everything else links the same objects as they are.
 LTO_COMPILE := $(if $(DEBUG)$(SANITIZER),,-flto -ffat-lto-objects)
@@ -158,7 +158,7 @@ deb:
 	@tests/e2e/deb_test.sh
 	@tests/e2e/systemd/deb_test.sh
 
-# The whole of make test, in a build that counts what is run.
+# make test in a build that counts what is run, but for what scripts/test runs in one that is to be installed: see scripts/coverage.
 coverage:
 	@scripts/install-deps test coverage
 	@$(MAKE) --no-print-directory SANITIZER=coverage all test-programs
