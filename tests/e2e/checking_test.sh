@@ -138,7 +138,8 @@ wait "$other" 2>/dev/null
 mkfifo "$dir/fifo"
 mark=$(log_lines)
 client_in_background open offence_port_drv control 0 "hang $dir/fifo"
-await reported slow_callback control offence_port_drv && await in_stack hang && ! grep -q 'ok,control' "$dir/o2"
+# The thread sanitizer keeps signals back while a thread is in open.
+await reported slow_callback control offence_port_drv && { [[ $daemon == */build-thread/* ]] || await in_stack hang; } && ! grep -q 'ok,control' "$dir/o2"
 ok $? "a callback that does not return is reported while it runs, with what it is in"
 timeout 20 sh -c ': >"$1"' - "$dir/fifo" # opening a pipe is no call that a signal ends
 wait "$other"
