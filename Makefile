@@ -35,8 +35,8 @@ SANFLAGS := -fsanitize=address -fno-omit-frame-pointer
 export AFL_QUIET := 1
 else ifeq ($(SANITIZER),coverage)
 SANFLAGS := --coverage -fprofile-update=atomic -O0
-# What ends by _exit is counted too.
-COUNTED_EXIT := $(BUILD)/obj/tests/counted_exit.o -Wl,--wrap=_exit
+# What ends by _exit or raise is counted too.
+COUNTED_EXIT := $(BUILD)/obj/tests/counted_exit.o -Wl,--wrap=_exit,--wrap=raise
 endif
 # The daemon is optimised as a whole (a tenth fewer instructions for each message); everything else links the same objects as they are.
 LTO_COMPILE := $(if $(DEBUG)$(SANITIZER),,-flto -ffat-lto-objects)
@@ -159,7 +159,7 @@ deb:
 	@tests/e2e/deb_test.sh
 	@tests/e2e/systemd/deb_test.sh
 
-# The whole of make test, in a build that counts what is run.
+# make test in a build that counts what is run, but for what scripts/test runs in one that is to be installed: see scripts/coverage.
 coverage:
 	@scripts/install-deps test coverage
 	@$(MAKE) --no-print-directory SANITIZER=coverage all test-programs
@@ -222,6 +222,8 @@ $(FUZZ_CLI): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/ob
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter-out %/replay.o,$^) $(FUZZ_MAIN) $(CLI_LIBS)
 
+# Scripts include no other files of this machine (fuzz_script.c).
+$(BUILD)/tests/fuzz/script: FUZZ_MAIN += -Wl,--wrap=fopen
 # Nobody waits for a goodbye that comes late (fuzz_hello.c).
 $(BUILD)/tests/fuzz/hello: FUZZ_MAIN += -Wl,--wrap=ph_backoff_failed
 $(filter $(BUILD)/tests/fuzz/conn $(BUILD)/tests/fuzz/hello,$(FUZZ_TARGETS)): $(BUILD)/obj/tests/fuzz/host.o

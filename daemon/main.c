@@ -24,6 +24,7 @@
 #include "metrics/metrics.h"
 #include "options.h"
 #include "port/async.h"
+#include "port/misuse.h"
 #include "port/port.h"
 #include "port/select.h"
 #include "reload.h"
@@ -206,6 +207,8 @@ static int start_events(void)
     end.timer = event_new(base, -1, 0, on_end_timer, NULL);
     block_signals(&set);
     int err = end.timer ? ph_thread_start(&thread, "signals", 0, watch_signals, &set) : ENOMEM;
+    if (!err && ph_checking())
+        err = ph_slow_start();
     if (!err)
         return pthread_detach(thread);
     ph_log(PH_LOG_ERROR, NULL, "cannot start threads: %s", strerror(err));

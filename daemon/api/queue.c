@@ -18,7 +18,7 @@ static void end_overfull(struct ph_port *p)
         return;
     p->queue_overfull = true;
     ph_limit_met(PH_LIMIT_PORT_QUEUE_BYTES);
-    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, ph_port_where(p, &where), "the driver queue is at its limit of %zu bytes: the port ends", ph_port_queued(p));
+    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, ph_port_where(p, &where), "the driver queue is at its limit of %zu bytes: the port ends", (size_t)ph_limit(PH_LIMIT_PORT_QUEUE_BYTES));
     ph_exit_later(p, (struct ph_slice){reason, sizeof reason - 1}, PH_EXIT_FAILED);
 }
 

@@ -296,26 +296,29 @@ void ph_block_free(void *p)
         put_away(p, &act);
 }
 
-static bool find_block(const void *p, size_t *size)
+/* What is known of it, if anything, goes to the report's notes. */
+static bool find_block(const void *p, size_t *size, struct ph_report *r)
 {
     pthread_mutex_lock(&ph_things_mu);
     struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, p);
     bool live = t && t->kind == PH_THING_BLOCK && !t->gone;
     *size = live ? t->size : 0;
+    if (t)
+        ph_thing_notes(r, t);
     pthread_mutex_unlock(&ph_things_mu);
     return live;
 }
 
-bool ph_block_is_live(const void *p)
+bool ph_block_is_live(const void *p, struct ph_report *r)
 {
     size_t size;
-    return find_block(p, &size);
+    return find_block(p, &size, r);
 }
 
 bool ph_block_take(const void *p, size_t size, struct ph_report *r)
 {
     size_t has;
-    if (!find_block(p, &has))
+    if (!find_block(p, &has, r))
         snprintf(r->text, sizeof r->text, "the answer at %p is neither in the buffer given nor from driver_alloc", p);
     else if (size > has)
         snprintf(r->text, sizeof r->text, "the answer is said to have %zu bytes, its block has %zu", size, has);

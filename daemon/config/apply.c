@@ -21,7 +21,7 @@ void ph_config_apply(const struct ph_config *c)
     ph_driver_path_set(&c->driver_path);
     ph_driver_settings_set(c->drivers, c->driver_count);
     ph_drivers_apply_settings();
-    ph_port_callback_limit(c->check_callback_ms);
+    ph_slow_limit(c->check_callback_ms);
 }
 
 int ph_config_apply_state(const struct ph_config *c)

@@ -22,6 +22,7 @@ struct port_async {
     void (*free_fn)(void *);
     void *data;
     uint64_t since_ns;    /* when it was queued */
+    struct ph_act *given; /* in the checking mode: what driver_async was called by; ours, or NULL */
 };
 
 static atomic_size_t under_way;
@@ -35,15 +36,16 @@ static void done(struct port_async *a)
 {
     ph_pdl_unref(a->pdl);
     ph_port_unref(a->port);
+    ph_free(a->given);
     ph_free(a);
     atomic_fetch_sub(&under_way, 1); /* last: the end of the daemon waits for it */
 }
 
-static void deliver(struct ph_port *p, void *data, void (*free_fn)(void *))
+static void deliver(struct ph_port *p, void *data, void (*free_fn)(void *), const struct ph_act *given)
 {
     bool dead = ph_port_state(p) == PH_PORT_DEAD;
-    if (ph_checking() && dead && !free_fn && ph_block_is_live(data))
-        ph_port_violation(p, PH_VIOLATION_ASYNC_LOST, "ready_async", "the port has ended, and driver_async was given nothing that frees the data at %p", data);
+    if (ph_checking() && dead && !free_fn)
+        ph_async_data_lost(p, data, given);
     if ((dead || !ph_callback_ready_async(p, data)) && free_fn)
         free_fn(data);
 }
@@ -51,7 +53,7 @@ static void deliver(struct ph_port *p, void *data, void (*free_fn)(void *))
 static void run_ready(struct ph_job *job)
 {
     struct port_async *a = (struct port_async *)((char *)job - offsetof(struct port_async, job));
-    deliver(a->port, a->data, a->free_fn);
+    deliver(a->port, a->data, a->free_fn, a->given);
     done(a);
 }
 
@@ -87,7 +89,7 @@ static void run_here(struct ph_port *p, void (*invoke)(void *), void *data, void
 {
     ph_port_ref(p);
     invoke(data);
-    deliver(p, data, free_fn);
+    deliver(p, data, free_fn, NULL);
     ph_port_unref(p);
 }
 
@@ -105,6 +107,8 @@ long ph_port_async(struct ph_port *p, unsigned *key, void (*invoke)(void *), voi
     a->free_fn = free_fn;
     a->data = data;
     a->since_ns = ph_now_ns();
+    if (ph_checking())
+        ph_act_now(a->given = ph_alloc(sizeof *a->given));
     atomic_fetch_add(&under_way, 1);
     ph_driver_count(p->driver->slot, PH_DRIVER_ASYNC_JOBS, 1);
     unsigned n = ph_async_threads(), thread = 0;

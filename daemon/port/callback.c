@@ -44,6 +44,8 @@ static void enter(struct frame *outer, struct ph_port *p, enum ph_callback_kind 
     if (!outer->callback) {
         ph_stat_set(&p->stats.since_ns, outer->since_ns);
         atomic_store_explicit(&p->stats.running, callback, memory_order_release);
+        if (ph_checking())
+            ph_slow_entered(p, callback, outer->since_ns);
     }
 }
 

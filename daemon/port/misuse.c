@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns the memory of ports that have ended, as far as it goes back, and the time that callbacks may take. */
+/* Owns the memory of ports that have ended, as far as it goes back. */
 #include "port/misuse.h"
 
 #include <pthread.h>
@@ -23,9 +23,7 @@ static pthread_mutex_t ended_mu = PTHREAD_MUTEX_INITIALIZER; /* guards these; a 
 static struct ended ended[ENDED_MAX];
 static unsigned ended_count;
 
-static atomic_uint_fast64_t limit_ns = 100000000;
-
-static struct ph_who who_is(const struct ph_port *p, const char *callback)
+struct ph_who ph_port_who(const struct ph_port *p, const char *callback)
 {
     struct ph_where where;
     struct ph_who who = ph_who_driver(ph_port_where(p, &where)->driver, callback);
@@ -39,7 +37,7 @@ static struct ph_who who_is(const struct ph_port *p, const char *callback)
 
 void ph_port_remember_end(const struct ph_port *p)
 {
-    struct ended e = {p->handle, who_is(p, "")};
+    struct ended e = {p->handle, ph_port_who(p, "")};
     pthread_mutex_lock(&ended_mu);
     ended[ended_count++ % ENDED_MAX] = e;
     pthread_mutex_unlock(&ended_mu);
@@ -79,7 +77,7 @@ static bool find_alive(uint64_t handle, const char *function, struct ph_who *who
     struct ph_port *p = ph_port_by_handle(handle);
     bool alive = p && ph_port_state(p) != PH_PORT_DEAD;
     if (p) {
-        *who = who_is(p, "");
+        *who = ph_port_who(p, "");
         ph_port_unref(p);
     }
     if (alive)
@@ -109,16 +107,9 @@ void ph_port_queue_not_here(ErlDrvPort port, const char *what)
 
 /* --- callbacks --- */
 
-void ph_port_callback_limit(uint64_t ms)
-{
-    atomic_store_explicit(&limit_ns, ms * 1000000, memory_order_relaxed);
-}
-
 void ph_port_callback_left(struct ph_port *p, uint64_t ns)
 {
-    uint64_t most = atomic_load_explicit(&limit_ns, memory_order_relaxed);
-    if (ns > most)
-        ph_violation(PH_VIOLATION_SLOW_CALLBACK, "it took %llu ms, more than %llu", (unsigned long long)(ns / 1000000), (unsigned long long)(most / 1000000));
+    ph_slow_left(ns);
     ph_locks_leave();
     ph_blocks_look_recent();
     ph_fds_verify(p);
@@ -126,12 +117,24 @@ void ph_port_callback_left(struct ph_port *p, uint64_t ns)
 
 void ph_port_violation(struct ph_port *p, enum ph_violation kind, const char *callback, const char *fmt, ...)
 {
-    struct ph_report r = {.kind = kind, .act.who = who_is(p, callback)};
+    struct ph_report r = {.kind = kind, .act.who = ph_port_who(p, callback)};
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(r.text, sizeof r.text, fmt, ap);
     va_end(ap);
     ph_report_tell(&r);
+}
+
+void ph_async_data_lost(struct ph_port *p, const void *data, const struct ph_act *given)
+{
+    struct ph_report r;
+    struct ph_act act = {.who = ph_port_who(p, "ready_async")};
+    char who[160];
+    ph_report_init(&r, PH_VIOLATION_ASYNC_LOST, &act, "the port has ended, and driver_async was given nothing that frees the data at %p", data);
+    if (given)
+        ph_report_note(&r, &given->stack, "given to driver_async %s", ph_who_text(&given->who, who, sizeof who));
+    if (ph_block_is_live(data, &r))
+        ph_report_tell(&r);
 }
 
 /* --- what outputv is given --- */
@@ -213,7 +216,7 @@ bool ph_answer_is_good(struct ph_port *p, const struct ph_answer *a)
         ph_port_violation(p, PH_VIOLATION_OVERWRITE, a->callback, "something was written outside of the buffer of %zu bytes given for the answer, at offset %zu", a->size, a->size + at);
     if (!a->given || a->kept || a->given == a->own)
         return is_own_good(p, a);
-    r.act.who = who_is(p, a->callback);
+    r.act.who = ph_port_who(p, a->callback);
     bool good = a->binary ? ph_binary_take((ErlDrvBinary *)(void *)a->given, &r) : ph_block_take(a->given, a->n, &r);
     if (!good)
         ph_report_tell(&r);

@@ -20,12 +20,14 @@ static inline struct ph_port *ph_port_called(ErlDrvPort port, const char *functi
     return p;
 }
 
-/* Callbacks that take longer are reported. Any time, any thread. */
-void ph_port_callback_limit(uint64_t ms);
+struct ph_who ph_port_who(const struct ph_port *p, const char *callback);
 /* A callback of the port that ran within no other has just returned, after so long. In the lock. */
 void ph_port_callback_left(struct ph_port *p, uint64_t ns);
 /* About the port, though the thread runs no callback of it now. */
 void ph_port_violation(struct ph_port *p, enum ph_violation kind, const char *callback, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* Nobody gets the data of an async job: reported, if they are a block. given: what called driver_async, or NULL. */
+void ph_async_data_lost(struct ph_port *p, const void *data, const struct ph_act *given);
 
 /* --- what outputv is given --- */
 
@@ -52,6 +54,14 @@ struct ph_answer {
     bool binary, kept; /* given is an ErlDrvBinary; remains the driver's */
 };
 bool ph_answer_is_good(struct ph_port *p, const struct ph_answer *a);
+
+/* --- slow.c: callbacks that run --- */
+
+int ph_slow_start(void); /* the thread that looks at them; once, 0 or errno */
+void ph_slow_limit(uint64_t ms); /* callbacks that take longer are reported, while they run. Any time, any thread */
+/* This thread has entered a callback of the port, from no other, or has left it after ns. In the lock. */
+void ph_slow_entered(struct ph_port *p, const char *callback, uint64_t since_ns);
+void ph_slow_left(uint64_t ns);
 
 /* --- fd_check.c: descriptors --- */
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Breaks the rules about ports, descriptors and threads that enter them, one for each action (probe.h), for the test of the checking mode. The handle of the last port that
  * was opened is kept after its end. It has no stop_select callback. */
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include "probe.h"
 
@@ -213,12 +215,32 @@ static void slowly(void *p)
 ACTION(async_lost)
 {
     struct offender *o = self;
-    driver_async(o->port, NULL, slowly, driver_alloc(77), NULL);
+    say(a, "%d", driver_async(o->port, NULL, slowly, driver_alloc(77), NULL) >= 0);
 }
 
 ACTION(doze)
 {
     usleep(150000);
+    say(a, "awake"); /* so that its frame is there while it sleeps */
+}
+
+/* Until somebody writes to the named pipe. */
+ACTION(hang)
+{
+    int fd = open(arg, O_RDONLY | O_CLOEXEC);
+    say(a, fd < 0 ? strerror(errno) : "released");
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The host gives nothing of a stack that has no signals. */
+ACTION(doze_deaf)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    usleep(150000);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* --- descriptors --- */
@@ -292,7 +314,7 @@ ACTION(steal)
 static const struct action actions[] = {
     IS(none), IS(stale_output), IS(stale_timer), IS(stale_queue), IS(stale_mk_port), IS(unknown_output),
     IS(acknowledge), IS(demonitor_unmade), IS(get_unmade), IS(lend), IS(demonitor_lent), IS(get_lent), IS(after_failure), IS(fail_in_stop), IS(fill_queue), IS(thread_output), IS(thread_timer), IS(foreign_output),
-    IS(thread_queue), IS(async), IS(async_lost), IS(doze), IS(select_negative), IS(select_closed),
+    IS(thread_queue), IS(async), IS(async_lost), IS(doze), IS(hang), IS(doze_deaf), IS(select_negative), IS(select_closed),
     IS(close_selected), IS(reuse_selected), IS(close_then_deselect), IS(use), IS(steal),
     {NULL, NULL},
 };

@@ -14,6 +14,10 @@ reported() {
 reported_without_port() {
   since | grep -qE "\[$3\] check: $1 in $2: "
 }
+# A frame of the function, since $mark: what is told of a stack comes a line at a time.
+in_stack() { since | grep -qE "check:     $1\+0x[0-9a-f]+ \(.*\.so\+0x[0-9a-f]+\)$"; }
+# The same, right behind a note of this text.
+in_note() { since | grep -A 1 -F "check:   $1" | grep -qE "check:     $2\+0x"; }
 serves() { client ping && [ "$(cat "$dir/o")" = pong ]; }
 
 tested=
@@ -83,6 +87,8 @@ m data_changed control -o binary control 0 change_sent control 0 empty_queue
 m bad_answer control control 1 x
 m bad_answer control control 2 x
 m bad_answer control control 3 x control 0 free_kept
+in_note 'made in control of port 1 of offence_memory_drv at' control
+ok $? "an answer that is longer than its block is reported with where that was made"
 m bad_answer control control 4 x control 0 free_kept
 m bad_answer call call 1 x
 m bad_answer call call 2 x
@@ -115,7 +121,12 @@ p wrong_thread 'a thread of its own' control 0 foreign_output
 p wrong_thread async_invoke control 0 async wait 200
 p queue_without_lock 'a thread of its own' control 0 thread_queue
 p async_lost ready_async control 0 async_lost
+in_note 'given to driver_async in control of port 1 of offence_port_drv at' async_lost && in_note 'made in control of port 1 of offence_port_drv at' async_lost
+ok $? "what is lost is reported with where it was made, and given away"
 p slow_callback control control 0 doze
+await in_stack doze
+ok $? "a slow callback is reported with what it was in"
+p slow_callback control control 0 doze_deaf
 p bad_fd control control 0 select_negative
 p bad_fd control control 0 select_closed
 p fd_closed control control 0 close_selected
@@ -124,6 +135,16 @@ p fd_closed control control 0 close_then_deselect
 p no_stop_select control control 0 use
 kill "$other"
 wait "$other" 2>/dev/null
+mkfifo "$dir/fifo"
+mark=$(log_lines)
+client_in_background open offence_port_drv control 0 "hang $dir/fifo"
+# The thread sanitizer keeps signals back while a thread is in open.
+await reported slow_callback control offence_port_drv && { [[ $daemon == */build-thread/* ]] || await in_stack hang; } && ! grep -q 'ok,control' "$dir/o2"
+ok $? "a callback that does not return is reported while it runs, with what it is in"
+timeout 20 sh -c ': >"$1"' - "$dir/fifo" # opening a pipe is no call that a signal ends
+wait "$other"
+grep -q released "$dir/o2" && [ "$(since | grep -c 'check: slow_callback')" -eq 1 ]
+ok $? "its call goes on undisturbed, and it is reported once"
 client_in_background open offence_port_drv control 0 steal wait 60000
 await grep -q 'ok,control' "$dir/o2"
 p fd_stolen control control 0 steal

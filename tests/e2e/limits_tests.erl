@@ -108,6 +108,16 @@ port_queue_bytes_test_() ->
         met(S, limit_port_queue_bytes, 1)
     end).
 
+the_log_tells_which_limit_the_queue_had_test() ->
+    D = raw_client:start_configured(fun(_, Socket) ->
+        ["{\"listeners\": [{\"unix\": \"", Socket, "\"}], \"driver_path\": [\"", hd(raw_client:driver_path()), "\"], \"limits\": {\"port_queue_bytes\": 65536}}"]
+    end),
+    S = raw_client:connect(D),
+    ok = raw_client:open(S, 1, "delay_drv"),
+    raw_client:send(S, {command, 1, self(), binary:copy(<<"x">>, 70000)}),
+    ok = raw_client:logged(D, "the driver queue is at its limit of 65536 bytes: the port ends"),
+    ?assertEqual(0, raw_client:stop(D)).
+
 %% A busy port keeps what it is sent, and the connection is not read when that is too much; others go on.
 request_bytes_test_() ->
     with("{\"request_bytes\": 100000}", fun(D) ->

@@ -386,7 +386,7 @@ check 'checks find a leak and a wrong write' 1 '^not ok 1' '^not ok 2' 'it ended
 run --check-drivers=0 defect0.phs
 check 'a callback may take some time' 2 'expected a number from 1 to 3600000, found 0'
 
-if [[ $(basename "$(dirname "$daemon")") == build ]]; then # a sanitizer build runs under no other tool
+if [[ $(basename "$(dirname "$daemon")") =~ ^build(-coverage)?$ ]]; then # a sanitizer build runs under no other tool
     for op in 0 1 2; do defect $op </dev/null; mv defect.phs defect$op.phs; done
     run --valgrind defect0.phs good.phs
     check 'without a finding a script passes under valgrind' 0 '^ok 1 - defect0.phs \(valgrind\)'

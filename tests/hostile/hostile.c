@@ -15,15 +15,16 @@ enum { QUIET_S = 2, SPARE_FDS = 64 };
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: hostile unix=PATH tcp=PORT good=PATH clients=N seconds=N ports=N max_frame=BYTES max_ports=N nested=N\n"
+    fprintf(stderr, "usage: hostile unix=PATH tcp=PORT good=PATH clients=N seconds=N ports=N hesitate_ms=N drip_ms=N max_ports=N nested=N\n"
+                    "               max_frame=BYTES queue=BYTES requests=BYTES unsent=BYTES kept=BYTES\n"
                     "       hostile rules\n");
     exit(2);
 }
 
 static void set(struct crowd_options *o, const char *key, const char *value)
 {
-    static const char *const names[] = {"clients", "ports", "max_frame", "max_ports", "nested"};
-    size_t *const numbers[] = {&o->clients, &o->ports, &o->max_frame, &o->max_ports, &o->nested};
+    static const char *const names[] = {"clients", "ports", "hesitate_ms", "drip_ms", "max_frame", "max_ports", "nested", "queue", "requests", "unsent", "kept"};
+    size_t *const numbers[] = {&o->clients, &o->ports, &o->hesitate_ms, &o->drip_ms, &o->max_frame, &o->max_ports, &o->nested, &o->queue, &o->requests, &o->unsent, &o->kept};
     if (!strcmp(key, "unix"))
         o->unix_path = value;
     else if (!strcmp(key, "good"))
@@ -42,8 +43,8 @@ static void set(struct crowd_options *o, const char *key, const char *value)
     }
 }
 
-/* As many as the system lets us have. */
-static void want_descriptors(struct crowd_options *o)
+/* With fewer than were asked for nothing would be shown. */
+static void want_descriptors(const struct crowd_options *o)
 {
     struct rlimit r, more = {o->clients + SPARE_FDS, o->clients + SPARE_FDS};
     if (getrlimit(RLIMIT_NOFILE, &r))
@@ -52,13 +53,8 @@ static void want_descriptors(struct crowd_options *o)
         return;
     if (more.rlim_max < r.rlim_max)
         more.rlim_max = r.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-        return;
-    r.rlim_cur = r.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur <= SPARE_FDS)
-        err(1, "setrlimit");
-    if (o->clients > r.rlim_cur - SPARE_FDS)
-        o->clients = r.rlim_cur - SPARE_FDS;
+    if (setrlimit(RLIMIT_NOFILE, &more))
+        err(1, "%zu clients need %zu descriptors, the limit is %zu", o->clients, (size_t)more.rlim_cur, (size_t)r.rlim_max);
 }
 
 static void print_rules(void)
@@ -69,7 +65,8 @@ static void print_rules(void)
 
 int main(int argc, char **argv)
 {
-    struct crowd_options o = {.clients = 100, .seconds = 5, .max_frame = 134217728, .max_ports = 1000, .nested = 100000};
+    struct crowd_options o = {.clients = 100, .seconds = 5, .hesitate_ms = 20000, .drip_ms = 1000, .max_frame = 134217728, .max_ports = 1000, .nested = 100000, .queue = 1073741824,
+                             .requests = 16777216, .unsent = 536870912, .kept = 134217728};
     if (argc == 2 && !strcmp(argv[1], "rules")) {
         print_rules();
         return 0;

@@ -50,9 +50,9 @@ END_TEST
 
 START_TEST(clocks_are_read_in_host_threads_only)
 {
-    static const enum ph_thread_kind not[] = {PH_THREAD_FOREIGN, PH_THREAD_ASYNC, PH_THREAD_DRIVER};
+    static const enum ph_thread_kind kinds[] = {PH_THREAD_FOREIGN, PH_THREAD_ASYNC, PH_THREAD_DRIVER};
     for (int i = 0; i < 3; i++) {
-        ph_self.kind = not[i];
+        ph_self.kind = kinds[i];
         ck_assert_int_eq(erl_drv_monotonic_time(ERL_DRV_SEC), ERL_DRV_TIME_ERROR);
         ck_assert_int_eq(erl_drv_time_offset(ERL_DRV_SEC), ERL_DRV_TIME_ERROR);
     }

@@ -26,6 +26,8 @@ loads() ->
      {"configuration read again", 500, fun mixed_loads:reread/1},
      {"looked at and traced", 200, fun mixed_loads:looked_at/1}].
 
+-define(ERRORS, 5). % lines of the log that are shown
+
 %% SOAK_MIXED: a directory for what mixed.gnuplot draws.
 main() ->
     Seconds = list_to_integer(os:getenv("SOAK_SECONDS")),
@@ -37,15 +39,16 @@ main() ->
         error:Why -> io:format("FAILED: ~tp~n", [Why]), halt(1)
     end.
 
-told(#{quiet := Quiet, done := Done, samples := Samples, status := Status, log := Log}) ->
+told(#{quiet := Quiet, done := Done, samples := Samples, status := Status, log := Log, errors := Errors}) ->
     totals(Done, Log),
+    [io:format("~ts~n", [Line]) || Line <- lists:sublist(Errors, ?ERRORS)],
     draw(os:getenv("SOAK_MIXED"), Samples, Quiet),
     Verdict = mixed_watch:verdict(Quiet),
     {Early, Late} = mixed_watch:parts(Quiet),
     io:format("~nThe last ~b quiet moments against the ~b after the warm-up: ~0p; the daemon's status: ~0p~n", [length(Late), length(Early), Verdict, Status]),
-    case {Verdict, Status} of {ok, 0} -> 0; _ -> 1 end.
+    case {Verdict, Status, Errors} of {ok, 0, []} -> 0; _ -> 1 end.
 
-%% #{quiet => [Sample], samples => [Sample], done => #{load => {rounds, answers}}, status => of the daemon, log => lines of each level}.
+%% #{quiet => [Sample], samples => [Sample], done => #{load => {rounds, answers}}, status => of the daemon, log => lines of each level, errors => those of errors}.
 %% Whatever is wrong is an error, with the seed.
 run(Seconds) ->
     %% Drivers of others leak (OTP's Megaco scanner a struct for each port), for which a sanitizer would blame the daemon.
@@ -63,8 +66,8 @@ run(Seconds) ->
                  error({{seed, Seed}, Class, Why, Stack, {status, raw_client:stop(D)}, {log, end_of(Log)}})
              after [file:delete(Trace ++ T) || T <- ["", ".vm"]]
              end,
-    Lines = levels(raw_client:log(D)),
-    Result#{log => Lines, status => raw_client:stop(D)}.
+    Whole = raw_client:log(D),
+    Result#{log => levels(Whole), errors => errors(Whole), status => raw_client:stop(D)}.
 
 end_of(Log) ->
     binary_to_list(binary:part(Log, byte_size(Log), -min(byte_size(Log), 2000))).
@@ -117,7 +120,15 @@ preload(D) ->
 levels(Log) ->
     lists:foldl(fun(Line, Levels) ->
         maps:update_with(hd(binary:split(Line, <<" ">>)), fun(N) -> N + 1 end, 1, Levels)
-    end, #{}, binary:split(Log, <<"\n">>, [global, trim])).
+    end, #{}, lines(Log)).
+
+%% But for what a case of tests/parity does on purpose: it selects a descriptor that is closed.
+errors(Log) ->
+    [Line || Line <- lines(Log), re:run(Line, "^(error|critical)", [caseless]) =/= nomatch,
+             re:run(Line, "select: fd [0-9]+ cannot be waited for: Bad file descriptor") =:= nomatch].
+
+lines(Log) ->
+    binary:split(Log, <<"\n">>, [global, trim]).
 
 %% --- what stays ---
 
