@@ -247,11 +247,17 @@ static bool room_for_ref(struct ph_wbuf *w)
 
 void ph_w_binary_ref(struct ph_wbuf *w, const void *p, size_t len, void *owner)
 {
-    if (len > UINT32_MAX || !room_for_ref(w))
+    if (len > UINT32_MAX)
         w->failed = true;
     else
         put_tag32(w, ERL_BINARY_EXT, (uint32_t)len);
-    if (w->failed) {
+    ph_w_raw_ref(w, p, len, owner);
+}
+
+void ph_w_raw_ref(struct ph_wbuf *w, const void *p, size_t len, void *owner)
+{
+    if (w->failed || !room_for_ref(w)) {
+        w->failed = true;
         if (w->release != NULL)
             w->release(owner);
         return;

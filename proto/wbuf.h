@@ -78,5 +78,6 @@ void ph_w_string(struct ph_wbuf *w, const void *p, size_t len);         /* a lis
  * writes the tail next; no bytes (len = 0) write nothing, and the tail is the whole. */
 void ph_w_bytes_open(struct ph_wbuf *w, const void *p, size_t len, bool nil_follows);
 void ph_w_binary_ref(struct ph_wbuf *w, const void *p, size_t len, void *owner); /* header and a ref; takes the caller's reference to owner */
+void ph_w_raw_ref(struct ph_wbuf *w, const void *p, size_t len, void *owner);    /* the same without header: encoded terms, or their parts */
 
 #endif

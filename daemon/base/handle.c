@@ -108,15 +108,16 @@ bool ph_handle_was_given(struct ph_handles *t, uint64_t handle)
     return given;
 }
 
-void ph_handles_each(struct ph_handles *t, void (*fn)(void *obj, void *arg), void *arg)
+bool ph_handles_some(struct ph_handles *t, uint32_t *at, uint32_t slots, void (*fn)(void *obj, void *arg), void *arg)
 {
     struct slot *s;
-    for (uint32_t n = 0; n < (1u << SLOT_BITS) && (s = slot_at(t, n)); n++) {
-        pthread_mutex_lock(&t->shard[n % SHARDS]);
+    for (; slots > 0 && *at < (1u << SLOT_BITS) && (s = slot_at(t, *at)); slots--, ++*at) {
+        pthread_mutex_lock(&t->shard[*at % SHARDS]);
         if (s->obj)
             fn(s->obj, arg);
-        pthread_mutex_unlock(&t->shard[n % SHARDS]);
+        pthread_mutex_unlock(&t->shard[*at % SHARDS]);
     }
+    return slots == 0;
 }
 
 void ph_handle_remove(struct ph_handles *t, uint64_t handle)

@@ -15,8 +15,9 @@ uint64_t ph_handle_add(struct ph_handles *t, void *obj);
 /* The object, after ref(obj) was called under the slot's mutex (NULL: no call; the caller knows that obj stays); NULL if the handle is not valid. */
 void *ph_handle_get(struct ph_handles *t, uint64_t handle, void (*ref)(void *obj));
 bool ph_handle_was_given(struct ph_handles *t, uint64_t handle); /* valid now, or before */
-/* fn for every object there is, under its slot's mutex: it may take no other handle's. Objects that come or go meanwhile: perhaps. */
-void ph_handles_each(struct ph_handles *t, void (*fn)(void *obj, void *arg), void *arg);
+/* fn for the objects in so many slots, under the slot's mutex: it may take no other handle's. *at is 0 at first, and says where to go on; false: there are no more. Objects that
+ * come or go between the first and the last: perhaps. The slots are as many as ever were in use at a time. */
+bool ph_handles_some(struct ph_handles *t, uint32_t *at, uint32_t slots, void (*fn)(void *obj, void *arg), void *arg);
 void ph_handle_remove(struct ph_handles *t, uint64_t handle);
 
 #endif

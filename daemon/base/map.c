@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linear probing with deletion by moving back, so that there are no tombstones and a map that served millions of keys stays small. */
+/* Linear probing with deletion by moving back, so that there are no tombstones and a map that served millions of keys stays small. Keys are hashed under a secret,
+ * and the order of ph_map_each must not become known to who chooses them: neighbours would tell which keys lie together. */
 #include "base/map.h"
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #define MIN_CAP 8u
 
+static unsigned home_shift(const struct ph_map *m)
+{
+    return (unsigned)__builtin_clzll(m->cap) + 1; /* cap is a power of two, MIN_CAP at least */
+}
+
 static size_t home(const struct ph_map *m, uint64_t key)
 {
-    uint64_t h = key * UINT64_C(0x9e3779b97f4a7c15);
-    return (size_t)(h >> 32) & (m->cap - 1);
+    return (size_t)(ph_hash_word(key) >> home_shift(m));
 }
 
 static size_t find(const struct ph_map *m, uint64_t key)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A map from 64-bit integers to pointers: open addressing, no memory while empty. Not thread-safe: its owner's lock guards it. */
+/* A map from 64-bit integers to pointers: open addressing, no memory while empty. The keys may be chosen by who means harm (base/hash). Not thread-safe: its owner's lock
+ * guards it. */
 #ifndef PH_MAP_H
 #define PH_MAP_H
 

@@ -12,15 +12,7 @@
 
 struct wanted {
     uint64_t connection, id;
-    struct ph_port *found; /* reference, or NULL */
 };
-
-static void look(struct ph_port *p, void *arg)
-{
-    struct wanted *w = arg;
-    if (p->id == w->id && ph_peer_id(p->peer) == w->connection && ph_port_state(p) != PH_PORT_DEAD)
-        w->found = ph_port_ref(p);
-}
 
 static bool number(struct ph_req *r, uint64_t *n)
 {
@@ -28,11 +20,14 @@ static bool number(struct ph_req *r, uint64_t *n)
     return ph_etf_uint64(&r->cur, n) == 0 && *n <= PH_MAX_PORT_ID;
 }
 
-/* Connection and PortId; a new reference, or NULL if there is no such port. */
-static struct ph_port *find(struct wanted *w)
+/* A new reference, or NULL if there is no such port. */
+static struct ph_port *find(const struct wanted *w)
 {
-    ph_ports_each(look, w);
-    return w->found;
+    struct ph_peer *peer = ph_peer_by_id(w->connection);
+    struct ph_port *p = peer ? ph_peer_get_port(peer, w->id, ph_port_ref_obj) : NULL;
+    if (peer)
+        ph_peer_unref(peer);
+    return p;
 }
 
 /* --- requests --- */

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "conn/listing.h"
 #include "etf.h"
 #include "driver/ddll.h"
 #include "port/op.h"
@@ -35,6 +36,9 @@
 #define FRAME_AT_ONCE (1u << 20) /* bytes: a larger frame's memory grows as its bytes arrive */
 #define READS_PER_TURN 8
 #define FRAMES_PER_LOOK 8u /* frames that are handled until it is looked at whether there is too much to do already */
+#define FRAMES_PER_CLOCK 64u /* a multiple of that: ... and whether there is time left, which is asked sooner after those that may take longer than commands */
+#define LOOK_NS 1000000u     /* then it goes on in the next turn */
+#define END_PORTS 100u /* in a turn */
 #define END_POLL_US 5000
 #define END_WRITE_NS UINT64_C(5000000000) /* how long an ending connection waits for its client to read */
 
@@ -44,6 +48,8 @@ struct ph_conn {
     LIST_ENTRY(ph_conn) link; /* guarded by list_mu */
     struct ph_task start;
     struct ph_task shutdown;
+    struct ph_task go_on; /* in the next turn: with the frames that are left, the listing or, if it ends, its ports */
+    bool goes_on;         /* ... is posted. The connection is not freed then */
     bool shutdown_posted, finished; /* guarded by list_mu: the later of shutdown_task and finish frees */
     struct ph_access *access; /* reference; NULL: stdio */
     struct ph_newcomer *newcomer; /* NULL: not, or not any more; then end_timer is the time it has */
@@ -52,6 +58,8 @@ struct ph_conn {
     bool no_input; /* regular file or closed: nothing to wait for */
     enum ph_fault goodbye; /* to say when all ports are gone */
     const char *goodbye_detail; /* static, or NULL */
+    bool more_ports;        /* ENDING: ports that have not been told to end: */
+    struct ph_walk ports;
     uint64_t ports_gone_ns;
     int fd_in, fd_out;
     struct ph_reactor *reactor;
@@ -60,6 +68,9 @@ struct ph_conn {
     struct event *end_timer;
     struct ph_op_batch batch; /* empty but while bytes are looked at */
     size_t frames, frame_bytes; /* of them, not counted yet */
+    unsigned looked;       /* frames, or parts of them, in this look at the input; see FRAMES_PER_CLOCK */
+    uint64_t look_since_ns; /* when the clock was first read in it */
+    struct ph_listing *listing; /* what the last frame asks for; it goes on, and no other is looked at before it is answered. Or NULL */
     uint8_t header[PH_FRAME_HEADER];
     size_t header_got;
     ErlDrvBinary *frame; /* the incomplete frame, or NULL */
@@ -167,6 +178,7 @@ __attribute__((noinline)) static enum ph_fault handle_whole(struct ph_conn *c, s
 {
     struct ph_cur whole = cur;
     hand_on(c); /* nothing overtakes what came before, and it is counted */
+    c->looked |= FRAMES_PER_CLOCK - 1;
     if (ph_etf_skip(&whole, (unsigned)ph_limit(PH_LIMIT_TERM_DEPTH))) {
         if (ph_etf_skip(&whole, UINT_MAX) == 0)
             ph_limit_met(PH_LIMIT_TERM_DEPTH);
@@ -288,11 +300,43 @@ static bool client_is_gone(const struct ph_conn *c)
     return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLERR | POLLHUP | POLLNVAL));
 }
 
+static void go_on_later(struct ph_conn *c)
+{
+    if (c->goes_on)
+        return;
+    c->goes_on = true;
+    ph_reactor_post(c->reactor, &c->go_on);
+}
+
+void ph_conn_answer_later(struct ph_conn *c, struct ph_listing *l)
+{
+    c->listing = l;
+    go_on_later(c);
+}
+
+static bool has_time(struct ph_conn *c)
+{
+    if (c->looked == 0 || c->looked % FRAMES_PER_CLOCK)
+        return true;
+    uint64_t now = ph_now_ns();
+    if (c->looked == FRAMES_PER_CLOCK)
+        c->look_since_ns = now;
+    return now - c->look_since_ns <= LOOK_NS;
+}
+
+/* Others shall not wait for all that one client asks for. */
+static bool may_look_on(struct ph_conn *c)
+{
+    if (!c->goes_on && !has_time(c))
+        go_on_later(c);
+    return !c->goes_on && ph_peer_may_read(c->peer);
+}
+
 /* Bytes from the stream. */
 static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
 {
     enum ph_fault fault = PH_FAULT_NONE;
-    for (unsigned n = 0; len > 0 && c->state == OPEN && !fault && (n % FRAMES_PER_LOOK || ph_peer_may_read(c->peer)); n++)
+    for (c->looked = 0; len > 0 && c->state == OPEN && !fault && (c->looked % FRAMES_PER_LOOK || may_look_on(c)); c->looked++)
         fault = c->frame ? fill_frame(c, &p, &len) : take_header(c, &p, &len);
     hand_on(c);
     bool left = !fault && len > 0 && c->state == OPEN;
@@ -303,7 +347,8 @@ static void consume(struct ph_conn *c, const uint8_t *p, size_t len)
     } else if (left) {
         c->stash_len = len;
         memcpy(c->stash, p, len);
-        hold_back(c);
+        if (!c->goes_on)
+            hold_back(c);
     }
 }
 
@@ -370,8 +415,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     for (int i = 0; c->state == OPEN; i++) {
-        if (c->stash)
-            return; /* held back already */
+        if (c->stash || c->goes_on)
+            return; /* held back already, or what is there waits for the next turn */
         if (!ph_peer_may_read(c->peer)) {
             hold_back(c);
             return;
@@ -391,7 +436,7 @@ static void drained(void *arg)
     if (stash && c->state == OPEN)
         consume(c, stash, c->stash_len);
     ph_free(stash);
-    if (c->state == OPEN && !c->stash) {
+    if (c->state == OPEN && !c->stash && !c->goes_on) {
         set_end_timer(c, &never);
         rearm(c);
     }
@@ -403,6 +448,29 @@ static void end_port(void *port, void *arg)
 {
     const struct ph_conn *c = arg;
     ph_port_disconnected(port, c->goodbye == PH_FAULT_SHUTDOWN);
+}
+
+/* For a million ports this takes long, and so does what it has them do. */
+static void end_some_ports(struct ph_conn *c)
+{
+    c->more_ports = ph_peer_walk_some(c->peer, &c->ports, END_PORTS, end_port, c);
+    if (c->more_ports)
+        go_on_later(c);
+}
+
+static void go_on_task(struct ph_task *task)
+{
+    struct ph_conn *c = (struct ph_conn *)((char *)task - offsetof(struct ph_conn, go_on));
+    c->goes_on = false;
+    if (c->state == ENDING) {
+        if (c->more_ports)
+            end_some_ports(c);
+    } else if (c->listing && !ph_listing_go_on(c->listing)) {
+        go_on_later(c);
+    } else {
+        c->listing = NULL;
+        drained(c);
+    }
 }
 
 /* Frees what the connection has but the peer, closes the descriptors. */
@@ -418,6 +486,7 @@ static void let_go(struct ph_conn *c)
         close(c->fd_out);
     ph_bin_unref(c->frame);
     ph_free(c->stash);
+    ph_listing_free(c->listing);
 }
 
 static void finish(struct ph_conn *c)
@@ -462,7 +531,7 @@ static void on_end_timer(evutil_socket_t fd, short what, void *arg)
         end_of_stream(c, 0);
         return;
     }
-    if (!ph_peer_has_ports(c->peer)) {
+    if (!ph_peer_has_ports(c->peer) && !c->goes_on) {
         if (!c->ports_gone_ns) {
             c->ports_gone_ns = ph_now_ns();
             if (c->goodbye)
@@ -508,7 +577,8 @@ static void begin_end(struct ph_conn *c, enum ph_fault goodbye, const char *deta
     event_del(c->readable);
     ph_peer_forget_origin(c->peer);
     ph_peer_bar_ports(c->peer);
-    ph_peer_each_port(c->peer, end_port, c);
+    ph_peer_walk_ports(c->peer, &c->ports);
+    end_some_ports(c);
     struct timeval late = {.tv_sec = late_ms / 1000, .tv_usec = late_ms % 1000 * 1000};
     if (late_ms)
         set_end_timer(c, &late);
@@ -623,6 +693,7 @@ void ph_conn_start(struct ph_access *access, struct ph_newcomer *newcomer, int f
     c->reactor = ph_reactor_next();
     c->start.run = start_task;
     c->shutdown.run = shutdown_task;
+    c->go_on.run = go_on_task;
     pthread_mutex_lock(&list_mu);
     conn_count++;
     pthread_mutex_unlock(&list_mu);

@@ -12,6 +12,7 @@
 #include "peer/peer.h"
 
 struct ph_conn;
+struct ph_listing;
 struct ph_op_batch;
 
 /* Takes the descriptors (non-blocking; the same one twice for a socket). access: of its listener, a reference is taken; NULL: stdio. newcomer: taken,
@@ -29,6 +30,8 @@ struct ph_newcomer *ph_conn_newcomer(struct ph_conn *c);         /* until ph_con
 bool ph_conn_said_hello(const struct ph_conn *c);
 void ph_conn_set_hello(struct ph_conn *c, const char *name); /* the client is known now; name: for logs, or NULL */
 const struct ph_where *ph_conn_where(const struct ph_conn *c); /* for log lines; borrowed */
+/* What was asked for takes long: goes on with it (taken) in pieces, and looks at no more frames until it is answered. In a request, once. */
+void ph_conn_answer_later(struct ph_conn *c, struct ph_listing *l);
 struct ph_op_batch *ph_conn_batch(struct ph_conn *c); /* what it submits when it has looked at all bytes it has */
 
 /* Commands, controls and calls in the form that everybody writes them, with nothing wrong: decoded in one pass, in the batch, true. False: nothing is done, and the

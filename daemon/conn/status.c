@@ -4,45 +4,12 @@
 #include <string.h>
 
 #include "base/counters.h"
-#include "base/mem.h"
 #include "check/violation.h"
+#include "conn/listing.h"
 #include "conn/request.h"
 #include "peer/reply.h"
 #include "port/port.h"
 #include "term/words.h"
-
-struct found {
-    struct ph_peer *only; /* NULL: of all connections */
-    bool opening;         /* also ports that are opening */
-    struct ph_port **ports;
-    size_t n, cap;
-    bool no_memory;
-};
-
-static bool has_room(struct found *f)
-{
-    size_t cap = f->cap ? f->cap * 2 : 64;
-    if (f->n < f->cap)
-        return true;
-    struct ph_port **ports = ph_realloc_try(f->ports, cap * sizeof(struct ph_port *));
-    if (!ports) {
-        f->no_memory = true;
-        return false;
-    }
-    f->ports = ports;
-    f->cap = cap;
-    return true;
-}
-
-static void collect(struct ph_port *p, void *arg)
-{
-    struct found *f = arg;
-    enum ph_port_state state = ph_port_state(p);
-    if ((f->only && p->peer != f->only) || state == PH_PORT_DEAD || (state == PH_PORT_OPENING && !f->opening))
-        return;
-    if (!f->no_memory && has_room(f))
-        f->ports[f->n++] = ph_port_ref(p);
-}
 
 /* Only what never changes, and the owner, may be read here: the port's lock is not ours. */
 static void write_port(struct ph_wbuf *w, const struct ph_port *p)
@@ -62,35 +29,19 @@ static void write_port(struct ph_wbuf *w, const struct ph_port *p)
     ph_w_word(w, p->owner);
 }
 
-static void reply_list(struct ph_req *r, const struct found *f, void (*write)(struct ph_wbuf *w, const struct ph_port *p))
-{
-    struct ph_wbuf *w = ph_reply_ok(r->tag);
-    ph_w_list(w, (uint32_t)f->n);
-    for (size_t i = 0; i < f->n; i++)
-        write(w, f->ports[i]);
-    if (f->n)
-        ph_w_nil(w);
-    ph_peer_commit(r->peer, w);
-}
-
 /* False: the scope is wrong. */
 static bool answer_list(struct ph_req *r, bool opening, void (*write)(struct ph_wbuf *w, const struct ph_port *p))
 {
-    struct found f = {.only = r->peer, .opening = opening};
-    r->element++;
     const struct ph_access *access = ph_conn_access(r->conn);
+    bool all = false;
+    r->element++;
     if (ph_etf_is_atom(&r->cur, "all") == 0)
-        f.only = access && !access->all_ports ? r->peer : NULL;
+        all = !access || access->all_ports;
     else if (ph_etf_is_atom(&r->cur, "connection"))
         return false;
-    ph_ports_each(collect, &f);
-    if (f.no_memory)
-        ph_reply_error_atom(r->peer, r->tag, "enomem");
-    else
-        reply_list(r, &f, write);
-    for (size_t i = 0; i < f.n; i++)
-        ph_port_unref(f.ports[i]);
-    ph_free(f.ports);
+    struct ph_listing *l = ph_listing_new(r->peer, r->tag, all, opening, write);
+    if (l && !ph_listing_go_on(l))
+        ph_conn_answer_later(r->conn, l);
     return true;
 }
 

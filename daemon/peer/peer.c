@@ -45,9 +45,16 @@ struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const
         ph_free(p);
         return NULL;
     }
+    if (!ph_peer_list(p)) {
+        event_free(p->writable);
+        ph_sending_free(p);
+        ph_free(p);
+        return NULL;
+    }
     p->drained_task.run = drained_task;
     ph_lane_init(&p->lane);
     pthread_mutex_init(&p->mu, NULL);
+    TAILQ_INIT(&p->members);
     LIST_INIT(&p->monitors);
     STAILQ_INIT(&p->grants);
     return p;
@@ -197,6 +204,7 @@ void ph_peer_close(struct ph_peer *p)
 {
     if (atomic_exchange(&p->closed, true))
         return;
+    ph_peer_unlist(p);
     ph_peer_forget_origin(p);
     event_free(p->writable);
     p->writable = NULL;
@@ -214,7 +222,7 @@ bool ph_peer_may_add_port(struct ph_peer *p)
     return may;
 }
 
-enum ph_added ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port)
+enum ph_added ph_peer_add_port(struct ph_peer *p, uint64_t id, struct ph_member *m, void *port)
 {
     enum ph_added added = PH_ADDED;
     pthread_mutex_lock(&p->mu);
@@ -222,15 +230,19 @@ enum ph_added ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port)
         added = PH_ADDED_IN_USE;
     else if (!ph_map_put(&p->ports, id, port))
         added = PH_ADDED_NO_MEMORY;
+    else
+        ph_member_add(&p->members, m, port);
     pthread_mutex_unlock(&p->mu);
     return added;
 }
 
-void ph_peer_remove_port(struct ph_peer *p, uint64_t id)
+void ph_peer_remove_port(struct ph_peer *p, uint64_t id, struct ph_member *m)
 {
     pthread_mutex_lock(&p->mu);
-    if (ph_map_del(&p->ports, id))
+    if (ph_map_del(&p->ports, id)) {
+        ph_member_remove(&p->members, m);
         p->untold++;
+    }
     pthread_mutex_unlock(&p->mu);
 }
 
@@ -258,10 +270,25 @@ void ph_peer_bar_ports(struct ph_peer *p)
     pthread_mutex_unlock(&p->mu);
 }
 
-void ph_peer_each_port(struct ph_peer *p, void (*fn)(void *port, void *arg), void *arg)
+void ph_peer_walk_ports(struct ph_peer *p, struct ph_walk *w)
 {
     pthread_mutex_lock(&p->mu);
-    ph_map_each(&p->ports, fn, arg);
+    ph_walk_begin(&p->members, w);
+    pthread_mutex_unlock(&p->mu);
+}
+
+bool ph_peer_walk_some(struct ph_peer *p, struct ph_walk *w, size_t n, void (*fn)(void *port, void *arg), void *arg)
+{
+    pthread_mutex_lock(&p->mu);
+    bool more = ph_walk_some(&p->members, w, n, fn, arg);
+    pthread_mutex_unlock(&p->mu);
+    return more;
+}
+
+void ph_peer_walk_give_up(struct ph_peer *p, struct ph_walk *w)
+{
+    pthread_mutex_lock(&p->mu);
+    ph_walk_give_up(&p->members, w);
     pthread_mutex_unlock(&p->mu);
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/walk.h"
 #include "etf.h"
 #include "proto.h"
 #include "sched/sched.h"
@@ -30,6 +31,14 @@ void ph_peer_ref_obj(void *p); /* the same as callbacks */
 uint64_t ph_peer_id(const struct ph_peer *p);
 struct ph_reactor *ph_peer_reactor(const struct ph_peer *p);
 struct ph_lane *ph_peer_lane(struct ph_peer *p); /* of its requests in the lock of ddll, whose jobs hold references */
+
+/* --- all that are open (peer/all.c); any thread --- */
+
+struct ph_peer *ph_peer_by_id(uint64_t id); /* new reference, or NULL */
+/* Walks of them all. fn is called under a mutex: it takes a reference. */
+void ph_peers_walk(struct ph_walk *w);
+bool ph_peers_walk_some(struct ph_walk *w, size_t n, void (*fn)(void *peer, void *arg), void *arg);
+void ph_peers_walk_give_up(struct ph_walk *w);
 
 /* --- sending; any thread --- */
 
@@ -75,12 +84,15 @@ struct ph_peer *ph_peer_for(struct ph_peer *own, ErlDrvTermData pid);
 
 bool ph_peer_may_add_port(struct ph_peer *p); /* false, and counted, if it has as many as it may */
 enum ph_added { PH_ADDED, PH_ADDED_IN_USE, PH_ADDED_NO_MEMORY };
-enum ph_added ph_peer_add_port(struct ph_peer *p, uint64_t id, void *port); /* IN_USE: also closed or barred */
+enum ph_added ph_peer_add_port(struct ph_peer *p, uint64_t id, struct ph_member *m, void *port); /* IN_USE: also closed or barred. m: the port's */
 void ph_peer_bar_ports(struct ph_peer *p); /* from now on ph_peer_add_port fails */
-void ph_peer_remove_port(struct ph_peer *p, uint64_t id); /* the id is free */
+void ph_peer_remove_port(struct ph_peer *p, uint64_t id, struct ph_member *m); /* the id is free */
 void ph_peer_port_told(struct ph_peer *p); /* the last frame about that port is committed: the connection may end */
 void *ph_peer_get_port(struct ph_peer *p, uint64_t id, void (*ref)(void *port));
-void ph_peer_each_port(struct ph_peer *p, void (*fn)(void *port, void *arg), void *arg); /* under the peer's mutex: fn must be short */
+/* Walks (base/walk) of its ports that have an id. fn is called under the peer's mutex: it must be short. */
+void ph_peer_walk_ports(struct ph_peer *p, struct ph_walk *w);
+bool ph_peer_walk_some(struct ph_peer *p, struct ph_walk *w, size_t n, void (*fn)(void *port, void *arg), void *arg);
+void ph_peer_walk_give_up(struct ph_peer *p, struct ph_walk *w);
 size_t ph_peer_port_count(struct ph_peer *p); /* that have an id */
 bool ph_peer_has_ports(struct ph_peer *p);    /* also such as are not told yet */
 /* Ids and port terms the client has granted for ports that drivers make. At most 64 are kept: false if there are so many, or no memory. */

@@ -50,15 +50,20 @@ struct ph_peer {
 
     pthread_mutex_t mu; /* guards ports, monitors, grants; taken before handle shards and lock->mu */
     struct ph_map ports;
+    struct ph_members members; /* the same ports */
     size_t untold; /* ports that are out of the map, but of whose end the client has not been told */
     struct ph_monitors monitors;
     STAILQ_HEAD(, ph_grant) grants;
     unsigned grant_count;
     bool barred; /* no more ports: the connection ends */
 
+    struct ph_member among_all; /* all.c; guarded by peers_mu */
     bool routable;            /* these two: guarded by origins_mu */
     LIST_ENTRY(ph_peer) link; /* in the list of those that speak for a node */
 };
+
+bool ph_peer_list(struct ph_peer *p); /* all.c; these two: for ph_peer_new, and before it ends. False: no memory */
+void ph_peer_unlist(struct ph_peer *p);
 
 bool ph_sending_init(struct ph_peer *p); /* these two: sending.c, for peer.c. False: no memory */
 void ph_sending_free(struct ph_peer *p);

@@ -376,7 +376,7 @@ void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct
         ph_reply_error_atom(peer, tag, "badarg");
     } else if (!(p = ph_port_new(peer, id, term, name, len))) {
         ph_reply_error_atom(peer, tag, "system_limit");
-    } else if ((added = ph_peer_add_port(peer, id, p)) != PH_ADDED) {
+    } else if ((added = ph_peer_add_port(peer, id, &p->of_peer, p)) != PH_ADDED) {
         ph_reply_error_atom(peer, tag, added == PH_ADDED_IN_USE ? "port_id_in_use" : "enomem");
         ph_port_unlist(p);
         ph_port_unref(p);
@@ -404,7 +404,7 @@ static struct ph_port *granted(struct ph_peer *peer, const char *name)
     if (!g)
         return NULL;
     struct ph_port *p = ph_port_new(peer, g->id, (struct ph_slice){g->term, g->len}, name, strlen(name));
-    enum ph_added added = p ? ph_peer_add_port(peer, g->id, p) : PH_ADDED_NO_MEMORY;
+    enum ph_added added = p ? ph_peer_add_port(peer, g->id, &p->of_peer, p) : PH_ADDED_NO_MEMORY;
     if (added == PH_ADDED_NO_MEMORY)
         ph_peer_return_grant(peer, g);
     else

@@ -191,7 +191,7 @@ static void bury(struct ph_port *p)
     p->line = NULL;
     ph_port_forget_data(p);
     ph_trace_closed(p);
-    ph_peer_remove_port(p->peer, p->id);
+    ph_peer_remove_port(p->peer, p->id, &p->of_peer);
 }
 
 static void terminate(struct ph_port *p)

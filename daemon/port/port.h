@@ -61,6 +61,7 @@ struct ph_port {
     atomic_uint traced;       /* connections that trace it; changed by trace.c, read from anywhere */
     uint16_t term_len;
     uint64_t id;              /* immutable; on the wire */
+    struct ph_member of_peer; /* the peer's */
     struct ph_line *line;     /* line mode, or NULL */
     struct ph_opening *opening; /* options and tag of the open; NULL once it is answered (open.c) */
     struct ph_ioq *ioq;       /* guarded by the PDL if there is one; NULL until something is queued */
@@ -148,7 +149,8 @@ void ph_port_unlist(struct ph_port *p); /* handle and list; drops the table's re
 struct ph_port *ph_port_here(ErlDrvPort port);
 /* New reference, or NULL: any thread. */
 struct ph_port *ph_port_by_handle(uint64_t handle);
-/* All that are there from begin to end, and perhaps some others. Under mutexes of the table: fn must be short, and keep p only by a reference. */
+/* All that are there from begin to end, and perhaps some others. Under mutexes of the table: fn must be short, and keep p only by a reference. It takes time for as many ports as there
+ * ever were at a time: not on a reactor that serves. */
 void ph_ports_each(void (*fn)(struct ph_port *p, void *arg), void *arg);
 size_t ph_ports_count(void);
 void ph_w_port_term(struct ph_wbuf *w, ErlDrvTermData port); /* for ph_build */

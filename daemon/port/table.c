@@ -11,9 +11,11 @@
 #include "port/port.h"
 #include "term/words.h"
 
+#define SLOTS 64u /* that are looked at without others having their turn at list_mu */
+
 static struct ph_handles *handles;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER; /* a port gets its driver, or all are looked at; taken before the table's mutexes */
+static pthread_mutex_t list_mu = PTHREAD_MUTEX_INITIALIZER; /* a port gets its driver, or some are looked at; taken before the table's mutexes */
 static atomic_size_t count;
 
 static void make_handles(void)
@@ -101,9 +103,12 @@ static void visit(void *port, void *arg)
 void ph_ports_each(void (*fn)(struct ph_port *p, void *arg), void *arg)
 {
     pthread_once(&once, make_handles);
-    pthread_mutex_lock(&list_mu);
-    ph_handles_each(handles, visit, &(struct visit){fn, arg});
-    pthread_mutex_unlock(&list_mu);
+    bool more = true;
+    for (uint32_t at = 0; more;) {
+        pthread_mutex_lock(&list_mu);
+        more = ph_handles_some(handles, &at, SLOTS, visit, &(struct visit){fn, arg});
+        pthread_mutex_unlock(&list_mu);
+    }
 }
 
 size_t ph_ports_count(void)

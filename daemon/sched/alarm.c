@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#define AT_ONCE 256u /* ring before the reactor looks at other events and runs what they have brought */
+
 struct ph_alarms {
     pthread_mutex_t mu; /* guards the rest */
     struct ph_alarm **heap; /* [0] is the first; alarm->at is its index + 1 */
@@ -106,7 +108,8 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
         ;
     pthread_mutex_lock(&h->mu);
     h->armed_ns = UINT64_MAX;
-    for (uint64_t now = ph_now_ns(); h->n > 0 && h->heap[0]->due_ns <= now;) {
+    uint64_t now = ph_now_ns();
+    for (unsigned n = 0; n < AT_ONCE && h->n > 0 && h->heap[0]->due_ns <= now; n++) { /* for the others the timerfd is ready again at once */
         struct ph_alarm *a = h->heap[0];
         remove_locked(h, a);
         a->ring(a);

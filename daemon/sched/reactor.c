@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reactors: an event base each, and a thread that runs it. A turn is: wait for events (their callbacks read frames, notice timers and ready fds,
- * and only submit jobs), do posted tasks, run the locks that became ready, then what was asked for at the end of the turn (one write per connection).
+ * and only submit jobs), do posted tasks, run the locks that became ready, then what was asked for at the end of the turn (one write per connection). Locks for which
+ * there is no time in their turn are late: some of those have theirs in each turn, so that neither events nor what has just become ready waits for very many of them, nor they for ever.
  *
  * Drivers are entered only outside of event_base_loop, so a reactor whose thread is stuck in a callback can be given to another one (crew.c), which goes on with the turn.
  * While a lock runs, its thread therefore touches nothing of the reactor but what `mu` guards: it may have lost it. */
@@ -20,6 +21,7 @@
 #include "sched/lock.h"
 
 #define NO_STINT UINT64_MAX
+#define TURN_NS 500000u /* of a turn, for the locks that are late and for the others: then the rest is late. Beside it, a run of the first */
 #define READ_BUFFER (64u * 1024u)
 #define POLL_SCORE_MAX 64 /* see wait_for_events */
 #define POLL_SCORE_LEAST 16
@@ -37,8 +39,9 @@ struct ph_reactor {
     int wake_fd;
     uint8_t *buffer;
     _Atomic uint64_t stint;
-    struct ph_locks ready; /* these three: own thread only, and not while a lock runs */
+    struct ph_locks ready; /* these, up to mu: own thread only, and not while a lock runs */
     struct ph_locks turn;  /* to be run in this turn */
+    struct ph_locks late;  /* there was no time for them in theirs */
     int poll_score;
     uint64_t poll_for_ns;
     uint64_t poll_again_ns; /* not before */
@@ -141,21 +144,32 @@ static void end_turn(struct ph_reactor *r)
     ph_async_wake_due();
 }
 
-/* One run for each lock of the turn; those that become ready meanwhile have theirs after new events. False: the reactor was taken away. */
-static bool run_turn(struct ph_reactor *r)
+/* One run for each of the locks, while there is time. The clock is the one that they have read. False: the reactor was taken away. */
+static bool run_some(struct ph_reactor *r, struct ph_locks *locks)
 {
-    if (!STAILQ_EMPTY(&r->turn))
+    uint64_t since = 0;
+    if (!STAILQ_EMPTY(locks))
         ph_crew_watch();
-    while (!STAILQ_EMPTY(&r->turn)) {
-        struct ph_lock *l = STAILQ_FIRST(&r->turn);
-        STAILQ_REMOVE_HEAD(&r->turn, link);
+    while (!STAILQ_EMPTY(locks) && (!since || ph_self.now_ns - since <= TURN_NS)) {
+        struct ph_lock *l = STAILQ_FIRST(locks);
+        STAILQ_REMOVE_HEAD(locks, link);
         uint64_t stint = ++my_stint;
         atomic_store_explicit(&r->stint, stint, memory_order_release);
         ph_lock_run(l);
         if (!atomic_compare_exchange_strong_explicit(&r->stint, &stint, stint + 1, memory_order_acq_rel, memory_order_acquire))
             return false;
         my_stint++;
+        since = since ? since : ph_self.now_ns;
     }
+    return true;
+}
+
+/* Those that become ready meanwhile have their turn after new events. */
+static bool run_turn(struct ph_reactor *r)
+{
+    if (!run_some(r, &r->late) || !run_some(r, &r->turn))
+        return false;
+    STAILQ_CONCAT(&r->late, &r->turn);
     return true;
 }
 
@@ -194,9 +208,14 @@ static bool inbox_is_empty_locked(const struct ph_reactor *r)
     return STAILQ_EMPTY(&r->inbox_tasks) && STAILQ_EMPTY(&r->inbox_locks) && STAILQ_EMPTY(&r->turn_end);
 }
 
+static bool any_waits(const struct ph_reactor *r)
+{
+    return !STAILQ_EMPTY(&r->ready) || !STAILQ_EMPTY(&r->late);
+}
+
 static bool idle_now(struct ph_reactor *r)
 {
-    if (!STAILQ_EMPTY(&r->ready))
+    if (any_waits(r))
         return false;
     pthread_mutex_lock(&r->mu);
     bool idle = inbox_is_empty_locked(r);
@@ -207,7 +226,7 @@ static bool idle_now(struct ph_reactor *r)
 /* True: nothing waits, and whoever brings something from now on wakes this thread. */
 static bool may_sleep(struct ph_reactor *r)
 {
-    if (!STAILQ_EMPTY(&r->ready) || atomic_load_explicit(&stopping, memory_order_acquire))
+    if (any_waits(r) || atomic_load_explicit(&stopping, memory_order_acquire))
         return false; /* the wake-up for the end may have been taken by a look */
     pthread_mutex_lock(&r->mu);
     bool idle = inbox_is_empty_locked(r);
@@ -313,6 +332,7 @@ static int reactor_init(struct ph_reactor *r)
     pthread_mutex_init(&r->mu, NULL);
     STAILQ_INIT(&r->ready);
     STAILQ_INIT(&r->turn);
+    STAILQ_INIT(&r->late);
     STAILQ_INIT(&r->turn_end);
     STAILQ_INIT(&r->inbox_locks);
     STAILQ_INIT(&r->inbox_tasks);

@@ -19,15 +19,6 @@ struct ph_intern_slots {
     _Atomic uint64_t slot[]; /* hash in the high half, number + 1 in the low; 0: free */
 };
 
-uint32_t ph_intern_hash(uint32_t hash, const void *p, size_t len)
-{
-    const uint8_t *byte = p;
-    uint32_t h = hash ^ 2166136261u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ byte[i]) * 16777619u;
-    return h ^ h >> 15;
-}
-
 /* NULL: no memory. The first are small enough for the reserve. */
 static struct ph_intern_slots *new_slots(uint32_t n, struct ph_intern_slots *older)
 {

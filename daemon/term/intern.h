@@ -35,7 +35,4 @@ static inline bool ph_intern_known(struct ph_intern *t, uint64_t number)
     return number < atomic_load_explicit(&t->count, memory_order_acquire);
 }
 
-/* A hash of bytes; start from 0 or from the hash of what comes before. */
-uint32_t ph_intern_hash(uint32_t hash, const void *p, size_t len);
-
 #endif

@@ -14,6 +14,7 @@
 #include <ei.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "term/intern.h"
@@ -147,7 +148,7 @@ enum ph_word_kind ph_word_kind(ErlDrvTermData w)
 
 static uint32_t intern_text(struct text t, atomic_uint *allowance)
 {
-    return ph_intern(&atom_table, ph_intern_hash(0, t.utf8, t.len), &t, allowance);
+    return ph_intern(&atom_table, (uint32_t)ph_hash_bytes(t.utf8, t.len), &t, allowance);
 }
 
 /* Whoever comes first enters system_limit, so that it has index SYSTEM_LIMIT and is there when the table is full. */
@@ -262,7 +263,7 @@ static int intern_origin(const struct pid_parts *parts, atomic_uint *allowance, 
     struct origin key = {intern_atom(utf8, len, allowance), parts->creation};
     if (key.node == PH_INTERN_FULL)
         return -1;
-    *origin = ph_intern(&origin_table, ph_intern_hash(0, &key, sizeof key), &key, allowance);
+    *origin = ph_intern(&origin_table, (uint32_t)ph_hash_bytes(&key, sizeof key), &key, allowance);
     return *origin == PH_INTERN_FULL ? -1 : 0;
 }
 
@@ -288,7 +289,7 @@ static int find_origin(const struct pid_parts *parts, atomic_uint *allowance, ui
 
 static int far_pid_word(const struct far_pid *pid, atomic_uint *allowance, ErlDrvTermData *out)
 {
-    uint32_t i = ph_intern(&far_pid_table, ph_intern_hash(0, pid, sizeof *pid), pid, allowance);
+    uint32_t i = ph_intern(&far_pid_table, (uint32_t)ph_hash_bytes(pid, sizeof *pid), pid, allowance);
     *out = make_word(i, TAG_FAR_PID);
     return i == PH_INTERN_FULL ? -1 : 0;
 }

@@ -35,6 +35,7 @@ chan jobs[LANES] = [4] of { byte };
 /* struct ph_reactor */
 chan ready = [LOCKS] of { byte };
 chan turn = [LOCKS] of { byte };
+chan late = [LOCKS] of { byte };
 chan inbox = [LOCKS] of { byte };
 bit awake = 1, eventfd;
 bit stint;                     /* is it odd? Two values are equal only if nothing has changed it between, so that is what is kept of those that are remembered: */
@@ -58,6 +59,7 @@ byte commands;                 /* of lane 0, done */
 bit done[5];
 byte ends_busy;                /* lane of job 3 */
 bit gave_way[LOCKS];            /* a budget is used up once */
+bit out_of_time;                /* so is the time for locks in a turn */
 
 inline list(l)
 {
@@ -324,13 +326,13 @@ inline lock_run(l)
     ln = 0
 }
 
-/* reactor.c, run_turn: leaves has_reactor 0 if the reactor was taken away */
-inline run_turn()
+/* reactor.c, run_some: leaves has_reactor 0 if the reactor was taken away */
+inline run_some(locks)
 {
     do
-    :: empty(turn) -> own(); break
-    :: nempty(turn) ->
-       d_step { own(); turn?l; listed[l] = 0; change_stint(); assert(stint); mine[me] = 1 };
+    :: empty(locks) -> own(); break
+    :: nempty(locks) ->
+       d_step { own(); locks?l; listed[l] = 0; change_stint(); assert(stint); mine[me] = 1 };
        lock_run(l);
        d_step {
            l = 0;
@@ -345,9 +347,32 @@ inline run_turn()
        };
        if
        :: !has_reactor -> break
-       :: else
+       :: has_reactor
+       :: has_reactor && !out_of_time -> out_of_time = 1; break
        fi
     od
+}
+
+/* reactor.c, run_turn */
+inline run_turn()
+{
+    run_some(late);
+    if
+    :: has_reactor -> run_some(turn)
+    :: else
+    fi;
+    if
+    :: has_reactor ->
+       d_step {
+           own();
+           do
+           :: turn?l -> late!l
+           :: empty(turn) -> break
+           od;
+           l = 0
+       }
+    :: else
+    fi
 }
 
 /* reactor.c, may_sleep */
@@ -356,12 +381,16 @@ inline may_sleep()
     d_step {
         own();
 #ifdef BROKEN_SLEEPS_WITHOUT_SAYING
-        idle = empty(ready) && empty(inbox)
+        idle = empty(ready) && empty(late) && empty(inbox)
 #else
+#ifdef BROKEN_SLEEPS_WITH_LATE_LOCKS
         idle = empty(ready) && empty(inbox);
+#else
+        idle = empty(ready) && empty(late) && empty(inbox);
+#endif
         if
-        :: empty(ready) -> awake = !idle
-        :: nempty(ready)
+        :: empty(ready) && empty(late) -> awake = !idle
+        :: nempty(ready) || nempty(late)
         fi
 #endif
     }

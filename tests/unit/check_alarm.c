@@ -75,6 +75,33 @@ START_TEST(alarms_of_one_time_ring_in_the_order_they_were_set)
 }
 END_TEST
 
+static int rung_by_task;
+
+static void note_rung(struct ph_task *task)
+{
+    (void)task;
+    rung_by_task = rung_count;
+}
+
+static void ring_and_post(struct ph_alarm *a)
+{
+    static struct ph_task task = {.run = note_rung};
+    ph_reactor_post(ph_reactor_first(), &task);
+    ring(a);
+}
+
+START_TEST(very_many_of_one_time_let_the_reactor_do_other_things_between)
+{
+    start();
+    uint64_t due = ph_now_ns() + 2000000;
+    for (int n = 0; n < MANY; n++)
+        set(n, due);
+    alarms[0].alarm.ring = ring_and_post;
+    run(MANY);
+    ck_assert_int_le(rung_by_task, MANY / 2);
+}
+END_TEST
+
 START_TEST(a_cancelled_alarm_does_not_ring)
 {
     start();
@@ -121,6 +148,7 @@ int main(void)
     TCase *tc = runner_case(s, "alarm");
     tcase_add_test(tc, alarms_ring_by_time_and_never_early);
     tcase_add_test(tc, alarms_of_one_time_ring_in_the_order_they_were_set);
+    tcase_add_test(tc, very_many_of_one_time_let_the_reactor_do_other_things_between);
     tcase_add_test(tc, a_cancelled_alarm_does_not_ring);
     tcase_add_test(tc, an_alarm_that_is_set_again_rings_once_at_the_new_time);
     tcase_add_test(tc, an_alarm_in_the_past_rings_at_once);

@@ -376,6 +376,93 @@ START_TEST(long_jobs_give_way_to_another_lock)
 }
 END_TEST
 
+/* --- very many locks --- */
+
+#define LOCKS 300
+#define HOG_NS 700000u /* of a job that takes more time than there is for locks in a turn */
+#define HOGS 2
+
+static struct place { /* a lock with one lane and, at a time, one job */
+    struct ph_job job;
+    struct ph_lock *lock;
+    struct ph_lane lane;
+} places[LOCKS];
+static int places_run, hogs_run, places_run_by_task, hogs_run_by_last;
+
+static void spin(uint64_t ns)
+{
+    for (uint64_t since = ph_now_ns(); ph_now_ns() - since < ns;)
+        continue;
+}
+
+static void note_places(struct ph_task *task)
+{
+    (void)task;
+    places_run_by_task = places_run;
+}
+
+static void run_place(struct ph_job *job)
+{
+    static struct ph_task task = {.run = note_places};
+    (void)job;
+    if (places_run == 0)
+        ph_reactor_post(ph_reactor_first(), &task);
+    spin(100000);
+    if (++places_run == LOCKS - HOGS) {
+        hogs_run_by_last = hogs_run;
+        ph_reactors_stop();
+    }
+}
+
+static void run_hog(struct ph_job *job)
+{
+    struct place *p = (struct place *)job;
+    hogs_run++;
+    spin(HOG_NS);
+    if (places_run < LOCKS - HOGS)
+        ph_lock_submit(p->lock, &p->lane, &p->job);
+}
+
+static void submit_places(int from, int to, void (*run_job)(struct ph_job *job))
+{
+    for (struct place *p = places + from; p < places + to; p++) {
+        p->job.run = run_job;
+        ph_lane_init(&p->lane);
+        p->lock = ph_lock_new(ph_reactor_first(), NULL);
+        ph_lock_run_by(p->lock, PH_RUN_NEVER_BY_WORKER);
+        ph_lock_submit(p->lock, &p->lane, &p->job);
+    }
+}
+
+static void unref_places(int to)
+{
+    for (int i = 0; i < to; i++)
+        ph_lock_unref(places[i].lock);
+}
+
+START_TEST(very_many_locks_that_are_ready_let_the_reactor_look_at_events_between)
+{
+    start(1, 1);
+    submit_places(0, LOCKS - HOGS, run_place);
+    run();
+    unref_places(LOCKS - HOGS);
+    ck_assert_int_gt(places_run_by_task, 0);
+    ck_assert_int_le(places_run_by_task, LOCKS / 3);
+}
+END_TEST
+
+/* In each turn there is time for one or two of those that always want more, and for some of the others. */
+START_TEST(locks_that_had_no_time_in_their_turn_do_not_wait_for_those_that_are_ready_in_each)
+{
+    start(1, 1);
+    submit_places(LOCKS - HOGS, LOCKS, run_hog);
+    submit_places(0, LOCKS - HOGS, run_place);
+    run();
+    unref_places(LOCKS);
+    ck_assert_int_le(hogs_run_by_last, HOGS * LOCKS);
+}
+END_TEST
+
 static atomic_bool timer_fired, task_ran;
 static uint64_t begin;
 
@@ -694,6 +781,8 @@ static Suite *suite(void)
     tc = runner_case(s, "budget");
     tcase_add_test(tc, many_jobs_give_way_to_another_lock);
     tcase_add_test(tc, long_jobs_give_way_to_another_lock);
+    tcase_add_test(tc, very_many_locks_that_are_ready_let_the_reactor_look_at_events_between);
+    tcase_add_test(tc, locks_that_had_no_time_in_their_turn_do_not_wait_for_those_that_are_ready_in_each);
     tcase_add_test(tc, a_lock_that_is_never_done_starves_neither_events_nor_tasks);
     tc = runner_case(s, "place");
     tcase_add_test(tc, slow_jobs_move_a_lock_to_the_workers_and_quick_ones_bring_it_back);

@@ -2,6 +2,7 @@
 /* Tests of daemon/base/map. Values are addresses in `objects`, so that each tells its key's index. */
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/map.h"
 #include "runner.h"
@@ -170,6 +171,42 @@ START_TEST(a_cleared_map_can_be_used_again)
 }
 END_TEST
 
+#define CHOSEN 50000
+#define TIMES 10 /* slower than with keys that nobody has chosen; with all of them in one chain it is a hundred times */
+
+static clock_t time_of(const uint64_t *keys)
+{
+    clock_t begun = clock();
+    for (int i = 0; i < CHOSEN; i++) {
+        ph_map_put(&map, keys[i], objects);
+    }
+    for (int i = 0; i < CHOSEN; i++) {
+        ck_assert_ptr_eq(ph_map_del(&map, keys[i]), objects);
+    }
+    return clock() - begun + 1;
+}
+
+/* Products with a constant, of which the middle bits or the low ones or the high ones are equal, and multiples of powers of two: the homes of the usual tables. */
+START_TEST(keys_cannot_be_chosen_to_lie_together)
+{
+    static uint64_t keys[CHOSEN];
+    uint64_t inverse = 1, constant = UINT64_C(0x9e3779b97f4a7c15);
+    for (int i = 0; i < 6; i++) {
+        inverse *= 2 - constant * inverse;
+    }
+    for (int kind = -1; kind < 5; kind++) {
+        for (uint64_t i = 0; i < CHOSEN; i++) {
+            uint64_t products[] = {i, i << 52 | i, i << 32};
+            keys[i] = kind < 0 ? i : kind < 3 ? products[kind] * inverse : i << (kind == 3 ? 32 : 48);
+        }
+        static clock_t plain;
+        clock_t took = time_of(keys);
+        plain = kind < 0 ? took : plain;
+        ck_assert_msg(took < TIMES * plain, "kind %d: %ld, plain %ld", kind, (long)took, (long)plain);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("map");
@@ -182,6 +219,7 @@ static Suite *suite(void)
     tcase_add_test(tc, memory_is_given_back);
     tcase_add_test(tc, a_map_that_served_many_keys_stays_small);
     tcase_add_test(tc, a_cleared_map_can_be_used_again);
+    tcase_add_test(tc, keys_cannot_be_chosen_to_lie_together);
     return s;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "runner.h"
 #include "term/words.h"
@@ -341,6 +342,81 @@ START_TEST(threads_that_enter_the_same_names_get_the_same_words)
 }
 END_TEST
 
+#define PARTS 14 /* of a name, each one of two strings that leave the same sum: 2^14 names */
+#define PART 8
+#define TRIES 200000u
+
+static uint32_t fnv(uint32_t sum, const char *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        sum = (sum ^ (uint8_t)p[i]) * 16777619u;
+    return sum;
+}
+
+struct tried {
+    uint32_t sum, n;
+};
+
+static int by_sum(const void *a, const void *b)
+{
+    uint32_t x = ((const struct tried *)a)->sum, y = ((const struct tried *)b)->sum;
+    return (x > y) - (x < y);
+}
+
+static void text_of(uint32_t n, char part[PART])
+{
+    uint64_t left = (n + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    for (int i = 0; i < PART; i++, left /= 26)
+        part[i] = (char)('a' + left % 26);
+}
+
+/* Two different parts that take the sum to the same next one, which is returned. */
+static uint32_t find_pair(uint32_t sum, char pair[2][PART])
+{
+    static struct tried tried[TRIES];
+    for (uint32_t n = 0; n < TRIES; n++) {
+        text_of(n, pair[0]);
+        tried[n] = (struct tried){fnv(sum, pair[0], PART), n};
+    }
+    qsort(tried, TRIES, sizeof *tried, by_sum);
+    uint32_t n = 1;
+    while (n < TRIES && tried[n].sum != tried[n - 1].sum)
+        n++;
+    ck_assert_uint_lt(n, TRIES);
+    text_of(tried[n - 1].n, pair[0]);
+    text_of(tried[n].n, pair[1]);
+    return tried[n].sum;
+}
+
+static clock_t time_of_names(char pairs[PARTS][2][PART], char last)
+{
+    clock_t begun = clock();
+    for (unsigned n = 0; n < 2u << PARTS; n++) { /* each is made known, then met again */
+        char name[PARTS * PART + 2];
+        for (int i = 0; i < PARTS; i++)
+            memcpy(name + i * PART, pairs[i][n >> i & 1], PART);
+        name[PARTS * PART] = last;
+        name[PARTS * PART + 1] = '\0';
+        pid_word(encode_pid(ERL_NEW_PID_EXT, ERL_SMALL_ATOM_UTF8_EXT, name, 1, 1, 1));
+    }
+    return clock() - begun + 1;
+}
+
+/* Names that have the same FNV-1a sum, beside as many that were not chosen for anything. */
+START_TEST(names_of_nodes_cannot_be_chosen_to_lie_together)
+{
+    static char chosen[PARTS][2][PART], plain[PARTS][2][PART];
+    uint32_t sum = 2166136261u;
+    for (int i = 0; i < PARTS; i++) {
+        sum = find_pair(sum, chosen[i]);
+        memset(plain[i], 'a', sizeof plain[i]);
+        plain[i][1][0] = 'b';
+    }
+    clock_t usual = time_of_names(plain, 'p'), took = time_of_names(chosen, 'c');
+    ck_assert_msg(took < 10 * usual, "%ld, usual %ld", (long)took, (long)usual);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("words");
@@ -361,5 +437,6 @@ int main(void)
     tcase_add_test(tc, bytes_that_are_no_pid_are_refused);
     tcase_add_test(tc, a_port_word_carries_its_handle);
     tcase_add_test(tc, threads_that_enter_the_same_names_get_the_same_words);
+    tcase_add_test(tc, names_of_nodes_cannot_be_chosen_to_lie_together);
     return runner_main(suite);
 }
