@@ -7,7 +7,9 @@
 %%
 %% It must never wait for the host nor for the connection process, which waits for it (see
 %% porthost_conn): what it has to send goes to the connection's writer. Only `open' is written
-%% from here, for until then the host has nothing to say about the port.
+%% from here if it can be at once, for until then the host has nothing to say about the port. The
+%% connection may end before there is an answer, and may have told all ports so before this one was
+%% among them: the end of the writer, which comes last, tells it. So it tells those made for drivers.
 %%
 %% What a process sends it as messages must not be overtaken by what the same process then writes to
 %% the connection itself. So whoever is about to write looks whether there is anything on the way:
@@ -27,7 +29,7 @@
 -record(st, {host :: #host{},
              id :: non_neg_integer(),
              unwritten :: atomics:atomics_ref(),
-             opening = none :: none | {Request :: reference(), Opener :: reference()},
+             opening = {} :: {} | {Request :: reference(), Opener :: reference()},
              ending = false :: boolean(),       % the host has been told to end the port
              %% Messages that came while the port was busy, newest first, and whose they are.
              held = [] :: [erlang:iovec()],
@@ -144,27 +146,33 @@ init_open(#st{host = Host, id = Id, unwritten = Unwritten} = St0, Opener, Tag, C
     catch error:badarg -> exit(normal)  % the connection is gone
     end,
     ets:insert(?TABLE, #port{pid = self(), via = Via, id = Id, unwritten = Unwritten}),
-    Request = erlang:alias([reply]),
+    Request = erlang:monitor(process, writer(St0), [{alias, reply_demonitor}]),
     St = St0#st{opening = {Request, Tag}},
     first_grant(Host),
-    case porthost_wire:post(Via, {open, Request, Id, self(), Opener, Command, Options}) of
-        ok -> loop(St);
-        Failure -> open_failed(St, Failure)
+    case porthost_wire:frame(Via, {open, Request, Id, self(), Opener, Command, Options}) of
+        {error, _} = Error -> open_failed(St, Error);
+        Frame -> porthost_wire:leave(Via, Frame), loop(St)
     end.
 
 first_grant(#host{counters = Counters, via = Via} = Host) ->
     case atomics:compare_exchange(Counters, ?GRANTED, 0, 1) of
-        ok -> porthost_wire:write(Via, grant(Host, ?GRANTS));
-        _ -> true
+        ok ->
+            try grant(Host, ?GRANTS) of Frame -> porthost_wire:leave(Via, Frame)
+            catch error:badarg -> ok    % the connection is gone
+            end;
+        _ ->
+            ok
     end.
 
 -spec init_granted(#host{}, non_neg_integer(), atomics:atomics_ref()) -> no_return().
 init_granted(#host{conn = Conn} = Host, Id, Unwritten) ->
     process_flag(trap_exit, true),
     link(Conn),
-    loop(#st{host = Host, id = Id, unwritten = Unwritten}).
+    St = #st{host = Host, id = Id, unwritten = Unwritten},
+    _ = monitor(process, writer(St)),
+    loop(St).
 
-loop(#st{host = #host{conn = Conn}} = St) ->
+loop(#st{host = #host{conn = Conn, via = #via{writer = Writer}}} = St) ->
     receive
         {?MSG, Conn, Ref, Event} ->
             event(Event),
@@ -184,6 +192,8 @@ loop(#st{host = #host{conn = Conn}} = St) ->
             connection_down(St, Reason);
         {'EXIT', From, Reason} ->
             loop(exit_signal(St, From, Reason));
+        {'DOWN', _, process, Writer, _} ->
+            too_late(St);
         {'DOWN', Monitor, process, _, _} when is_map_key(Monitor, St#st.waiters) ->
             loop(St#st{waiters = maps:remove(Monitor, St#st.waiters)});
         Message ->
@@ -203,11 +213,16 @@ connection_down(#st{host = #host{slots = Slots}, id = Id}, Reason) ->
         _ -> exit({porthost, {host_down, Reason}})
     end.
 
+%% All ports have been told why before, but for one that came to the connection afterwards.
+-spec too_late(#st{}) -> no_return().
+too_late(#st{opening = {}} = St) -> connection_down(St, {host_down, closed});
+too_late(St) -> open_failed(St, down).
+
 %% Replies to the requests of this process: open, and who owns the port.
 reply(#st{opening = {Request, Tag}} = St, Request, ok, #{soft_busy := SoftBusy}) ->
     ets:update_element(?TABLE, self(), {#port.soft_busy, SoftBusy}),
     Tag ! {Tag, {ok, self()}},
-    St#st{opening = none};
+    St#st{opening = {}};
 reply(#st{opening = {Request, _}} = St, Request, error, Reason) ->
     open_failed(St, {error, Reason});
 reply(#st{broken = Broken} = St, Ref, Kind, Value) when is_map_key(Ref, Broken) ->
