@@ -53,6 +53,7 @@
              retry = none :: #retry{} | none,
              host :: #host{},
              port :: port(),                        % reads from the host
+             held = [] :: [file:fd()],              % see hold_pipe/1
              debug = [] :: [sys:dbg_opt()],
              monitors = #{} :: #{integer() => reference()},     % the host's id => ours
              watched = #{} :: #{reference() => integer()}}).    % and back
@@ -164,17 +165,20 @@ connect(Parent, #{transport := Transport} = Options, Auth) ->
 
 greet(#st{port = Port} = St, Name, Timeout, Auth) ->
     Short = short(atom_to_binary(Name)),
-    Held = hold_pipe(Port),
+    Holding = St#st{held = hold_pipe(Port)},
     writer(St) ! {frame, porthost_wire:hello(self(), Short, porthost_auth:hello(Auth))},
     case hello(St, Timeout, Auth) of
         {ok, Via} ->
-            Held =:= [] andalso hold_pipe(Port),    % the command may not have begun the first time
-            {ok, started(St, Via)};
+            {ok, started(still_holding(Holding), Via)};
         {error, Why} ->
-            close(St),
+            close(Holding),
             stop_writer(St),
             {error, Why}
     end.
+
+%% The command may not have begun the first time.
+still_holding(#st{held = [], port = Port} = St) -> St#st{held = hold_pipe(Port)};
+still_holding(St) -> St.
 
 short(<<Name:64/binary, _/binary>>) -> Name;
 short(Name) -> Name.
@@ -259,14 +263,14 @@ greeted(_, _, _) ->
 
 %% When a spawned host dies while somebody writes, the VM's port fails with epipe and forgets the
 %% exit status, which tells us why the host died. So the pipe is kept open at its far end too, by
-%% a descriptor of ours that nobody reads from; it goes when this process does.
+%% a descriptor of ours that nobody reads from; it goes with the connection.
 hold_pipe(Port) ->
     case erlang:port_info(Port, os_pid) of
         {os_pid, Pid} when is_integer(Pid) ->
             Ours = [Pipe || {Pipe, _} <- pipes("self")],
             Theirs = pipes(integer_to_list(Pid)),
-            [file:open(File, [read, raw, device])
-             || {Pipe, File} <- Theirs, lists:member(Pipe, Ours), is_read_from(File)];
+            [Held || {Pipe, File} <- Theirs, lists:member(Pipe, Ours), is_read_from(File),
+                     {ok, Held} <- [file:open(File, [read, raw, device])]];
         _ ->
             []
     end.
@@ -615,8 +619,9 @@ stop_writer(St) ->
 
 %% What has been given to the writer is written first, if the host reads; then the socket is shut
 %% down, which makes writing fail.
-close(#st{port = Port, host = #host{via = #via{out = Port}}}) ->
-    catch port_close(Port);
+close(#st{port = Port, held = Held, host = #host{via = #via{out = Port}}}) ->
+    catch port_close(Port),
+    lists:foreach(fun file:close/1, Held);
 close(#st{port = Socket, host = #host{via = #via{out = Out}}} = St) ->
     flush(writer(St)),
     _ = socket:shutdown(Out, read_write),
