@@ -493,6 +493,7 @@ created(#st{host = #host{via = Via, slots = Slots} = Host} = St, Slot, ParentId)
     ets:insert(Slots, Slot#slot{state = open}),
     ets:insert(?TABLE, #port{pid = Pid, via = Via, id = Id,
                              soft_busy = soft_busy(Slots, ParentId), unwritten = Unwritten}),
+    is_process_alive(Pid) orelse exited(St, Pid, killed),
     writer(St) ! {frame, porthost_port:grant(Host, 1)}.
 
 soft_busy(Slots, Id) ->

@@ -16,7 +16,8 @@
 %% in the mailbox or the hands of this process, or between it and the connection, which is what the
 %% counter `unwritten' of the port counts. If there is, it asks the process and waits for its turn.
 %%
-%% It is a bare process, not a proc_lib one: its exit reasons are the port's, and no crash.
+%% It is a bare process, not a proc_lib one: its exit reasons are the port's, and no crash. It belongs
+%% to no application: a port must not fall because that of whoever opened it, or the first, is stopped.
 -module(porthost_port).
 
 -export([open/3, grant/2, wait_idle/1, in_turn/1]).
@@ -127,9 +128,8 @@ ask(#port{pid = Pid}, What) ->
 %% The process.
 
 -spec init(#host{}, non_neg_integer(), atomics:atomics_ref(), pid()) -> no_return().
-init(#host{conn = Conn} = Host, Id, Unwritten, Opener) ->
-    process_flag(trap_exit, true),
-    link(Conn),
+init(Host, Id, Unwritten, Opener) ->
+    join(Host),
     Monitor = monitor(process, Opener),
     receive
         {?MSG, open, Tag, Command, Options} ->
@@ -139,6 +139,11 @@ init(#host{conn = Conn} = Host, Id, Unwritten, Opener) ->
         {'DOWN', Monitor, process, _, _} ->
             exit(normal)
     end.
+
+join(#host{conn = Conn}) ->
+    group_leader(whereis(init), self()),
+    process_flag(trap_exit, true),
+    link(Conn).
 
 init_open(#st{host = Host, id = Id, unwritten = Unwritten} = St0, Opener, Tag, Command, Options) ->
     #host{via = Via, slots = Slots} = Host,
@@ -165,9 +170,8 @@ first_grant(#host{counters = Counters, via = Via} = Host) ->
     end.
 
 -spec init_granted(#host{}, non_neg_integer(), atomics:atomics_ref()) -> no_return().
-init_granted(#host{conn = Conn} = Host, Id, Unwritten) ->
-    process_flag(trap_exit, true),
-    link(Conn),
+init_granted(Host, Id, Unwritten) ->
+    join(Host),
     St = #st{host = Host, id = Id, unwritten = Unwritten},
     _ = monitor(process, writer(St)),
     loop(St).
