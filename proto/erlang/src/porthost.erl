@@ -84,7 +84,9 @@
 %%
 %% When the host ends, all its ports exit, and then this process with `{host_down, Why}', where Why
 %% is `{goodbye, Reason, Text}' (the host has said so), `{signal, N}', `{exit_status, N}', `closed',
-%% `bad_frame' or an error of the socket.
+%% `bad_frame', an error of the socket, or `node_restarted': this node has had another name, or none,
+%% and has the name again that it had when the connection was made. All other changes of its name
+%% (net_kernel:start/2 and stop/0) do no harm; only what a fun has in its environment keeps the old one.
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
     porthost_conn:start_link(Options).

@@ -108,6 +108,7 @@ init(_Starter, Parent, Options) ->
     case register_name(Options) of
         ok ->
             ok = porthost_registry:watch(self()),
+            ok = net_kernel:monitor_nodes(true),    % tells of this node, too
             case connect(Parent, Options) of
                 {ok, St} ->
                     proc_lib:init_ack({ok, self()}),
@@ -156,7 +157,7 @@ connect(Parent, #{transport := Transport} = Options, Auth) ->
             Traffic = porthost_wire:traffic(),
             Writer = proc_lib:spawn_link(?MODULE, writer_init, [self(), Out, Traffic]),
             Via = #via{conn = self(), writer = Writer, out = Out, whole = Whole, traffic = Traffic,
-                       max_frame = 1 bsl 27, max_depth = 1000},
+                       creation = porthost_names:creation(), max_frame = 1 bsl 27, max_depth = 1000},
             St = #st{parent = Parent, port = Port, host = #host{via = Via}},
             greet(St, maps:get(name, Options, node()), Timeout, Auth);
         {error, Why} ->
@@ -392,6 +393,8 @@ loop(#st{parent = Parent, port = Port} = St) ->
             host_down(St, closed(Why));
         {'EXIT', Pid, Reason} ->
             loop(exited(St, Pid, Reason));
+        {nodeup, Node} when Node =:= node() ->
+            named(St, Node);
         {message, _, _} = Item ->
             writer(St) ! Item,
             loop(St);
@@ -407,8 +410,18 @@ loop(#st{parent = Parent, port = Port} = St) ->
             loop(St)
     end.
 
+%% This node has a name, another than before, or its old one again, which nothing tells from the first.
+-spec named(#st{}, node()) -> no_return().
+named(#st{host = #host{via = #via{node = Node, creation = Creation}}} = St, Node) ->
+    case porthost_names:creation() of
+        Creation -> loop(St);
+        _ -> host_down(St, node_restarted)
+    end;
+named(St, _) ->
+    loop(St).
+
 frame(St, Frame) ->
-    case porthost_wire:decode(Frame) of
+    case porthost_wire:decode(via(St), Frame) of
         {ok, Event} -> event(Event, St);
         error -> host_down(St, bad_frame)
     end.
@@ -512,7 +525,7 @@ down(#st{monitors = Monitors, watched = Watched} = St, Ref, Reason) ->
     case maps:take(Ref, Watched) of
         {Id, Watched1} ->
             Word = if is_atom(Reason) -> Reason; true -> exit end,
-            writer(St) ! {frame, porthost_wire:encode({down, Id, Word})},
+            writer(St) ! {frame, porthost_wire:encode(via(St), {down, Id, Word})},
             St#st{monitors = maps:remove(Id, Monitors), watched = Watched1};
         error ->
             St
@@ -525,7 +538,7 @@ exited(St, Pid, _) ->
     case porthost_registry:lookup(Pid) of
         #port{id = Id, state = open} ->
             ets:delete(?TABLE, Pid),
-            writer(St) ! {frame, porthost_wire:encode({exit, Id, Pid, kill})},
+            writer(St) ! {frame, porthost_wire:encode(via(St), {exit, Id, Pid, kill})},
             St;
         _ ->
             St
@@ -541,6 +554,7 @@ write_error({Why, _Rest}) -> Why;
 write_error(Why) -> Why.
 
 writer(#st{host = #host{via = #via{writer = Writer}}}) -> Writer.
+via(#st{host = #host{via = Via}}) -> Via.
 
 -spec host_down(#st{}, term()) -> no_return().
 host_down(#st{retry = none} = St, Why) ->

@@ -56,7 +56,7 @@ open(#host{counters = Counters} = Host, Command, Options) ->
 
 %% @doc Make port processes for ports that drivers create, and the frame that tells the host.
 -spec grant(#host{}, pos_integer()) -> erlang:iovec().
-grant(#host{counters = Counters, slots = Slots} = Host, N) ->
+grant(#host{via = Via, counters = Counters, slots = Slots} = Host, N) ->
     Grant = fun(_) ->
         Id = atomics:add_get(Counters, ?LAST_ID, 1),
         Unwritten = counter(),
@@ -64,7 +64,7 @@ grant(#host{counters = Counters, slots = Slots} = Host, N) ->
         ets:insert(Slots, #slot{id = Id, pid = Pid, unwritten = Unwritten, state = granted}),
         {Id, Pid}
     end,
-    porthost_wire:encode({grant, lists:map(Grant, lists:seq(1, N))}).
+    porthost_wire:encode(Via, {grant, lists:map(Grant, lists:seq(1, N))}).
 
 counter() ->
     atomics:new(1, []).
@@ -259,14 +259,14 @@ exit_signal(St, From, Reason) ->
 
 ask_owner(#st{broken = Broken} = St, From) ->
     Request = erlang:alias([reply]),
-    writer(St) ! {frame, porthost_wire:encode({info, Request, St#st.id, connected})},
+    writer(St) ! {frame, porthost_wire:encode(via(St), {info, Request, St#st.id, connected})},
     St#st{broken = Broken#{Request => From}}.
 
 %% From is a port, if the port was linked to one.
 send_exit(#st{id = Id} = St, To, From, Reason) ->
     Pid = if is_pid(From) -> From; true -> self() end,
     atomics:add(St#st.unwritten, 1, 1),
-    to_host(St, To, porthost_wire:encode({exit, Id, Pid, Reason})),
+    to_host(St, To, porthost_wire:encode(via(St), {exit, Id, Pid, Reason})),
     St#st{ending = true}.
 
 %% What `Port ! Message' is. The true sender cannot be seen; the pid in the message must do.
@@ -275,7 +275,7 @@ message(#st{ending = true} = St, _) ->
 message(#st{id = Id} = St, Message) ->
     {Class, Sent} = porthost_wire:message(Message),
     Sender = case Sent of {Pid, _} -> Pid; badsig -> self() end,
-    Frame = porthost_wire:encode({send, Id, Sender, Sent}),
+    Frame = porthost_wire:encode(via(St), {send, Id, Sender, Sent}),
     atomics:add(St#st.unwritten, 1, 1),
     case is_map_key(Sender, St#st.holding) orelse (Class =:= command andalso busy()) of
         true -> hold(St, Sender, Frame);

@@ -9,7 +9,7 @@
 %% make too large or too deep is stopped here: `{error, system_limit}'.
 -module(porthost_wire).
 
--export([hello/3, encode/1, decode/1, frame/2, post/2, request/2]).
+-export([hello/3, encode/1, encode/2, decode/1, decode/2, frame/2, post/2, request/2]).
 -export([write/2, leave/2, write_out/2, whole/2, traffic/0, unwritten/1, taken/2]).
 -export([data/1, flat/1, message/1, reason/2, fits/2]).
 
@@ -52,6 +52,22 @@ encode(Term) ->
 decode(Frame) ->
     try {ok, binary_to_term(Frame)}
     catch error:badarg -> error
+    end.
+
+%% @doc The same on a connection that has been made, where this node may have had another name then.
+-spec encode(#via{}, tuple()) -> erlang:iovec().
+encode(#via{node = Node} = Via, Term) ->
+    case node() of
+        Node -> encode(Term);
+        _ -> encode(porthost_names:to_host(Via, Term))
+    end.
+
+%% @doc The other way. The name is looked at last: had it changed in between, then nothing is to be done.
+-spec decode(#via{}, binary()) -> {ok, term()} | error.
+decode(#via{node = Node} = Via, Frame) ->
+    case decode(Frame) of
+        {ok, Term} when Node =/= node() -> {ok, porthost_names:from_host(Via, Term)};
+        Decoded -> Decoded
     end.
 
 %% @doc Write a frame; the caller waits while the connection takes no more.
@@ -194,8 +210,8 @@ post(Via, Request) ->
 
 %% @doc The frame of a request of a user's.
 -spec frame(#via{}, tuple()) -> erlang:iovec() | {error, system_limit}.
-frame(#via{max_frame = Max}, Request) ->
-    Frame = encode(Request),
+frame(#via{max_frame = Max} = Via, Request) ->
+    Frame = encode(Via, Request),
     case iolist_size(Frame) =< Max of
         true -> Frame;
         false -> {error, system_limit}
