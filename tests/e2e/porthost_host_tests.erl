@@ -171,6 +171,7 @@ bad_options_are_named_test_() ->
                            {transport, #{transport => stdio}},
                            {name, #{transport => {spawn, "x"}, name => "x"}},
                            {timeout, #{transport => {spawn, "x"}, timeout => -1}},
+                           {timeout, #{transport => {spawn, "x"}, timeout => 16#100000000}},
                            {other, #{transport => {spawn, "x"}, other => 1}},
                            {name, #{transport => {spawn, "x"}, name => undefined}}]].
 

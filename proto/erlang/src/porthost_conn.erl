@@ -100,7 +100,7 @@ is_cookie(_, Options) -> not is_map_key(cookie, Options).
 is_text(Text) -> is_binary(Text) orelse io_lib:char_list(Text).
 
 is_timeout(infinity) -> true;
-is_timeout(T) -> is_integer(T) andalso T >= 0.
+is_timeout(T) -> is_integer(T) andalso T >= 0 andalso T < 1 bsl 32.
 
 -spec init(pid(), pid() | undefined, porthost:options()) -> no_return().
 init(_Starter, Parent, Options) ->
