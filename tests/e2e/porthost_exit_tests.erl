@@ -156,6 +156,15 @@ exit_2_comes_after_messages_sent_before_test() ->
         ?assertEqual({'EXIT', Port, why}, next())
     end).
 
+an_exit_signal_in_a_message_by_function_is_a_bad_signal_test() ->
+    ?PORT(Fake, Port, begin
+        Signal = {'EXIT', self(), foo},
+        ?assertEqual(Signal, porthost:send(Port, Signal)),
+        ?assertEqual({'EXIT', Port, badsig}, next()),
+        ?assertEqual([], exits(Fake)),
+        ?assert(porthost:is_port(Port))
+    end).
+
 kill_is_reported_as_killed_test() ->
     ?PORT(Fake, Port, begin
         Id = id(Port),

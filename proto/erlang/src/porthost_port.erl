@@ -194,7 +194,7 @@ loop(#st{host = #host{conn = Conn, via = #via{writer = Writer}}} = St) ->
             loop(reply(St, Ref, Kind, Value));
         {'EXIT', Conn, Reason} ->
             connection_down(St, Reason);
-        {'EXIT', From, Reason} ->
+        {'EXIT', From, Reason} when is_pid(From); is_port(From) ->
             loop(exit_signal(St, From, Reason));
         {'DOWN', _, process, Writer, _} ->
             too_late(St);

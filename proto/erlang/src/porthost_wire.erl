@@ -287,8 +287,11 @@ message({Pid, {command, Data}}) when is_pid(Pid) ->
     end;
 message({Pid, close} = Message) when is_pid(Pid) ->
     {other, Message};
-message({Pid, {connect, New}} = Message) when is_pid(Pid), is_pid(New) ->
-    {other, Message};
+message({Pid, {connect, New}} = Message) when is_pid(Pid), is_pid(New), node(New) =:= node() ->
+    case porthost_registry:lookup(New) of
+        #port{} -> {other, badsig};
+        _ -> {other, Message}
+    end;
 message(_) ->
     {other, badsig}.
 
