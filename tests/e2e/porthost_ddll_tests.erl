@@ -160,6 +160,27 @@ waiting_ends_with_the_host_test() ->
               end,
               fun(_) -> ?assertError(badarg, porthost_ddll:load("", drv)) end).
 
+%% The process of the host lives on, and will have another connection.
+waiting_ends_with_the_connection_of_a_host_that_connects_again_test_() ->
+    [fun() ->
+             Script = fun(R) -> answer(R, fun(Q) -> [{ok, element(2, Q), {pending_driver, element(4, Q)}}] end) end,
+             Fake = porthost_fake:start(Script),
+             {ok, Host} = porthost:start(#{transport => {unix, porthost_fake:path(Fake)}, reconnect => #{}}),
+             {_, Ref} = spawn_monitor(fun() ->
+                                              exit(try porthost_ddll:on(Host, Function, Args)
+                                                   catch error:Why -> Why
+                                                   end)
+                                      end),
+             request(Fake),
+             porthost_fake:close(Fake),
+             ?assertEqual(badarg, receive {'DOWN', Ref, _, _, Result} -> Result after 2000 -> nothing end),
+             ok = porthost:stop(Host),
+             unlink(Fake),
+             porthost_fake:stop(Fake)
+     end
+     || {Function, Args} <- [{load, ["", drv]}, {load_driver, ["", drv]}, {reload, ["", drv]},
+                             {reload_driver, ["", drv]}, {unload_driver, [drv]}]].
+
 monitors_are_references_and_messages_come_test() ->
     answering(fun({monitor_driver, Tag, User, Ref, Name, loaded}) ->
                       [{ok, Tag, true}, {send, User, {'DOWN', Ref, driver, Name, unloaded}}];

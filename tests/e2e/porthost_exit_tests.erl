@@ -1,8 +1,11 @@
 %% SPDX-License-Identifier: Apache-2.0
 %% How hosted ports end: who is told, why, and in which order.
 -module(porthost_exit_tests).
+-behaviour(application).
 
 -include_lib("eunit/include/eunit.hrl").
+
+-export([start/2, stop/1]).
 
 -define(FAKE(Fake, Body), porthost_fake:run(fun(Fake) -> Body end)).
 -define(PORT(Fake, Port, Body),
@@ -151,6 +154,15 @@ exit_2_comes_after_messages_sent_before_test() ->
         exit(Port, why),
         [?assertEqual({Port, {data, integer_to_binary(N)}}, next()) || N <- lists:seq(1, 50)],
         ?assertEqual({'EXIT', Port, why}, next())
+    end).
+
+an_exit_signal_in_a_message_by_function_is_a_bad_signal_test() ->
+    ?PORT(Fake, Port, begin
+        Signal = {'EXIT', self(), foo},
+        ?assertEqual(Signal, porthost:send(Port, Signal)),
+        ?assertEqual({'EXIT', Port, badsig}, next()),
+        ?assertEqual([], exits(Fake)),
+        ?assert(porthost:is_port(Port))
     end).
 
 kill_is_reported_as_killed_test() ->
@@ -402,6 +414,50 @@ a_port_made_by_a_driver_is_a_port_test() ->
         porthost_fake:send(Fake, {exit, Id, gone}),
         ?assertEqual({'EXIT', Child, gone}, next())
     end).
+
+a_port_made_by_a_driver_whose_process_was_killed_ends_test() ->
+    ?PORT(Fake, Port, begin
+        {grant, [{Id, Child} | _]} = porthost_fake:await(Fake, grant),
+        exit(Child, kill),
+        porthost_fake:until(fun() -> not is_process_alive(Child) end),
+        ?assertEqual(<<>>, porthost:port_control(Port, 5, "")),     % the connection process has heard of it
+        porthost_fake:send(Fake, {created, Id, id(Port), self(), <<"child">>}),
+        ?assertEqual({exit, Id, Child, kill}, porthost_fake:await(Fake, exit)),
+        ?assertNot(porthost:is_port(Child)),
+        ?assert(porthost:is_port(Port))
+    end).
+
+%% Applications
+
+%% An application's end kills whatever has been started in it. A port is given away, which the VM's own would outlive.
+ports_outlive_the_application_in_which_they_were_opened_test() ->
+    ?FAKE(Fake, begin
+        process_flag(trap_exit, true),
+        Test = self(),
+        ok = application:load({application, opener, [{mod, {?MODULE, Test}}, {applications, [kernel, stdlib]}]}),
+        ok = application:start(opener),
+        Port = receive {opened, P} -> P end,
+        ok = application:stop(opener),
+        ok = application:unload(opener),
+        ?assertEqual({connected, Test}, porthost:port_info(Port, connected)),
+        {grant, [{Id, Child} | _]} = porthost_fake:await(Fake, grant),
+        porthost_fake:send_all(Fake, [{created, Id, id(Port), Test, <<"child">>}, {link, Id, Test}]),
+        porthost_fake:until(fun() -> porthost:is_port(Child) end),
+        ?assertEqual({links, [Test]}, porthost:port_info(Child, links)),
+        ?assertEqual(nothing, nothing_comes())
+    end).
+
+start(normal, Test) ->
+    {ok, spawn_link(fun() ->
+                            Port = open(),
+                            true = porthost:port_connect(Port, Test),
+                            unlink(Port),
+                            Test ! {opened, Port},
+                            receive after infinity -> ok end
+                    end)}.
+
+stop(_) ->
+    ok.
 
 unknown_and_late_frames_do_no_harm_test() ->
     ?PORT(Fake, Port, begin

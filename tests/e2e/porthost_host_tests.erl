@@ -131,6 +131,25 @@ without_a_connection_no_port_can_be_opened_and_it_can_be_stopped_test_() ->
         _ = file:delete(Flag)
     end).
 
+%% Each attempt adds a line to a file; the command has begun, so its pipe is found, and ends before it has said hello.
+attempts_to_connect_leave_no_descriptors_behind_test_() ->
+    with_trapping(fun() ->
+        Tries = filename:join(os:getenv("TMPDIR", "/tmp"), "tries-" ++ integer_to_list(erlang:unique_integer([positive])) ++ os:getpid()),
+        First = "[ -e " ++ Tries ++ " ] || { : >" ++ Tries ++ "; exec " ++ daemon() ++ "; }",
+        Host = reconnecting({spawn, "sh -c '" ++ First ++ "; echo >>" ++ Tries ++ "; sleep 0.02; exit 1'"}, #{min => 1, max => 2}),
+        Before = descriptors(),
+        [{os_pid, Pid}] = [erlang:port_info(P, os_pid) || P <- erlang:ports(), erlang:port_info(P, connected) =:= {connected, Host}],
+        _ = os:cmd("kill -KILL " ++ integer_to_list(Pid)),
+        porthost_fake:until(fun() -> filelib:file_size(Tries) >= 20 end, 1500),
+        porthost_fake:until(fun() -> descriptors() =< Before end),
+        ok = porthost:stop(again_host),
+        ok = file:delete(Tries)
+    end).
+
+descriptors() ->
+    {ok, Descriptors} = file:list_dir("/proc/self/fd"),
+    length(Descriptors).
+
 %% The last start of the command for now: the file is there again.
 port_that_crashes(Flag) ->
     P = port("crash_probe_drv"),
@@ -152,6 +171,7 @@ bad_options_are_named_test_() ->
                            {transport, #{transport => stdio}},
                            {name, #{transport => {spawn, "x"}, name => "x"}},
                            {timeout, #{transport => {spawn, "x"}, timeout => -1}},
+                           {timeout, #{transport => {spawn, "x"}, timeout => 16#100000000}},
                            {other, #{transport => {spawn, "x"}, other => 1}},
                            {name, #{transport => {spawn, "x"}, name => undefined}}]].
 

@@ -88,6 +88,16 @@ functions_do_not_overtake_an_exit_signal_test() ->
         ?assertEqual([exit], names(Fake) -- [control])
     end).
 
+kill_does_not_overtake_commands_by_function_test_() ->
+    [fun() ->
+             ?PORT(Fake, Port, begin
+                 process_flag(trap_exit, true),
+                 without(writer(), fun() -> Command(Port, {self(), {command, "x"}}), exit(Port, kill) end),
+                 porthost_fake:await(Fake, exit),
+                 ?assertMatch([_, exit], names(Fake))
+             end)
+     end || Command <- [fun porthost:send/2, fun(Port, {_, {command, Data}}) -> porthost:port_command(Port, Data) end]].
+
 messages_after_an_exit_signal_are_lost_test() ->
     ?PORT(Fake, Port, begin
         process_flag(trap_exit, true),

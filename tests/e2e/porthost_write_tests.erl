@@ -238,6 +238,41 @@ waiting_senders_are_set_free_when_the_connection_ends_test_() ->
         receive {'EXIT', Host, Reason} -> Check(Reason) after 5000 -> error(timeout) end
     end)} || {Title, End, Check} <- ends()].
 
+%% An open_port that the host has not read: neither it nor the end of the connection waits for the other.
+an_open_port_that_cannot_be_written_fails_when_the_connection_ends_test_() ->
+    [{Title, over([unix, tcp], 20, fun(Host, Via, Socket) ->
+        Big = sender(Via, [frame(1, 1, 8 * ?MIB)]),
+        await_blocked(Big),
+        Openers = [opener(Host) || _ <- lists:seq(1, 5)],
+        [await_blocked(Opener) || Opener <- Openers],
+        Stop = spawn_monitor(fun() -> End(Host, Socket) end),
+        [?assertEqual(badarg, result(Opener)) || Opener <- Openers],
+        ?assertEqual({[false], []}, result(Big)),
+        ?assertEqual(normal, result(Stop)),
+        receive {'EXIT', Host, Reason} -> Check(Reason) after 5000 -> error(timeout) end
+    end)} || {Title, End, Check} <- ends()].
+
+opener(Host) ->
+    spawn_monitor(fun() -> exit(catch_error(fun() -> porthost:open_port(Host, {spawn_driver, "echo_drv"}, []) end)) end).
+
+catch_error(Fun) ->
+    try Fun() catch error:Why -> Why end.
+
+%% It has found the host before the connection ended, and comes to the rest of it afterwards, when all ports have been told.
+an_open_port_that_comes_when_the_connection_has_ended_fails_test_() ->
+    over([unix, tcp], 20, fun(Host, _, Socket) ->
+        #host{} = Row = porthost_registry:lookup(Host),
+        gen_tcp:close(Socket),
+        receive {'EXIT', Host, _} -> ok after 5000 -> error(timeout) end,
+        {Conn, _} = spawn_monitor(fun() -> receive stop -> ok end end),    % lives on, as with reconnect
+        Slots = ets:new(slots, [public, {keypos, #slot.id}]),
+        Late = Row#host{conn = Conn, slots = Slots},
+        Opener = spawn_monitor(fun() -> exit(porthost_port:open(Late, <<"echo_drv">>, [])) end),
+        ?assertEqual(down, result(Opener)),
+        porthost_fake:until(fun() -> ets:tab2list(Slots) =:= [] end),
+        Conn ! stop
+    end).
+
 %% Its last words are not lost because somebody has noticed that the host is gone.
 what_a_host_said_before_it_went_is_heard_by_those_who_write_test_() ->
     over(lists:duplicate(10, unix), 20, fun(Host, Via, Socket) ->

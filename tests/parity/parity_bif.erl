@@ -20,6 +20,8 @@ cases() ->
       end},
      {"is_port is true of a port",
       fun() -> [is_port(open("output_probe_drv"))] end},
+     {"a port is monitored as a port",
+      fun() -> P = open("output_probe_drv"), [r(fun() -> is_reference(erlang:monitor(port, P)) end)] end},
      {"port_info of memory and id are numbers",
       fun() ->
               P = open("output_probe_drv"),

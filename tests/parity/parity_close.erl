@@ -184,6 +184,10 @@ messages() ->
           end,
     [{"a message that is none of the three is an exit signal badsig to the owner, and the port lives on",
       fun() -> [Bad(fun(_) -> M end) || M <- [nonsense, {self(), nonsense}, {self(), {command}}, {1, 2, 3}, [], <<"x">>, {self(), {nonsense, x}}]] end},
+     {"a message that resembles one of the VM's own is a badsig",
+      fun() -> [Bad(fun(_) -> M end) || M <- [{'EXIT', a, b}, {'DOWN', make_ref(), process, self(), normal}, {make_ref(), ok, true}]] end},
+     {"a message that looks like an exit signal is a badsig",
+      fun() -> trap(), P = open("output_probe_drv"), bang(P, {'EXIT', self(), foo}), [msgs(1)] end},
      {"a command message with data that is not iodata is a badsig",
       fun() -> [Bad(fun(_) -> {self(), {command, D}} end) || D <- [a, [256], {}]] end},
      {"an output callback gets the whole bytes of a bit string sent by message",
@@ -191,7 +195,9 @@ messages() ->
      {"a message in the name of another than the owner is a badsig to the owner",
       fun() -> [Bad(fun(_) -> {spawn(fun() -> ok end), Request} end) || Request <- [{command, "x"}, close, {connect, self()}]] end},
      {"a connect message to what is no process is a badsig",
-      fun() -> [Bad(fun(_) -> {self(), {connect, X}} end) || X <- [a, 1, {}]] end},
+      fun() -> [Bad(fun(P) -> {self(), {connect, X(P)}} end) || X <- [fun(_) -> a end, fun(_) -> 1 end, fun(_) -> {} end | no_new_owners()]] end},
+     {"a port is not given to what is no process of this node",
+      fun() -> P = open("output_probe_drv"), [r(fun() -> parity_port:port_connect(P, X(P)) end) || X <- no_new_owners()] end},
      {"badsig goes to the owner and not to the sender",
       fun() ->
               linked(fun(P, A) -> ask(A, fun() -> P ! nonsense, ok end), [msgs(1), ask(A, fun() -> none() end), do(P, "output alive"), msgs(1)] end)
@@ -230,3 +236,9 @@ messages() ->
                r(fun() -> parity_port:port_info(close_case, registered_name) end), msgs(1), close(close_case), command(close_case, "x"), close(close_case),
                r(fun() -> parity_port:port_info(close_case) end)]
       end}].
+
+%% The port itself, another one, a process of a node that is not there.
+no_new_owners() ->
+    [fun(P) -> P end,
+     fun(_) -> open(port2, "output_probe_drv", []) end,
+     fun(_) -> binary_to_term(<<131, 88, 119, 5, "a@b.c", 5:32, 0:32, 1:32>>) end].

@@ -8,7 +8,8 @@
 %% A <em>hosted port</em> is a pid. The functions here that have the name of a function of module
 %% `erlang' take the same arguments, give the same results and raise the same exceptions, for
 %% hosted ports and also for the VM's own, by port or by registered name. `link', `monitor',
-%% `register', `exit' and `!' are what they are for any pid.
+%% `register', `exit' and `!' are what they are for any pid: it is `monitor(process, Port)', and
+%% the message says `process', too.
 %%
 %% When the host shuts down in good order, its ports exit with reason `shutdown' first. When it ends
 %% the connection because of what it read there, or because it could not write there, they exit
@@ -84,7 +85,9 @@
 %%
 %% When the host ends, all its ports exit, and then this process with `{host_down, Why}', where Why
 %% is `{goodbye, Reason, Text}' (the host has said so), `{signal, N}', `{exit_status, N}', `closed',
-%% `bad_frame' or an error of the socket.
+%% `bad_frame', an error of the socket, or `node_restarted': this node has had another name, or none,
+%% and has the name again that it had when the connection was made. All other changes of its name
+%% (net_kernel:start/2 and stop/0) do no harm; only what a fun has in its environment keeps the old one.
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
     porthost_conn:start_link(Options).
@@ -278,7 +281,7 @@ port_close(Port) ->
 port_connect(Port, Pid) ->
     case lookup(Port) of
         #port{id = Id} = Row when is_pid(Pid), node(Pid) =:= node() ->
-            case is_process_alive(Pid) of
+            case is_process_alive(Pid) andalso lookup(Pid) =:= none of
                 true ->
                     value(while_open(Row, {connect, tag, Id, self(), Pid}),
                           {port_connect, [Port, Pid]});

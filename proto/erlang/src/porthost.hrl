@@ -18,7 +18,9 @@
               writer :: pid() | '_',                % writes what the sender cannot; its death ends a call
               out :: port() | socket:socket() | '_', % what carries the frames there
               whole = 0 :: non_neg_integer() | '_', % see porthost_wire:whole/2
-             traffic :: atomics:atomics_ref() | '_', % see porthost_wire:write/2
+              traffic :: atomics:atomics_ref() | '_', % see porthost_wire:write/2
+              node = node() :: node() | '_',        % these two: see porthost_names
+              creation :: non_neg_integer() | undefined | '_',
               max_frame :: pos_integer() | '_',
               max_depth :: pos_integer() | '_'}).
 

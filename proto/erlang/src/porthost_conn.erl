@@ -9,8 +9,8 @@
 %% sends exit signals to its links first, then 'DOWN' to its monitors, the oldest first; the
 %% monitor made here is the youngest.
 %%
-%% The process does not write: the host may have stopped reading until it is read from. Its writer
-%% process does, and the callers do, both by porthost_wire.
+%% The process does not write: the host may have stopped reading until it is read from. The writer
+%% does (porthost_writer), and the callers do, both by porthost_wire.
 %%
 %% Frames are read, whatever the transport, by one of the VM's own ports, which finds where they
 %% end: that of a spawned host, or a socket of the inet backend, which is a port too. The former is
@@ -25,7 +25,7 @@
 -module(porthost_conn).
 
 -export([start_link/1, start/1]).
--export([init/3, writer_init/3, wait/1]).
+-export([init/3, wait/1]).
 -export([system_continue/3, system_terminate/4, system_code_change/4, system_get_state/1]).
 
 -include("porthost.hrl").
@@ -35,10 +35,7 @@
 -define(SOCKET_OPTIONS, [{inet_backend, inet}, {active, false}, {buffer, 65536} | ?PORT_OPTIONS]).
 -define(UNIX_BUFFER, 1048576).      % large frames then take fewer turns; that of TCP the kernel sees to itself
 -define(DEFAULT_TIMEOUT, 10000).
--define(LAST_WORDS_MS, 500).
 -define(UNWRITABLE_MS, 1000).
--define(JOINED_BYTES, 65536).
--define(LOST_MS, 5000).
 
 -record(retry, {options :: porthost:options(),
                 backoff :: porthost_backoff:t()}).
@@ -53,6 +50,7 @@
              retry = none :: #retry{} | none,
              host :: #host{},
              port :: port(),                        % reads from the host
+             held = [] :: [file:fd()],              % see hold_pipe/1
              debug = [] :: [sys:dbg_opt()],
              monitors = #{} :: #{integer() => reference()},     % the host's id => ours
              watched = #{} :: #{reference() => integer()}}).    % and back
@@ -99,7 +97,7 @@ is_cookie(_, Options) -> not is_map_key(cookie, Options).
 is_text(Text) -> is_binary(Text) orelse io_lib:char_list(Text).
 
 is_timeout(infinity) -> true;
-is_timeout(T) -> is_integer(T) andalso T >= 0.
+is_timeout(T) -> is_integer(T) andalso T >= 0 andalso T < 1 bsl 32.
 
 -spec init(pid(), pid() | undefined, porthost:options()) -> no_return().
 init(_Starter, Parent, Options) ->
@@ -107,6 +105,7 @@ init(_Starter, Parent, Options) ->
     case register_name(Options) of
         ok ->
             ok = porthost_registry:watch(self()),
+            ok = net_kernel:monitor_nodes(true),    % tells of this node, too
             case connect(Parent, Options) of
                 {ok, St} ->
                     proc_lib:init_ack({ok, self()}),
@@ -153,26 +152,28 @@ connect(Parent, #{transport := Transport} = Options, Auth) ->
     case open(Transport, Timeout) of
         {ok, Port, Out, Whole} ->
             Traffic = porthost_wire:traffic(),
-            Writer = proc_lib:spawn_link(?MODULE, writer_init, [self(), Out, Traffic]),
+            Writer = porthost_writer:start_link(Out, Traffic),
             Via = #via{conn = self(), writer = Writer, out = Out, whole = Whole, traffic = Traffic,
-                       max_frame = 1 bsl 27, max_depth = 1000},
+                       creation = porthost_names:creation(), max_frame = 1 bsl 27, max_depth = 1000},
             St = #st{parent = Parent, port = Port, host = #host{via = Via}},
             greet(St, maps:get(name, Options, node()), Timeout, Auth);
         {error, Why} ->
             {error, {connect, Why}}
     end.
 
+%% The option `device' of file:open/2 is not in its type, whence dialyzer takes it that no pipe is ever held.
+-dialyzer({no_match, greet/4}).
 greet(#st{port = Port} = St, Name, Timeout, Auth) ->
     Short = short(atom_to_binary(Name)),
     Held = hold_pipe(Port),
     writer(St) ! {frame, porthost_wire:hello(self(), Short, porthost_auth:hello(Auth))},
     case hello(St, Timeout, Auth) of
         {ok, Via} ->
-            Held =:= [] andalso hold_pipe(Port),    % the command may not have begun the first time
-            {ok, started(St, Via)};
+            Late = [Pipe || Held =:= [], Pipe <- hold_pipe(Port)],  % the command may not have begun before
+            {ok, started(St#st{held = Held ++ Late}, Via)};
         {error, Why} ->
-            close(St),
-            stop_writer(St),
+            close(St#st{held = Held}),
+            porthost_writer:stop(writer(St)),
             {error, Why}
     end.
 
@@ -227,7 +228,7 @@ hello(#st{parent = Parent, port = Port} = St, Timeout, Auth) ->
         {tcp_closed, Port} -> {error, closed};
         {tcp_error, Port, Why} -> {error, Why};
         {'EXIT', Port, Why} -> {error, closed(Why)};
-        {'EXIT', Parent, Why} -> stop_writer(St), exit(Why)
+        {'EXIT', Parent, Why} -> porthost_writer:stop(writer(St)), exit(Why)
     after Timeout ->
         {error, timeout}
     end.
@@ -259,14 +260,14 @@ greeted(_, _, _) ->
 
 %% When a spawned host dies while somebody writes, the VM's port fails with epipe and forgets the
 %% exit status, which tells us why the host died. So the pipe is kept open at its far end too, by
-%% a descriptor of ours that nobody reads from; it goes when this process does.
+%% a descriptor of ours that nobody reads from; it goes with the connection.
 hold_pipe(Port) ->
     case erlang:port_info(Port, os_pid) of
         {os_pid, Pid} when is_integer(Pid) ->
             Ours = [Pipe || {Pipe, _} <- pipes("self")],
             Theirs = pipes(integer_to_list(Pid)),
-            [file:open(File, [read, raw, device])
-             || {Pipe, File} <- Theirs, lists:member(Pipe, Ours), is_read_from(File)];
+            [Held || {Pipe, File} <- Theirs, lists:member(Pipe, Ours), is_read_from(File),
+                     {ok, Held} <- [file:open(File, [read, raw, device])]];
         _ ->
             []
     end.
@@ -300,71 +301,6 @@ started(#st{host = Host} = St, Via) ->
     ets:insert(?TABLE, Started),
     St#st{host = Started}.
 
-%% The writer: it writes what must not make its sender wait, and what its sender does not write (see
-%% porthost_wire:write/2). What has come when it is ready to write goes in one piece. Of those who
-%% wait for it the ones that have died do so in vain.
-
--spec writer_init(pid(), port() | socket:socket(), atomics:atomics_ref()) -> no_return().
-writer_init(Conn, Out, Traffic) ->
-    Unwritten = porthost_wire:unwritten(Traffic),
-    receive
-        Item ->
-            {Frames, Items} = gather(Item, ?JOINED_BYTES, [], []),
-            case porthost_wire:write_out(Out, Frames) of
-                ok ->
-                    lists:foreach(fun(Done) -> written(Done, Traffic) end, Items);
-                {error, Why} ->
-                    Conn ! {unwritable, self(), write_error(Why)},
-                    [Tag ! {Tag, done} || {flush, Tag} <- Items],
-                    written_in_vain()
-            end
-    after patience(Unwritten) ->
-        %% Whoever counted that was killed before it was sent (or has not come to that for so long).
-        porthost_wire:taken(Traffic, Unwritten)
-    end,
-    writer_init(Conn, Out, Traffic).
-
-%% Nobody is told anything any more, until all learn of the end.
--spec written_in_vain() -> no_return().
-written_in_vain() ->
-    receive
-        {flush, Tag} -> Tag ! {Tag, done};
-        _ -> ok
-    end,
-    written_in_vain().
-
-patience(0) -> infinity;
-patience(_) -> ?LOST_MS.
-
-%% The frames to be written next and the items that they come from, in their order.
-gather(Item, Room, Frames, Items) ->
-    {Left, Frames1} = case wanted(Item) of
-                          true -> {Room - iolist_size(element(2, Item)), [element(2, Item) | Frames]};
-                          false -> {Room, Frames}
-                      end,
-    Items1 = [Item | Items],
-    receive
-        Next when Left > 0 -> gather(Next, Left, Frames1, Items1)
-    after 0 ->
-        {lists:reverse(Frames1), lists:reverse(Items1)}
-    end.
-
-wanted({frame, _, _, Sender, _}) -> is_process_alive(Sender);
-wanted({flush, _}) -> false;
-wanted(_) -> true.
-
-written({frame, _}, _) ->
-    ok;
-written({frame, _, Size}, Traffic) ->
-    porthost_wire:taken(Traffic, Size);
-written({frame, _, Size, _Sender, Tag}, Traffic) ->
-    porthost_wire:taken(Traffic, Size),
-    Tag ! {Tag, done};
-written({message, _, Unwritten}, _) ->
-    atomics:sub(Unwritten, 1, 1);
-written({flush, Tag}, _) ->
-    Tag ! {Tag, done}.
-
 %% The loop.
 
 -spec loop(#st{}) -> no_return().
@@ -388,6 +324,8 @@ loop(#st{parent = Parent, port = Port} = St) ->
             host_down(St, closed(Why));
         {'EXIT', Pid, Reason} ->
             loop(exited(St, Pid, Reason));
+        {nodeup, Node} when Node =:= node() ->
+            named(St, Node);
         {message, _, _} = Item ->
             writer(St) ! Item,
             loop(St);
@@ -403,10 +341,20 @@ loop(#st{parent = Parent, port = Port} = St) ->
             loop(St)
     end.
 
+%% This node has a name, another than before, or its old one again, which nothing tells from the first.
+-spec named(#st{}, node()) -> no_return().
+named(#st{host = #host{via = #via{node = Node, creation = Creation}}} = St, Node) ->
+    case porthost_names:creation() of
+        Creation -> loop(St);
+        _ -> host_down(St, node_restarted)
+    end;
+named(St, _) ->
+    loop(St).
+
 frame(St, Frame) ->
-    case porthost_wire:decode(Frame) of
+    case porthost_wire:decode(via(St), Frame) of
         {ok, Event} -> event(Event, St);
-        error -> unreadable(porthost_wire:elements(Frame), St)
+        error -> unreadable(porthost_wire:elements(via(St), Frame), St)
     end.
 
 %% What drivers and other clients name as a process, a port or a reference of this node may be none
@@ -503,6 +451,7 @@ created(#st{host = #host{via = Via, slots = Slots} = Host} = St, Slot, ParentId)
     ets:insert(Slots, Slot#slot{state = open}),
     ets:insert(?TABLE, #port{pid = Pid, via = Via, id = Id,
                              soft_busy = soft_busy(Slots, ParentId), unwritten = Unwritten}),
+    is_process_alive(Pid) orelse exited(St, Pid, killed),
     writer(St) ! {frame, porthost_port:grant(Host, 1)}.
 
 soft_busy(Slots, Id) ->
@@ -521,7 +470,7 @@ down(#st{monitors = Monitors, watched = Watched} = St, Ref, Reason) ->
     case maps:take(Ref, Watched) of
         {Id, Watched1} ->
             Word = if is_atom(Reason) -> Reason; true -> exit end,
-            writer(St) ! {frame, porthost_wire:encode({down, Id, Word})},
+            writer(St) ! {frame, porthost_wire:encode(via(St), {down, Id, Word})},
             St#st{monitors = maps:remove(Id, Monitors), watched = Watched1};
         error ->
             St
@@ -534,7 +483,7 @@ exited(St, Pid, _) ->
     case porthost_registry:lookup(Pid) of
         #port{id = Id, state = open} ->
             ets:delete(?TABLE, Pid),
-            writer(St) ! {frame, porthost_wire:encode({exit, Id, Pid, kill})},
+            writer(St) ! {frame, porthost_wire:encode(via(St), {exit, Id, Pid, kill})},
             St;
         _ ->
             St
@@ -546,10 +495,8 @@ status(Status) -> {exit_status, Status}.
 closed(normal) -> closed;
 closed(Why) -> Why.
 
-write_error({Why, _Rest}) -> Why;
-write_error(Why) -> Why.
-
 writer(#st{host = #host{via = #via{writer = Writer}}}) -> Writer.
+via(#st{host = #host{via = Via}}) -> Via.
 
 -spec host_down(#st{}, term()) -> no_return().
 host_down(#st{retry = none} = St, Why) ->
@@ -619,33 +566,18 @@ end_all(#st{host = #host{slots = Slots}} = St, PortReason) ->
     Pids = [Pid || #slot{pid = Pid} <- ets:tab2list(Slots)],
     [ets:delete(?TABLE, Pid) || Pid <- Pids],
     lists:foreach(fun await_end/1, [ask_end(Pid, PortReason) || Pid <- Pids]),
-    stop_writer(St).
-
-%% This sets those free who wait for the writer.
-stop_writer(St) ->
-    Writer = writer(St),
-    unlink(Writer),
-    exit(Writer, kill).
+    porthost_writer:stop(writer(St)).
 
 %% What has been given to the writer is written first, if the host reads; then the socket is shut
 %% down, which makes writing fail.
-close(#st{port = Port, host = #host{via = #via{out = Port}}}) ->
-    catch port_close(Port);
+close(#st{port = Port, held = Held, host = #host{via = #via{out = Port}}}) ->
+    catch port_close(Port),
+    lists:foreach(fun file:close/1, Held);
 close(#st{port = Socket, host = #host{via = #via{out = Out}}} = St) ->
-    flush(writer(St)),
+    porthost_writer:flush(writer(St)),
     _ = socket:shutdown(Out, read_write),
     _ = socket:close(Out),
     gen_tcp:close(Socket).
-
-flush(Writer) ->
-    Tag = erlang:monitor(process, Writer, [{alias, reply_demonitor}]),
-    Writer ! {flush, Tag},
-    receive
-        {Tag, done} -> ok;
-        {'DOWN', Tag, process, _, _} -> ok
-    after ?LAST_WORDS_MS ->
-        demonitor(Tag, [flush])
-    end.
 
 %% What sys(3erl) calls.
 

@@ -151,11 +151,11 @@ stop() -> on(?DEFAULT_HOST, stop, []).
 %% The functions that wait.
 
 load_and_wait(Host, Path, Driver, Options) ->
-    #host{conn = Conn} = host(Host),
+    #host{conn = Conn, via = #via{writer = Life}} = host(Host),
     case on(Conn, try_load, [Path, Driver, [{monitor, pending_driver} | Options]]) of
         {error, inconsistent} -> {error, bad_driver_name};
         {error, Reason} -> {error, Reason};
-        {ok, pending_driver, Ref} -> wait(Conn, Ref);
+        {ok, pending_driver, Ref} -> wait(Life, Ref);
         {ok, _} -> ok
     end.
 
@@ -167,7 +167,7 @@ unload_and_wait(Host, Driver, Options) ->
         {ok, _} -> ok
     end.
 
-%% Life ends with the connection.
+%% Life ends with the connection, which the process of the host may outlive.
 wait(Life, Ref) ->
     Monitor = erlang:monitor(process, Life),
     Result = receive

@@ -7,14 +7,17 @@
 %%
 %% It must never wait for the host nor for the connection process, which waits for it (see
 %% porthost_conn): what it has to send goes to the connection's writer. Only `open' is written
-%% from here, for until then the host has nothing to say about the port.
+%% from here if it can be at once, for until then the host has nothing to say about the port. The
+%% connection may end before there is an answer, and may have told all ports so before this one was
+%% among them: the end of the writer, which comes last, tells it. So it tells those made for drivers.
 %%
 %% What a process sends it as messages must not be overtaken by what the same process then writes to
 %% the connection itself. So whoever is about to write looks whether there is anything on the way:
 %% in the mailbox or the hands of this process, or between it and the connection, which is what the
 %% counter `unwritten' of the port counts. If there is, it asks the process and waits for its turn.
 %%
-%% It is a bare process, not a proc_lib one: its exit reasons are the port's, and no crash.
+%% It is a bare process, not a proc_lib one: its exit reasons are the port's, and no crash. It belongs
+%% to no application: a port must not fall because that of whoever opened it, or the first, is stopped.
 -module(porthost_port).
 
 -export([open/3, grant/2, wait_idle/1, in_turn/1]).
@@ -27,7 +30,7 @@
 -record(st, {host :: #host{},
              id :: non_neg_integer(),
              unwritten :: atomics:atomics_ref(),
-             opening = none :: none | {Request :: reference(), Opener :: reference()},
+             opening = {} :: {} | {Request :: reference(), Opener :: reference()},
              ending = false :: boolean(),       % the host has been told to end the port
              %% Messages that came while the port was busy, newest first, and whose they are.
              held = [] :: [erlang:iovec()],
@@ -53,7 +56,7 @@ open(#host{counters = Counters} = Host, Command, Options) ->
 
 %% @doc Make port processes for ports that drivers create, and the frame that tells the host.
 -spec grant(#host{}, pos_integer()) -> erlang:iovec().
-grant(#host{counters = Counters, slots = Slots} = Host, N) ->
+grant(#host{via = Via, counters = Counters, slots = Slots} = Host, N) ->
     Grant = fun(_) ->
         Id = atomics:add_get(Counters, ?LAST_ID, 1),
         Unwritten = counter(),
@@ -61,7 +64,7 @@ grant(#host{counters = Counters, slots = Slots} = Host, N) ->
         ets:insert(Slots, #slot{id = Id, pid = Pid, unwritten = Unwritten, state = granted}),
         {Id, Pid}
     end,
-    porthost_wire:encode({grant, lists:map(Grant, lists:seq(1, N))}).
+    porthost_wire:encode(Via, {grant, lists:map(Grant, lists:seq(1, N))}).
 
 counter() ->
     atomics:new(1, []).
@@ -125,9 +128,8 @@ ask(#port{pid = Pid}, What) ->
 %% The process.
 
 -spec init(#host{}, non_neg_integer(), atomics:atomics_ref(), pid()) -> no_return().
-init(#host{conn = Conn} = Host, Id, Unwritten, Opener) ->
-    process_flag(trap_exit, true),
-    link(Conn),
+init(Host, Id, Unwritten, Opener) ->
+    join(Host),
     Monitor = monitor(process, Opener),
     receive
         {?MSG, open, Tag, Command, Options} ->
@@ -138,33 +140,43 @@ init(#host{conn = Conn} = Host, Id, Unwritten, Opener) ->
             exit(normal)
     end.
 
+join(#host{conn = Conn}) ->
+    group_leader(whereis(init), self()),
+    process_flag(trap_exit, true),
+    link(Conn).
+
 init_open(#st{host = Host, id = Id, unwritten = Unwritten} = St0, Opener, Tag, Command, Options) ->
     #host{via = Via, slots = Slots} = Host,
     try ets:insert(Slots, #slot{id = Id, pid = self(), unwritten = Unwritten, state = open})
     catch error:badarg -> exit(normal)  % the connection is gone
     end,
     ets:insert(?TABLE, #port{pid = self(), via = Via, id = Id, unwritten = Unwritten}),
-    Request = erlang:alias([reply]),
+    Request = erlang:monitor(process, writer(St0), [{alias, reply_demonitor}]),
     St = St0#st{opening = {Request, Tag}},
     first_grant(Host),
-    case porthost_wire:post(Via, {open, Request, Id, self(), Opener, Command, Options}) of
-        ok -> loop(St);
-        Failure -> open_failed(St, Failure)
+    case porthost_wire:frame(Via, {open, Request, Id, self(), Opener, Command, Options}) of
+        {error, _} = Error -> open_failed(St, Error);
+        Frame -> porthost_wire:leave(Via, Frame), loop(St)
     end.
 
 first_grant(#host{counters = Counters, via = Via} = Host) ->
     case atomics:compare_exchange(Counters, ?GRANTED, 0, 1) of
-        ok -> porthost_wire:write(Via, grant(Host, ?GRANTS));
-        _ -> true
+        ok ->
+            try grant(Host, ?GRANTS) of Frame -> porthost_wire:leave(Via, Frame)
+            catch error:badarg -> ok    % the connection is gone
+            end;
+        _ ->
+            ok
     end.
 
 -spec init_granted(#host{}, non_neg_integer(), atomics:atomics_ref()) -> no_return().
-init_granted(#host{conn = Conn} = Host, Id, Unwritten) ->
-    process_flag(trap_exit, true),
-    link(Conn),
-    loop(#st{host = Host, id = Id, unwritten = Unwritten}).
+init_granted(Host, Id, Unwritten) ->
+    join(Host),
+    St = #st{host = Host, id = Id, unwritten = Unwritten},
+    _ = monitor(process, writer(St)),
+    loop(St).
 
-loop(#st{host = #host{conn = Conn}} = St) ->
+loop(#st{host = #host{conn = Conn, via = #via{writer = Writer}}} = St) ->
     receive
         {?MSG, Conn, Ref, Event} ->
             event(Event),
@@ -182,8 +194,10 @@ loop(#st{host = #host{conn = Conn}} = St) ->
             loop(reply(St, Ref, Kind, Value));
         {'EXIT', Conn, Reason} ->
             connection_down(St, Reason);
-        {'EXIT', From, Reason} ->
+        {'EXIT', From, Reason} when is_pid(From); is_port(From) ->
             loop(exit_signal(St, From, Reason));
+        {'DOWN', _, process, Writer, _} ->
+            too_late(St);
         {'DOWN', Monitor, process, _, _} when is_map_key(Monitor, St#st.waiters) ->
             loop(St#st{waiters = maps:remove(Monitor, St#st.waiters)});
         Message ->
@@ -203,11 +217,16 @@ connection_down(#st{host = #host{slots = Slots}, id = Id}, Reason) ->
         _ -> exit({porthost, {host_down, Reason}})
     end.
 
+%% All ports have been told why before, but for one that came to the connection afterwards.
+-spec too_late(#st{}) -> no_return().
+too_late(#st{opening = {}} = St) -> connection_down(St, {host_down, closed});
+too_late(St) -> open_failed(St, down).
+
 %% Replies to the requests of this process: open, and who owns the port.
 reply(#st{opening = {Request, Tag}} = St, Request, ok, #{soft_busy := SoftBusy}) ->
     ets:update_element(?TABLE, self(), {#port.soft_busy, SoftBusy}),
     Tag ! {Tag, {ok, self()}},
-    St#st{opening = none};
+    St#st{opening = {}};
 reply(#st{opening = {Request, _}} = St, Request, error, Reason) ->
     open_failed(St, {error, Reason});
 reply(#st{broken = Broken} = St, Ref, Kind, Value) when is_map_key(Ref, Broken) ->
@@ -240,14 +259,14 @@ exit_signal(St, From, Reason) ->
 
 ask_owner(#st{broken = Broken} = St, From) ->
     Request = erlang:alias([reply]),
-    writer(St) ! {frame, porthost_wire:encode({info, Request, St#st.id, connected})},
+    writer(St) ! {frame, porthost_wire:encode(via(St), {info, Request, St#st.id, connected})},
     St#st{broken = Broken#{Request => From}}.
 
 %% From is a port, if the port was linked to one.
 send_exit(#st{id = Id} = St, To, From, Reason) ->
     Pid = if is_pid(From) -> From; true -> self() end,
     atomics:add(St#st.unwritten, 1, 1),
-    to_host(St, To, porthost_wire:encode({exit, Id, Pid, Reason})),
+    to_host(St, To, porthost_wire:encode(via(St), {exit, Id, Pid, Reason})),
     St#st{ending = true}.
 
 %% What `Port ! Message' is. The true sender cannot be seen; the pid in the message must do.
@@ -256,7 +275,7 @@ message(#st{ending = true} = St, _) ->
 message(#st{id = Id} = St, Message) ->
     {Class, Sent} = porthost_wire:message(Message),
     Sender = case Sent of {Pid, _} -> Pid; badsig -> self() end,
-    Frame = porthost_wire:encode({send, Id, Sender, Sent}),
+    Frame = porthost_wire:encode(via(St), {send, Id, Sender, Sent}),
     atomics:add(St#st.unwritten, 1, 1),
     case is_map_key(Sender, St#st.holding) orelse (Class =:= command andalso busy()) of
         true -> hold(St, Sender, Frame);

@@ -9,8 +9,8 @@
 %% make too large or too deep is stopped here: `{error, system_limit}'.
 -module(porthost_wire).
 
--export([hello/3, encode/1, decode/1, elements/1, post/2, request/2]).
--export([write/2, write_out/2, whole/2, traffic/0, unwritten/1, taken/2]).
+-export([hello/3, encode/1, encode/2, decode/1, decode/2, elements/2, frame/2, post/2, request/2]).
+-export([write/2, leave/2, write_out/2, whole/2, traffic/0, unwritten/1, taken/2]).
 -export([data/1, flat/1, message/1, reason/2, fits/2]).
 
 -include("porthost.hrl").
@@ -54,11 +54,30 @@ decode(Frame) ->
     catch error:badarg -> error
     end.
 
+%% @doc The same on a connection that has been made, where this node may have had another name then.
+-spec encode(#via{}, tuple()) -> erlang:iovec().
+encode(#via{node = Node} = Via, Term) ->
+    case node() of
+        Node -> encode(Term);
+        _ -> encode(porthost_names:to_host(Via, Term))
+    end.
+
+%% @doc The other way. The name is looked at last: had it changed in between, then nothing is to be done.
+-spec decode(#via{}, binary()) -> {ok, term()} | error.
+decode(#via{node = Node} = Via, Frame) ->
+    case decode(Frame) of
+        {ok, Term} when Node =/= node() -> {ok, porthost_names:from_host(Via, Term)};
+        Decoded -> Decoded
+    end.
+
 %% @doc The elements of a frame, up to the first that this node cannot decode.
--spec elements(binary()) -> [term()].
-elements(<<131, 104, _Arity, Elements/binary>>) ->
-    each(Elements);
-elements(_) ->
+-spec elements(#via{}, binary()) -> [term()].
+elements(#via{node = Node} = Via, <<131, 104, _Arity, Elements/binary>>) ->
+    case each(Elements) of
+        Terms when Node =/= node() -> porthost_names:from_host(Via, Terms);
+        Terms -> Terms
+    end;
+elements(_, _) ->
     [].
 
 each(Elements) ->
@@ -83,31 +102,46 @@ each(Elements) ->
 -spec write(#via{}, erlang:iovec()) -> boolean().
 write(#via{out = Port}, Frame) when is_port(Port) ->
     command(Port, Frame) =:= ok;
-write(#via{whole = Whole, traffic = Traffic, writer = Writer} = Via, Frame) ->
+write(#via{traffic = Traffic} = Via, Frame) ->
     Size = iolist_size(Frame),
     Unwritten = atomics:get(Traffic, ?UNWRITTEN),
-    case Size =< Whole andalso Unwritten =:= 0 andalso not in_stream(Traffic) of
-        true ->
-            write_self(Via, Frame, Size);
-        false when Unwritten + Size =< ?MANY_UNWRITTEN ->
-            atomics:add(Traffic, ?UNWRITTEN, Size),
-            Writer ! {frame, Frame, Size},
-            true;
-        false ->
-            have_written(Via, Frame, Size)
+    case is_free(Via, Size, Unwritten) of
+        true -> write_self(Via, Frame, Size) orelse have_written(Via, Frame, Size);
+        false when Unwritten + Size =< ?MANY_UNWRITTEN -> give(Via, Frame, Size);
+        false -> have_written(Via, Frame, Size)
     end.
 
-write_self(#via{out = Socket} = Via, Frame, Size) ->
+%% @doc Write a frame, or leave that to the writer: for those who must not wait for the host. That
+%% nobody reads any more is not told.
+-spec leave(#via{}, erlang:iovec()) -> ok.
+leave(#via{out = Port}, Frame) when is_port(Port) ->
+    _ = command(Port, Frame),
+    ok;
+leave(#via{traffic = Traffic} = Via, Frame) ->
+    Size = iolist_size(Frame),
+    Written = is_free(Via, Size, atomics:get(Traffic, ?UNWRITTEN)) andalso write_self(Via, Frame, Size),
+    Written orelse give(Via, Frame, Size),
+    ok.
+
+is_free(#via{whole = Whole, traffic = Traffic}, Size, Unwritten) ->
+    Size =< Whole andalso Unwritten =:= 0 andalso not in_stream(Traffic).
+
+give(#via{writer = Writer, traffic = Traffic}, Frame, Size) ->
+    atomics:add(Traffic, ?UNWRITTEN, Size),
+    Writer ! {frame, Frame, Size},
+    true.
+
+write_self(#via{out = Socket}, Frame, Size) ->
     case socket:send(Socket, [<<Size:32>> | Frame], nowait) of
         ok -> true;
         {select, {select_info, _, _} = Info} ->
             _ = socket:cancel(Socket, Info),
-            have_written(Via, Frame, Size);
+            false;
         {select, {_, _}} ->
             _ = socket:shutdown(Socket, read_write),    % a part is out, against all expectation
-            have_written(Via, Frame, Size);
+            false;
         _ ->
-            have_written(Via, Frame, Size)
+            false
     end.
 
 in_stream(Traffic) ->
@@ -186,10 +220,18 @@ whole(unix, Socket) ->
 
 %% @doc Send a request that has no reply.
 -spec post(#via{}, tuple()) -> ok | failure().
-post(#via{max_frame = Max} = Via, Request) ->
-    Frame = encode(Request),
+post(Via, Request) ->
+    case frame(Via, Request) of
+        {error, _} = Error -> Error;
+        Frame -> case write(Via, Frame) of true -> ok; false -> down end
+    end.
+
+%% @doc The frame of a request of a user's.
+-spec frame(#via{}, tuple()) -> erlang:iovec() | {error, system_limit}.
+frame(#via{max_frame = Max} = Via, Request) ->
+    Frame = encode(Via, Request),
     case iolist_size(Frame) =< Max of
-        true -> case write(Via, Frame) of true -> ok; false -> down end;
+        true -> Frame;
         false -> {error, system_limit}
     end.
 
@@ -263,8 +305,11 @@ message({Pid, {command, Data}}) when is_pid(Pid) ->
     end;
 message({Pid, close} = Message) when is_pid(Pid) ->
     {other, Message};
-message({Pid, {connect, New}} = Message) when is_pid(Pid), is_pid(New) ->
-    {other, Message};
+message({Pid, {connect, New}} = Message) when is_pid(Pid), is_pid(New), node(New) =:= node() ->
+    case porthost_registry:lookup(New) of
+        #port{} -> {other, badsig};
+        _ -> {other, Message}
+    end;
 message(_) ->
     {other, badsig}.
 
