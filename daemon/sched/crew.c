@@ -4,6 +4,7 @@
  * and gives back before that what malloc keeps. */
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/flood.h"
@@ -27,19 +28,20 @@ static struct {
     pthread_t main;
     bool stopping;
     uint64_t *seen; /* the watch's: each reactor's stint at the last look */
+    bool lacks;     /* the watch's: for some reactor no thread could be started at the last look */
     pthread_cond_t look;
     pthread_t watch;
     bool watched;
 } crew = {.mu = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .look = PTHREAD_COND_INITIALIZER};
 static atomic_bool watch_sleeps;
 
-/* NULL: the thread has to end. */
-static struct ph_reactor *next_reactor(void)
+/* NULL: the thread has to end. It counts as idle already if it was started for this. */
+static struct ph_reactor *next_reactor(bool was_started)
 {
     struct ph_reactor *r = NULL;
     pthread_mutex_lock(&crew.mu);
     bool is_main = pthread_equal(pthread_self(), crew.main);
-    crew.staff.idle++;
+    crew.staff.idle += !was_started;
     crew.main_is_spare = crew.main_is_spare || is_main;
     while (crew.orphan_count == 0 && crew.ended < crew.reactors && !ph_staff_leaves_locked(&crew.staff))
         pthread_cond_wait(&crew.more, &crew.mu);
@@ -79,34 +81,63 @@ static void reactor_ended(void)
 /* Until all reactors have ended. */
 static void serve(struct ph_reactor *r)
 {
-    for (; r; r = next_reactor())
+    for (; r; r = next_reactor(false))
         if (ph_reactor_run(r))
             reactor_ended();
 }
 
-static void *member(void *r)
+static void *member(void *arg)
 {
-    serve(r ? r : next_reactor());
-    return NULL;
+    serve(next_reactor(true));
+    return arg;
+}
+
+/* For each reactor without a thread there is one that comes to run it; or errno, and for some there is none. */
+static int call_threads_locked(void)
+{
+    int err = 0;
+    while (crew.staff.idle < crew.orphan_count && !err)
+        err = ph_staff_start_locked(&crew.staff, member);
+    if (crew.orphan_count > 0)
+        pthread_cond_broadcast(&crew.more);
+    return err;
 }
 
 /* --- the watch --- */
 
-static void find_another_thread(struct ph_reactor *r)
+static void abandon(struct ph_reactor *r)
 {
     pthread_mutex_lock(&crew.mu);
     crew.orphans[crew.orphan_count++] = r;
-    if (crew.staff.idle < crew.orphan_count)
-        ph_staff_start_locked(&crew.staff, member, NULL);
-    pthread_cond_broadcast(&crew.more);
     pthread_mutex_unlock(&crew.mu);
-    ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, NULL, "a driver's callback takes long: another thread goes on with its reactor");
 }
 
-/* True: some reactor is at work. */
+static void tell(bool took, int err)
+{
+    if (took && err)
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, NULL,
+                     "a driver's callback takes long, and no thread can be started to go on with its reactor, which waits for one: %s", strerror(err));
+    else if (took)
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, NULL, "a driver's callback takes long: another thread goes on with its reactor");
+    else if (crew.lacks && !err)
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, NULL, "each reactor has a thread again");
+}
+
+/* At every look: a thread that could not be started may be had now. True: one is missing still. */
+static bool find_threads(bool took)
+{
+    pthread_mutex_lock(&crew.mu);
+    int err = call_threads_locked();
+    pthread_mutex_unlock(&crew.mu);
+    tell(took, err);
+    crew.lacks = err;
+    return crew.lacks;
+}
+
+/* True: some reactor is at work, or should be. */
 static bool look(void)
 {
-    bool active = ph_workers_watch();
+    bool active = ph_workers_watch(), took = false;
     struct ph_reactor *r;
     for (unsigned i = 0; (r = ph_reactor_at(i)); i++) {
         uint64_t stint = ph_reactor_stint(r);
@@ -114,17 +145,19 @@ static bool look(void)
         active = active || stint != crew.seen[i];
         crew.seen[i] = stint;
         if (stuck && ph_reactor_take(r, stint)) {
-            find_another_thread(r);
-            ph_async_wake(); /* the callback may wait for a job whose thread was to be woken later */
+            abandon(r);
+            took = true;
         }
     }
-    return active;
+    if (took)
+        ph_async_wake(); /* the callback may wait for a job whose thread was to be woken later */
+    return find_threads(took) || active;
 }
 
 static bool no_spares(void)
 {
     pthread_mutex_lock(&crew.mu);
-    bool none = extra_locked() == 0;
+    bool none = extra_locked() == 0 && crew.staff.left_n == 0; /* what those had is freed when they are joined */
     pthread_mutex_unlock(&crew.mu);
     return none;
 }
@@ -204,8 +237,10 @@ int ph_reactors_start(unsigned count, size_t stack)
     ph_staff_init(&crew.staff, "reactor", count - 1, stack);
     crew.seen = ph_calloc(count, sizeof *crew.seen);
     pthread_mutex_lock(&crew.mu);
-    for (unsigned i = 1; i < count && !err; i++)
-        err = ph_staff_start_locked(&crew.staff, member, ph_reactor_at(i));
+    for (unsigned i = 1; i < count; i++)
+        crew.orphans[crew.orphan_count++] = ph_reactor_at(i);
+    if (!err)
+        err = call_threads_locked();
     if (!err)
         err = ph_thread_start(&crew.watch, "watch", 0, watch, NULL);
     crew.watched = !err;

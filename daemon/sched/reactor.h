@@ -35,7 +35,7 @@ unsigned ph_workers_running(void);
 /* Lets so many extra workers end as have had nothing to do since the last call. The watch's. */
 void ph_workers_release(void);
 void ph_workers_wake(void); /* those that wait look at what there is to do. Any thread */
-/* No lock waits, none was taken since the watch has looked, and there are no workers to be let go. Who brings one after this sees what the caller has written before. Any thread. */
+/* No lock waits, none was taken since the watch has looked, and there are no workers to be let go or joined. Who brings one after this sees what the caller has written before. Any thread. */
 bool ph_workers_quiet(void);
 
 #endif

@@ -13,14 +13,15 @@ void ph_staff_init(struct ph_staff *s, const char *name, unsigned count, size_t 
     s->threads = ph_calloc(s->most, sizeof *s->threads);
 }
 
-int ph_staff_start_locked(struct ph_staff *s, void *(*run)(void *), void *arg)
+int ph_staff_start_locked(struct ph_staff *s, void *(*run)(void *))
 {
     char name[32];
     if (s->n == s->most)
         return EAGAIN;
     snprintf(name, sizeof name, "%s-%u", s->name, s->n + 1);
-    int err = ph_thread_start(&s->threads[s->n], name, s->stack, run, arg);
+    int err = ph_thread_start(&s->threads[s->n], name, s->stack, run, NULL);
     s->n += !err;
+    s->idle += !err;
     return err;
 }
 

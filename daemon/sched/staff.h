@@ -12,7 +12,7 @@
 
 struct ph_staff {
     unsigned n;    /* threads, without those that have left */
-    unsigned idle; /* those that wait for something to do, or have been woken and have not come to do it yet */
+    unsigned idle; /* those that wait for something to do, or have been woken or started and have not come to do it yet */
     pthread_t *threads, left[PH_STAFF_EXTRA]; /* left: have ended, and are to be joined */
     unsigned most, left_n;
     unsigned idle_least; /* since ph_staff_release_locked */
@@ -22,7 +22,7 @@ struct ph_staff {
 };
 
 void ph_staff_init(struct ph_staff *s, const char *name, unsigned count, size_t stack); /* name: static; count: that there always are */
-int ph_staff_start_locked(struct ph_staff *s, void *(*run)(void *), void *arg); /* 0 or errno: EAGAIN if there are enough */
+int ph_staff_start_locked(struct ph_staff *s, void *(*run)(void *)); /* one more, which is idle; 0 or errno: EAGAIN if there are as many as there may be */
 /* An idle thread has something to do again, or ends. */
 void ph_staff_wakes_locked(struct ph_staff *s);
 /* The calling thread, which is idle, has to end; false: nobody has to any more, or it is none of them. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worker pool: threads that run the jobs of heavy drivers, so that no reactor has to. */
 #include <pthread.h>
+#include <string.h>
 
 #include "base/flood.h"
 #include "base/pool.h"
@@ -17,6 +18,7 @@ static struct {
     struct ph_staff staff;
     unsigned base; /* threads at the start */
     uint64_t taken, seen; /* locks taken so far, and when the watch looked last */
+    int err;              /* for which no worker was started at the last look */
 } pool = {.mu = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .queue = STAILQ_HEAD_INITIALIZER(pool.queue)};
 
 void ph_worker_take_lock(struct ph_lock *l)
@@ -40,11 +42,11 @@ static void note_running_locked(void)
     atomic_store_explicit(&running, pool.staff.n - pool.staff.idle, memory_order_relaxed);
 }
 
-/* NULL: the thread has to end. */
-static struct ph_lock *next_lock(void)
+/* NULL: the thread has to end. It counts as idle already if it was started for this. */
+static struct ph_lock *next_lock(bool was_started)
 {
     pthread_mutex_lock(&pool.mu);
-    pool.staff.idle++;
+    pool.staff.idle += !was_started;
     note_running_locked();
     while (STAILQ_EMPTY(&pool.queue) && !pool.stopping && !ph_staff_leaves_locked(&pool.staff)) {
         if (ph_pool_is_tidy()) {
@@ -70,7 +72,7 @@ static void *work(void *arg)
 {
     (void)arg;
     ph_self.kind = PH_THREAD_WORKER;
-    for (struct ph_lock *l; (l = next_lock());)
+    for (struct ph_lock *l = next_lock(true); l; l = next_lock(false))
         ph_lock_run(l);
     return NULL;
 }
@@ -82,9 +84,18 @@ int ph_workers_start(unsigned count, size_t stack)
     pool.base = count;
     ph_staff_init(&pool.staff, "worker", count, stack);
     while (pool.staff.n < count && !err)
-        err = ph_staff_start_locked(&pool.staff, work, NULL);
+        err = ph_staff_start_locked(&pool.staff, work);
     pthread_mutex_unlock(&pool.mu);
     return err;
+}
+
+static void tell(int err, int before)
+{
+    if (!err)
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, NULL, "all workers are in callbacks that take long: one more is started");
+    else if (err != before)
+        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, NULL,
+                     "all workers are in callbacks that take long, and no other can be started, so that drivers wait: %s", strerror(err));
 }
 
 bool ph_workers_watch(void)
@@ -93,10 +104,13 @@ bool ph_workers_watch(void)
     bool waiting = !STAILQ_EMPTY(&pool.queue), stuck = waiting && pool.staff.idle == 0 && pool.taken == pool.seen;
     bool active = waiting || pool.taken != pool.seen;
     pool.seen = pool.taken;
-    bool more = stuck && !pool.stopping && ph_staff_start_locked(&pool.staff, work, NULL) == 0;
+    stuck = stuck && !pool.stopping;
+    int before = pool.err;
+    pool.err = stuck ? ph_staff_start_locked(&pool.staff, work) : 0; /* if there is none, it is tried again at the next look */
+    int err = pool.err;
     pthread_mutex_unlock(&pool.mu);
-    if (more)
-        ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, NULL, "all workers are in callbacks that take long: one more is started");
+    if (stuck)
+        tell(err, before);
     return active;
 }
 
@@ -119,7 +133,7 @@ void ph_workers_wake(void)
 bool ph_workers_quiet(void)
 {
     pthread_mutex_lock(&pool.mu);
-    bool quiet = STAILQ_EMPTY(&pool.queue) && pool.taken == pool.seen && pool.staff.n == pool.base;
+    bool quiet = STAILQ_EMPTY(&pool.queue) && pool.taken == pool.seen && pool.staff.n == pool.base && pool.staff.left_n == 0;
     pthread_mutex_unlock(&pool.mu);
     return quiet;
 }

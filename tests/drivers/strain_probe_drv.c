@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probe: a driver that is hard on its host. control: 1 produces 64 KiB at every ready_input of a descriptor that is always readable, 2 stops that,
  * 3 takes the milliseconds in its data, 4 uses up the stack, 5 is quick, 6 tells how many outputs all ports together have had since the
- * driver was loaded. output takes as many milliseconds as the last 3 said, and echoes. */
+ * driver was loaded, 7 comes back when the file in its data is gone. output takes as many milliseconds as the last 3 said, and echoes. */
 #include <erl_driver.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +89,15 @@ static void output(ErlDrvData d, char *buf, ErlDrvSizeT len)
     driver_output(s->port, buf, len);
 }
 
+/* At most half a minute. */
+static void await_end_of(const char *name, ErlDrvSizeT len)
+{
+    char file[256];
+    snprintf(file, sizeof file, "%.*s", (int)len, name);
+    for (int i = 0; i < 3000 && access(file, F_OK) == 0; i++)
+        take(10);
+}
+
 static int use_up(volatile char *outer, int depth)
 {
     volatile char here[4096];
@@ -121,6 +130,9 @@ static ErlDrvSSizeT control(ErlDrvData d, unsigned int op, char *buf, ErlDrvSize
         return use_up("", 1);
     case 6:
         return snprintf(*rbuf, rlen, "%u", outputs);
+    case 7:
+        await_end_of(buf, len);
+        return 0;
     default:
         return 0;
     }

@@ -68,6 +68,71 @@ ends_or_serves(P, Pid, Socket, Log, N) ->
         end
     end.
 
+%% --- threads, when callbacks do not come back ---
+
+%% The only reactor's thread is in a callback, and no other can be started for a while.
+a_reactor_goes_on_as_soon_as_there_is_a_thread_for_it_test_() ->
+    stuck(fun(D, NoThreads, Gate) ->
+        [Stuck, Other] = [connect(D), connect(D)],
+        ok = raw_client:open(Stuck, 1, "strain_probe_drv"),
+        raw_client:send(Stuck, {control, stuck, 1, self(), 7, Gate}),
+        raw_client:logged(D, "^warning .*no thread can be started"),
+        raw_client:send(Other, {ping, other}),
+        ?assertEqual(timeout, raw_client:next(Other, 100)),
+        ok = file:delete(NoThreads),
+        ?assertEqual({ok, other, pong}, raw_client:next(Other)),
+        ?assertEqual(timeout, raw_client:next(Stuck, 0)),
+        raw_client:logged(D, "^info .*each reactor has a thread again"),
+        ok = file:delete(Gate),
+        ?assertEqual({ok, stuck, []}, raw_client:next(Stuck))
+    end).
+
+%% That callback comes back meanwhile: its thread goes on itself.
+a_reactor_without_a_thread_is_gone_on_with_by_the_one_that_comes_back_test_() ->
+    stuck(fun(D, _, Gate) ->
+        [Stuck, Other] = [connect(D), connect(D)],
+        ok = raw_client:open(Stuck, 1, "strain_probe_drv"),
+        raw_client:send(Stuck, {control, stuck, 1, self(), 7, Gate}),
+        raw_client:logged(D, "^warning .*no thread can be started"),
+        raw_client:send(Other, {ping, other}),
+        ok = file:delete(Gate),
+        ?assertEqual({ok, other, pong}, raw_client:next(Other)),
+        ?assertEqual({ok, stuck, []}, raw_client:next(Stuck))
+    end).
+
+%% The same with the only worker; it is said once.
+a_worker_is_started_as_soon_as_one_can_be_test_() ->
+    stuck(fun(D, NoThreads, Gate) ->
+        S = connect(D),
+        [{ok, _} = raw_client:request(S, {open, N, N, N, self(), "strain_locking_probe_drv", [{parallelism, true}]}) || N <- [1, 2]],
+        raw_client:send(S, {control, stuck, 1, self(), 7, Gate}),
+        raw_client:send(S, {control, other, 2, self(), 5, ""}),
+        raw_client:logged(D, "^warning .*no other can be started"),
+        ?assertEqual(timeout, raw_client:next(S, 100)),
+        ok = file:delete(NoThreads),
+        ?assertEqual({ok, other, []}, raw_client:next(S)),
+        ?assertMatch({match, [_]}, re:run(raw_client:log(D), "no other can be started", [global])),
+        ok = file:delete(Gate),
+        ?assertEqual({ok, stuck, []}, raw_client:next(S))
+    end).
+
+%% A test with a daemon of one reactor and one worker. While there is the first file, no thread can be started; the second is for a callback to await the end of.
+stuck(Test) ->
+    {timeout, 120, fun() ->
+        Dir = switch() ++ ".d",
+        ok = file:make_dir(Dir),
+        [Config, NoThreads, Gate] = [filename:join(Dir, F) || F <- ["config", "no_threads", "gate"]],
+        ok = file:write_file(Config, "{\"reactors\": 1, \"workers\": 1}"),
+        D = start("threads", 1, 1, NoThreads, ["--config", Config, "--log-level", "info"]),
+        [ok = file:write_file(F, "") || F <- [NoThreads, Gate]],
+        try Test(D, NoThreads, Gate)
+        after
+            [file:delete(F) || F <- [NoThreads, Gate]],
+            ?assertEqual(0, raw_client:stop(D))
+        end,
+        ok = file:del_dir_r(Dir)
+    end}.
+
 %% --- a daemon ---
 
 program() ->
@@ -89,7 +154,10 @@ with_env(Env, Fun) ->
     end.
 
 start(Kind, Rate, Seed, Switch) ->
-    with_env([{"FAULTS_WHILE", Switch} | env(Kind, Rate, Seed)], fun() -> raw_client:start() end).
+    start(Kind, Rate, Seed, Switch, []).
+
+start(Kind, Rate, Seed, Switch, Args) ->
+    with_env([{"FAULTS_WHILE", Switch} | env(Kind, Rate, Seed)], fun() -> raw_client:start(Args) end).
 
 connect(D) ->
     raw_client:connect(D, #{self => self()}).
