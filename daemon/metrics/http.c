@@ -31,6 +31,7 @@ static struct server {
     struct event *retry; /* accepts again after descriptors ran out */
     pthread_t thread;
 } *server; /* NULL: nothing is served. Of the thread that starts and reloads */
+static _Thread_local struct server *my_server; /* of a thread that serves */
 static atomic_bool ending;
 
 /* --- health --- */
@@ -124,7 +125,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
     static const struct timeval pause = {.tv_sec = 1};
-    struct server *s = server; /* set before its thread runs; arg is libevent's own */
+    struct server *s = my_server; /* arg is libevent's own */
     (void)arg;
     evconnlistener_disable(listener);
     event_add(s->retry, &pause);
@@ -197,6 +198,7 @@ static int listen_at(struct server *s, bool remote)
 
 static void *serve(void *s)
 {
+    my_server = s;
     event_base_dispatch(((struct server *)s)->base);
     return NULL;
 }
@@ -250,15 +252,15 @@ int ph_metrics_serve(const char *address, bool remote)
         return may_serve(server, remote) ? 0 : -1;
     if (address && !(s = new_server(address, remote)))
         return -1;
-    stop();
-    server = s;
     int err = s ? ph_thread_start(&s->thread, "metrics", 0, serve, s) : 0;
     if (err) {
         ph_log(PH_LOG_ERROR, NULL, "cannot start a thread for metrics: %s", strerror(err));
         free_server(s);
-        server = NULL;
+        return -1;
     }
-    return err ? -1 : 0;
+    stop();
+    server = s;
+    return 0;
 }
 
 void ph_metrics_ending(void)

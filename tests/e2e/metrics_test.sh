@@ -31,6 +31,10 @@ at_least() { # METRIC VALUE
   scrape && awk -v m="$1" -v v="$2" '$1 == m && $2 >= v {found = 1} END {exit !found}' "$dir/o"
 }
 
+has_thread() { # NAME
+  grep -qx "$1" /proc/"$pid"/task/*/comm
+}
+
 status() { # PATH
   curl -s -m 20 -o /dev/null -w '%{http_code}' "http://$at$1"
 }
@@ -67,6 +71,18 @@ await grep -q "read again" "$dir/err" && ! scrape
 ok $? "SIGHUP: they are not any more"
 stop
 ok $? "and it ends in order"
+# The thread that reads the configuration is there when no other can be started any more: it loads a driver meanwhile, which takes as long as there is $dir/init.
+echo '{"metrics": "localhost:0"}' >"$dir/c.json"
+touch "$dir/init"
+LD_PRELOAD=$(realpath "$drivers/../tests/preload/faults.so") FAULTS=threads FAULTS_RATE=1 FAULTS_WHILE=$dir/while SLOW_INIT_WHILE=$dir/init \
+  ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0 begin --driver-path "$probes" --config "$dir/c.json"
+echo '{"metrics": "127.0.0.1:0", "drivers": {"slow_init_probe_drv": {"preload": true}}}' >"$dir/c.json"
+kill -HUP "$pid"
+await has_thread reload && touch "$dir/while" && rm "$dir/init"
+await grep -q "stays as it was" "$dir/err" && grep -q "cannot start a thread for metrics" "$dir/err" && scrape
+ok $? "SIGHUP: without a thread for another address they are served where they were"
+rm -f "$dir/while"
+stop
 
 # --- what is served ---
 
