@@ -125,7 +125,7 @@ fuzz:
 	@$(MAKE) --no-print-directory SANITIZER=afl daemon
 	@scripts/fuzz build-fuzz build-afl/porthostd $(FUZZ_SECONDS) $(FUZZ_JOBS)
 
-# The models of how locks and ports are handed over, searched completely; a minute or two.
+# The models of how locks and ports are handed over, searched completely; some minutes.
 model:
 	@scripts/install-deps model
 	@scripts/model $(BUILD)

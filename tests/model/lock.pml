@@ -446,7 +446,7 @@ end_watch:
 #ifdef BROKEN_TAKES_AND_FORGETS
        :: took -> took = 0; n++
 #else
-       :: took -> d_step { took = 0; n++; orphan = 1 } /* find_another_thread */
+       :: took -> d_step { took = 0; n++; orphan = 1 } /* abandon; that somebody takes it is staff.pml's */
 #endif
        :: else
        fi

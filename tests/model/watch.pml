@@ -1,23 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the watch falls asleep while nothing happens, and is awake when a callback does not come back: daemon/sched/crew.c (watch, may_sleep, ph_crew_watch), reactor.c
- * (ph_reactors_sleep, empty_inbox, may_sleep, run_turn), worker.c (ph_worker_take_lock, ph_workers_quiet). For scripts/model.
+/* How the watch falls asleep while nothing happens, and is awake when a callback does not come back: daemon/sched/crew.c (watch, look, find_threads, may_sleep, ph_crew_watch),
+ * reactor.c (ph_reactors_sleep, empty_inbox, may_sleep, run_turn), worker.c (ph_worker_take_lock, ph_workers_watch, ph_workers_quiet). For scripts/model.
  *
  * One reactor that events come to, one worker, and a watch that sleeps after one quiet look. Any callback may never come back by itself: then the reactor must be
- * taken, or another worker started.
+ * taken, or another worker started. Now and then no thread can be started.
  *
  * Looked for: a reactor that stays with a thread that is stuck, or a lock that waits for a worker that is; a watch that wakes and sleeps for ever. */
 
 #define EVENTS 2
 #define LOCKS 2
+#ifndef FAILURES
+#define FAILURES 2
+#endif
+#ifdef BROKEN_DOES_NOT_TRY_AGAIN
+#define TRIES (orphan && took)
+#else
+#define TRIES (orphan)
+#endif
 
 /* crew.c */
 bit watch_sleeps;
+bit orphan;            /* the reactor was taken, and nobody has it */
+byte failures = FAILURES; /* so often starting a thread may fail */
 
 /* struct ph_reactor */
 byte events;           /* what event_base_loop waits for */
 bit awake;
 byte stint;
-bit taken;             /* and given to a spare thread, which goes on here */
+bit taken;             /* there is a spare thread that goes on with it, here */
 
 /* worker.c */
 byte waiting;          /* locks in the queue */
@@ -58,11 +68,12 @@ end_idle:
        stint++;
        if
        :: true
-       :: true -> taken /* the callback takes until somebody has taken the reactor */
+       :: true -> taken /* the callback takes until another thread goes on with the reactor */
        fi;
        d_step {
            if
            :: taken -> taken = 0 /* the spare thread goes on */
+           :: orphan -> orphan = 0 /* next_reactor: it does itself */
            :: else -> stint++
            fi
        }
@@ -99,7 +110,7 @@ end_stuck: false /* the callback never comes back */
 active proctype watch()
 {
     byte seen;
-    bit quiet, active_now;
+    bit quiet, active_now, took;
     do
     :: true ->
        /* look: ph_workers_watch */
@@ -107,17 +118,26 @@ active proctype watch()
            active_now = waiting > 0 || taken_one;
            if
            :: waiting > 0 && idle == 0 && !taken_one && more > 0 -> more--; idle++; run worker()
-           :: else
+           :: waiting > 0 && idle == 0 && !taken_one && failures > 0 -> failures--
+           :: !(waiting > 0 && idle == 0 && !taken_one && (more > 0 || failures > 0))
            fi;
            taken_one = 0
        };
        d_step { /* and each reactor */
            active_now = active_now || stint != seen;
            if
-           :: (stint & 1) && stint == seen -> stint++; taken = 1
+           :: (stint & 1) && stint == seen -> stint++; orphan = 1; took = 1
            :: else
            fi;
            seen = stint
+       };
+       atomic { /* find_threads */
+           if
+           :: TRIES -> orphan = 0; taken = 1
+           :: TRIES && failures > 0 -> failures--; active_now = 1
+           :: !TRIES
+           fi;
+           took = 0
        };
        if
        :: active_now -> quiet = 0
@@ -145,5 +165,5 @@ init
 {
     atomic { idle = 1; more = LOCKS; run worker() };
     timeout;
-    assert(!(stint & 1) && waiting == 0 && events == 0)
+    assert(!(stint & 1) && waiting == 0 && events == 0 && !orphan)
 }
