@@ -17,9 +17,10 @@
 
 static void run(struct ph_job *job);
 
-static bool within(struct ph_slice s, const ErlDrvBinary *b)
+/* Is it worth to keep the frame? Not if most of it is something else. */
+static bool is_bulk_of(struct ph_slice s, const ErlDrvBinary *b)
 {
-    return b && s.p >= (const uint8_t *)b->orig_bytes && s.p < (const uint8_t *)b->orig_bytes + b->orig_size;
+    return b && s.p >= (const uint8_t *)b->orig_bytes && s.p < (const uint8_t *)b->orig_bytes + b->orig_size && s.len >= (size_t)b->orig_size / 2;
 }
 
 /* An empty slice may have no address. */
@@ -43,7 +44,7 @@ static int copy_to_binary(struct ph_op *op, struct ph_slice data)
 
 struct ph_op *ph_op_new(enum ph_request what, struct ph_port *port, struct ph_slice tag, struct ph_slice data, ErlDrvBinary *frame)
 {
-    bool refer = within(data, frame), inlined = !refer && data.len <= PH_OP_INLINE;
+    bool refer = is_bulk_of(data, frame), inlined = !refer && data.len <= PH_OP_INLINE;
     size_t size = sizeof(struct ph_op) + tag.len + (inlined ? data.len + 2 : 0);
     struct ph_op *op = ph_pool_alloc(size);
     if (!op) {

@@ -77,3 +77,19 @@ requests_for_drivers_while_init_is_slow_test_() ->
         ?assertEqual([{error, N, badarg} || N <- lists:seq(1, 400)], [next(S) || _ <- lists:seq(1, 400)]),
         done(Writer)
     end).
+
+%% Commands of little data in large frames, the rest of which are options: what a driver's queue keeps of them is the data. (Sanitizers keep what is freed.)
+little_data_in_large_frames_test_() ->
+    case string:find(os:getenv("PORTHOSTD", "build/porthostd"), "build-") of
+        nomatch -> with_daemon(fun little_data_in_large_frames/1);
+        _ -> []
+    end.
+
+little_data_in_large_frames(D) ->
+    [S, Other] = [connect(D), connect(D)],
+    {ok, _} = request(S, {open, open, 1, p, self(), "delay_drv 5000", [binary]}),
+    Frame = term_to_binary({command, 1, self(), binary:copy(<<"x">>, 1000), lists:duplicate(1000000, force)}),
+    Before = rss(D),
+    [ok = gen_tcp:send(S, Frame) || _ <- lists:seq(1, 30)],
+    raw_client:eventually(fun() -> raw_client:stats(Other, [commands]) =:= [30] end),
+    ?assert(rss(D) - Before < 100 * ?MIB). % of the 200 that were sent
