@@ -9,7 +9,7 @@
 
 /* L(X, NAME, key, default, least, most); X is handed on. What happens at the limit:
  *   FRAME_BYTES, TERM_DEPTH    the connection ends: goodbye frame_too_large, bad_term
- *   PORTS, LOADED_DRIVERS, KEPT_BYTES  open, load, set_data: error system_limit
+ *   PORTS, LOADED_DRIVERS, KEPT_BYTES  open, load, set_data, unload, monitor_driver: error system_limit
  *   NEW_NAMES                  a request with a pid of a new node: bad_request
  *   CONNECTIONS, HELLO_CONNECTIONS  the new connection is closed
  *   HELLO_BYTES, HELLO_S       the connection ends: goodbye frame_too_large, hello_timeout (over TCP, before its hello is answered)

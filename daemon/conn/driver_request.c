@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decoding requests about drivers, for ddll. On the connection's reactor. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,12 +138,28 @@ static bool elements(struct ph_req *r, struct decode *d)
     }
 }
 
-/* Trailing slashes of the path do not count. */
-static void strip_path(char *path)
+static size_t length(const char *text)
 {
-    size_t n = path ? strlen(path) : 0;
-    while (n > 1 && path[n - 1] == '/')
-        path[--n] = '\0';
+    return text ? strlen(text) : 0;
+}
+
+/* Trailing slashes do not count. A path that is too long for a file's name is not kept. */
+static void strip_path(struct ph_ddll_req *q)
+{
+    size_t n = length(q->path);
+    while (n > 1 && q->path[n - 1] == '/')
+        q->path[--n] = '\0';
+    q->too_long = n >= PATH_MAX || (q->what == PH_REQ_LOAD && length(q->name) >= PATH_MAX);
+    if (!q->too_long)
+        return;
+    ph_free(q->path);
+    q->path = NULL;
+}
+
+/* Bytes that it keeps while it waits. */
+static size_t kept_by(const struct ph_ddll_req *q)
+{
+    return sizeof *q + q->tag.len + q->ref.len + q->name_term.len + q->item.len + length(q->path) + length(q->name);
 }
 
 /* The request outlives the frame: its slices are moved to a copy. False: no memory. */
@@ -203,8 +220,8 @@ bool ph_driver_request(struct ph_req *r)
         ph_ddll_req_free(q);
         return ok;
     }
-    strip_path(q->path);
-    q->charge = sizeof *q + q->tag.len + q->ref.len + q->name_term.len + q->item.len;
+    strip_path(q);
+    q->charge = kept_by(q);
     ph_peer_charge(q->peer, q->charge);
     ph_ddll_submit(q);
     return true;

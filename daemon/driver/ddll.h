@@ -22,6 +22,7 @@ struct ph_ddll_req {
     struct ph_slice tag, ref;
     ErlDrvTermData user;
     char *path, *name;     /* malloc'd; path NULL or "": the driver path */
+    bool too_long;         /* a load whose path or name no file can have: path is NULL */
     struct ph_slice name_term, item; /* the name as it came, for immediate answers; info item or error reason */
     bool kill_ports;
     enum ph_ddll_pending monitor, reload;
@@ -32,8 +33,8 @@ void ph_ddll_init(void);
 void ph_ddll_submit(struct ph_ddll_req *req);
 void ph_ddll_req_free(struct ph_ddll_req *req);
 
-/* For an open by connection conn of a driver that is not loaded: looks for it in the driver path, on a worker, then calls done(arg, driver with a hold, or NULL and why: no_driver, driver_crashed or system_limit) there. */
-void ph_ddll_autoload(uint64_t conn, const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d, const char *why), void *arg);
+/* For an open by that peer, or NULL, of a driver that is not loaded: charges the peer, looks for it in the driver path, on a worker, then calls done(arg, driver with a hold, or NULL and why: no_driver, driver_crashed or system_limit) there. */
+void ph_ddll_autoload(struct ph_peer *peer, const char *name, size_t len, void (*done)(void *arg, struct ph_driver *d, const char *why), void *arg);
 /* Loads it from the driver path as an open would, and waits until that is done: 0, also if it has crashed too often to be loaded; or -1 with a line in the log. Not from a thread that runs jobs. */
 int ph_ddll_preload(const char *name);
 /* driver_lock_driver: 0, or -1 if linked in. From a callback of one of its ports. */

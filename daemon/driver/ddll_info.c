@@ -118,21 +118,29 @@ static void write_users(struct ph_wbuf *w, struct ph_driver *d)
         ph_w_nil(w);
 }
 
+static uint32_t count_waiters(const struct ph_waiters *waiters)
+{
+    const struct ph_waiter *i;
+    uint32_t n = 0;
+    TAILQ_FOREACH(i, waiters, link)
+        n++;
+    return n;
+}
+
 /* [{Pid, Count}] of those that wait for a message of these kinds. */
-static void write_waiters(struct ph_wbuf *w, struct ph_driver *d, bool loaded)
+static void write_waiters(struct ph_wbuf *w, struct ph_driver *d, enum ph_ddll_when first, enum ph_ddll_when last)
 {
     struct ph_waiter *i;
     uint32_t n = 0;
-    TAILQ_FOREACH(i, &d->waiters, link)
-        n += (i->when == PH_WHEN_LOADED) == loaded;
+    for (unsigned when = first; when <= last; when++)
+        n += count_waiters(&d->waiters[when]);
     ph_w_list(w, n);
-    TAILQ_FOREACH(i, &d->waiters, link) {
-        if ((i->when == PH_WHEN_LOADED) != loaded)
-            continue;
-        ph_w_tuple(w, 2);
-        ph_w_word(w, i->pid);
-        ph_w_uint(w, 1);
-    }
+    for (unsigned when = first; when <= last; when++)
+        TAILQ_FOREACH(i, &d->waiters[when], link) {
+            ph_w_tuple(w, 2);
+            ph_w_word(w, i->pid);
+            ph_w_uint(w, 1);
+        }
     if (n)
         ph_w_nil(w);
 }
@@ -153,8 +161,10 @@ static void write_item(struct ph_wbuf *w, struct ph_driver *d, const char *item)
         write_users(w, d);
     else if (strcmp(item, "port_count") == 0)
         ph_w_int(w, atomic_load(&d->ports));
+    else if (strcmp(item, "awaiting_load") == 0)
+        write_waiters(w, d, PH_WHEN_LOADED, PH_WHEN_LOADED);
     else
-        write_waiters(w, d, strcmp(item, "awaiting_load") == 0);
+        write_waiters(w, d, PH_WHEN_UNLOADED, PH_WHEN_UNLOADED_ONLY);
 }
 
 void ph_ddll_info(struct ph_ddll_req *req, struct ph_driver *d)

@@ -1,39 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users and waiters of a driver, for the files of ddll. Only jobs of ddll's lock touch them. */
+/* Users and waiters of a driver, for the files of ddll. Only jobs of ddll's lock touch them.
+ * How many there are is the clients' choice: each is in a tree, too (tsearch), for whose depth keys that a client picks make no difference, and counts in what is kept for
+ * its connection (ph_peer_keep). */
 #ifndef PH_DDLL_STRUCT_H
 #define PH_DDLL_STRUCT_H
 
 #include "driver/ddll.h"
 
+#define PH_DDLL_KEPT_LEAST 1024u /* bytes that each counts as at least: they take time rather than memory, when the driver goes */
+
 struct ph_user { /* a process that has loaded the driver, count times */
     LIST_ENTRY(ph_user) link;
-    struct ph_peer *peer; /* reference */
+    atomic_uint refs;         /* the registry's, the monitor's, the job's */
+    struct ph_driver *driver; /* NULL: it is none any more */
+    struct ph_peer *peer;     /* reference */
     ErlDrvTermData pid;
     unsigned count;
-    uint64_t monitor; /* of the process, see peer.h */
+    uint64_t monitor;    /* of the process, see peer.h */
+    struct ph_job down;  /* with a reference: the process has ended */
 };
 
 struct ph_waiter { /* one message to come */
     TAILQ_ENTRY(ph_waiter) link;
+    struct ph_driver *driver;
     struct ph_peer *peer; /* reference */
     ErlDrvTermData pid;
     enum ph_ddll_when when;
-    size_t ref_len;
-    uint8_t ref[]; /* encoded reference */
+    struct ph_slice ref; /* encoded reference: in body */
+    size_t kept;
+    uint8_t body[];
 };
+
+static inline bool ph_driver_reloads(const struct ph_driver *d)
+{
+    return d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD;
+}
 
 #define PH_UNLOAD_WAITS (1u << PH_WHEN_UNLOADED | 1u << PH_WHEN_UNLOADED_ONLY)
 
 /* --- ddll.c --- */
-void ph_ddll_run(struct ph_job *job); /* in ddll's lock; any thread */
+void ph_ddll_run(struct ph_peer *peer, struct ph_job *job); /* in ddll's lock, behind the requests of that peer; any thread */
 
-/* --- ddll_unload.c --- */
-struct ph_user *ph_user_find(struct ph_driver *d, ErlDrvTermData pid, const struct ph_peer *peer); /* NULL: not there */
-void ph_user_add(struct ph_driver *d, const struct ph_ddll_req *req); /* or counts it once more */
+/* --- ddll_load.c --- */
+void ph_ddll_try_load(struct ph_ddll_req *req, struct ph_driver *d);
+/* For a client that is not trusted: the resolved file (malloc'd), or NULL and err. */
+char *ph_ddll_permitted(const char *name, const char *file, uint64_t conn, struct ph_load_error *err);
+/* A new driver from file (taken), listed, its user being req's unless req is NULL; NULL and err. */
+struct ph_driver *ph_ddll_load_file(const char *name, const struct ph_ddll_req *req, char *file, struct ph_load_error *err);
+
+/* --- ddll_user.c --- */
+struct ph_user *ph_user_find(struct ph_driver *d, ErlDrvTermData pid, struct ph_peer *peer); /* NULL: not there */
+/* One more, or counts it once more. NULL, and why not. */
+struct ph_user *ph_user_add(struct ph_driver *d, const struct ph_ddll_req *req, const char **why);
+void ph_user_watch(struct ph_user *u); /* after the answer to ph_user_add: monitors one that is new */
+void ph_user_drop(struct ph_user *u);  /* counts it once less: it may be gone afterwards */
 void ph_user_free(struct ph_user *u);
 bool ph_user_is_only(struct ph_driver *d); /* has the driver one user, who has loaded it once? */
-/* Its process or its connection has ended: d may be gone afterwards. */
-void ph_user_gone(struct ph_driver *d, struct ph_user *u);
+bool ph_user_forget(struct ph_peer *peer); /* one user of that peer is gone; false: it has none */
+
+/* --- ddll_unload.c --- */
+/* Its process or its connection has ended: the driver may be gone afterwards. */
+void ph_user_gone(struct ph_user *u);
 /* Does what the status says if nothing holds the driver any more: d may be gone afterwards. */
 void ph_ddll_go_if_idle(struct ph_driver *d);
 /* The driver is to go, or to be loaded anew (status). req, if not NULL, is answered: only when the status is set, for who has the answer may open the driver at
@@ -42,11 +69,11 @@ void ph_ddll_go(struct ph_driver *d, enum ph_driver_status status, const struct 
 void ph_ddll_try_unload(struct ph_ddll_req *req, struct ph_driver *d);
 
 /* --- ddll_wait.c --- */
-void ph_waiter_add(struct ph_driver *d, const struct ph_ddll_req *req, enum ph_ddll_when when);
+const char *ph_waiter_add(struct ph_driver *d, const struct ph_ddll_req *req, enum ph_ddll_when when); /* NULL, or why not */
 void ph_waiters_tell(struct ph_driver *d, unsigned whens, const char *up_or_down, const char *what); /* whens: bits 1 << when; they are removed */
 void ph_waiters_tell_load_failure(struct ph_driver *d, const struct ph_load_error *err);
-bool ph_waiter_remove(struct ph_driver *d, struct ph_peer *peer, struct ph_slice ref);
-void ph_waiters_remove_of(struct ph_driver *d, const struct ph_peer *peer);
+void ph_waiter_remove(struct ph_peer *peer, struct ph_slice ref); /* one that waits for a message with that reference, if there is any */
+bool ph_waiter_forget(struct ph_peer *peer);                      /* one of that peer; false: it has none */
 void ph_waiters_free(struct ph_driver *d);
 /* A message right away, with the name as the caller wrote it. */
 void ph_ddll_tell_now(const struct ph_ddll_req *req, const char *up_or_down, const char *what);

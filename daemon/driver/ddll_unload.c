@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who uses a driver, and unloading: when the last user has gone, or asked for it, and nothing holds the driver any more (try_unload, reload of erl_ddll(3)).
+/* Unloading: when the last user has gone, or asked for it, and nothing holds the driver any more (try_unload, reload of erl_ddll(3)).
  * In jobs of ddll's lock. */
 #include "base/mem.h"
 #include "driver/ddll_struct.h"
@@ -12,60 +12,7 @@ void ph_ddll_on_kill_ports(void (*kill)(struct ph_driver *d))
     kill_ports = kill;
 }
 
-/* --- users --- */
-
-static void user_is_down(void *arg, uint64_t id);
-
-struct ph_user *ph_user_find(struct ph_driver *d, ErlDrvTermData pid, const struct ph_peer *peer)
-{
-    struct ph_user *u;
-    LIST_FOREACH(u, &d->users, link)
-        if (u->pid == pid && u->peer == peer)
-            break;
-    return u;
-}
-
-static void no_unref(void *arg)
-{
-    (void)arg;
-}
-
-void ph_user_add(struct ph_driver *d, const struct ph_ddll_req *req)
-{
-    struct ph_user *u = ph_user_find(d, req->user, req->peer);
-    if (!u) {
-        u = ph_calloc(1, sizeof *u);
-        u->peer = ph_peer_ref(req->peer);
-        u->pid = req->user;
-        LIST_INSERT_HEAD(&d->users, u, link);
-        u->monitor = ph_monitor_new(u->peer, u->pid, user_is_down, no_unref, d);
-        if (!u->monitor)
-            user_is_down(d, 0); /* its connection has just closed */
-    }
-    u->count++;
-}
-
-void ph_user_free(struct ph_user *u)
-{
-    LIST_REMOVE(u, link);
-    if (u->monitor)
-        ph_monitor_cancel(u->monitor);
-    ph_peer_unref(u->peer);
-    ph_free(u);
-}
-
-bool ph_user_is_only(struct ph_driver *d)
-{
-    struct ph_user *u = LIST_FIRST(&d->users);
-    return u && u->count == 1 && !LIST_NEXT(u, link);
-}
-
 /* --- unloading --- */
-
-static bool reloads(const struct ph_driver *d)
-{
-    return d->status == PH_DRIVER_RELOAD || d->status == PH_DRIVER_FORCE_RELOAD;
-}
 
 static void finish_reload(struct ph_driver *d)
 {
@@ -89,7 +36,7 @@ void ph_ddll_go_if_idle(struct ph_driver *d)
 {
     if (d->status == PH_DRIVER_OK || d->status == PH_DRIVER_PERMANENT)
         return;
-    if (reloads(d)) {
+    if (ph_driver_reloads(d)) {
         if (ph_driver_bar_if_idle(d))
             finish_reload(d);
         return;
@@ -104,7 +51,7 @@ void ph_ddll_go_if_idle(struct ph_driver *d)
 
 void ph_ddll_go(struct ph_driver *d, enum ph_driver_status status, const struct ph_ddll_req *req, const char *answer, bool with_ref)
 {
-    bool cancelled = reloads(d);
+    bool cancelled = ph_driver_reloads(d);
     ph_driver_set_status(d, status);
     if (req)
         ph_ddll_reply_pending(req, answer, with_ref);
@@ -142,48 +89,25 @@ void ph_ddll_try_unload(struct ph_ddll_req *req, struct ph_driver *d)
         return;
     }
     struct ph_user *u = ph_user_find(d, req->user, req->peer);
-    if (u && --u->count == 0)
-        ph_user_free(u);
-    bool last = LIST_EMPTY(&d->users);
+    bool last = !u || ph_user_is_only(d);
     bool with_ref = last ? req->monitor != PH_PENDING_NO : req->monitor == PH_PENDING_PROCESS;
-    if (with_ref)
-        ph_waiter_add(d, req, PH_WHEN_UNLOADED);
+    refused = with_ref ? ph_waiter_add(d, req, PH_WHEN_UNLOADED) : NULL;
+    if (refused) {
+        ph_reply_error_atom(req->peer, req->tag, refused);
+        return;
+    }
+    if (u)
+        ph_user_drop(u);
     if (last)
         begin_unload(d, req->kill_ports || d->kill_ports, req, with_ref);
     else
         ph_ddll_reply_pending(req, "pending_process", with_ref);
 }
 
-/* Its process or its connection has ended: d may be gone afterwards. */
-void ph_user_gone(struct ph_driver *d, struct ph_user *u)
+void ph_user_gone(struct ph_user *u)
 {
+    struct ph_driver *d = u->driver;
     ph_user_free(u);
     if (LIST_EMPTY(&d->users) && d->status != PH_DRIVER_PERMANENT)
         begin_unload(d, d->kill_ports, NULL, false);
-}
-
-struct down_job {
-    struct ph_job job;
-    struct ph_driver *driver; /* an address only */
-    uint64_t monitor;
-};
-
-static void down_job(struct ph_job *job)
-{
-    struct down_job *j = (struct down_job *)job;
-    struct ph_user *u = NULL;
-    if (ph_driver_is_listed(j->driver))
-        LIST_FOREACH(u, &j->driver->users, link)
-            if (u->monitor == j->monitor)
-                break;
-    if (u)
-        ph_user_gone(j->driver, u);
-    ph_free(j);
-}
-
-static void user_is_down(void *arg, uint64_t id)
-{
-    struct down_job *j = ph_alloc(sizeof *j);
-    *j = (struct down_job){.job.run = down_job, .driver = arg, .monitor = id};
-    ph_ddll_run(&j->job);
 }

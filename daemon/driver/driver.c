@@ -43,7 +43,8 @@ struct ph_driver *ph_driver_new(const char *name)
     d->lock = ph_lock_new(ph_reactor_first(), NULL);
     apply_settings(d);
     LIST_INIT(&d->users);
-    TAILQ_INIT(&d->waiters);
+    for (int i = 0; i < PH_DRIVER_WAITS; i++)
+        TAILQ_INIT(&d->waiters[i]);
     return d;
 }
 
@@ -97,10 +98,18 @@ void ph_driver_hold(struct ph_driver *d)
     atomic_fetch_add_explicit(&d->holds, 1, memory_order_relaxed);
 }
 
-/* True: it was the last of a driver that is to go. */
-static bool drop_hold_locked(struct ph_driver *d)
+/* pdls: how many of the port data locks it is. */
+static void drop_hold(struct ph_driver *d, int pdls)
 {
-    return atomic_fetch_sub_explicit(&d->holds, 1, memory_order_acq_rel) == 1 && d->status != PH_DRIVER_OK;
+    pthread_mutex_lock(&mu);
+    d->pdls -= pdls;
+    bool last = atomic_fetch_sub_explicit(&d->holds, 1, memory_order_acq_rel) == 1;
+    bool gone = last && d->removed, idle = last && !gone && d->status != PH_DRIVER_OK;
+    pthread_mutex_unlock(&mu);
+    if (gone)
+        ph_driver_free(d);
+    else if (idle)
+        on_idle(d);
 }
 
 void ph_driver_release(struct ph_driver *d)
@@ -109,12 +118,7 @@ void ph_driver_release(struct ph_driver *d)
     while (holds > 1)
         if (atomic_compare_exchange_weak_explicit(&d->holds, &holds, holds - 1, memory_order_release, memory_order_relaxed))
             return;
-    /* The last one goes under the mutex: ddll.c frees a driver only after it saw 0 there, so d is whole until the unlock. */
-    pthread_mutex_lock(&mu);
-    bool idle = drop_hold_locked(d);
-    pthread_mutex_unlock(&mu);
-    if (idle)
-        on_idle(d);
+    drop_hold(d, 0); /* the last one goes under the mutex: a driver is freed only by who saw 0 there, so d is whole until the unlock */
 }
 
 void ph_driver_hold_for_pdl(struct ph_driver *d)
@@ -127,12 +131,15 @@ void ph_driver_hold_for_pdl(struct ph_driver *d)
 
 void ph_driver_release_for_pdl(struct ph_driver *d)
 {
-    pthread_mutex_lock(&mu);
-    d->pdls--;
-    bool idle = drop_hold_locked(d);
-    pthread_mutex_unlock(&mu);
-    if (idle)
-        on_idle(d);
+    drop_hold(d, 1);
+}
+
+void ph_driver_lock(struct ph_driver *d)
+{
+    if (atomic_exchange(&d->locked, true))
+        return;
+    ph_driver_hold(d); /* never released */
+    on_idle(d);
 }
 
 void ph_driver_on_idle(void (*idle)(struct ph_driver *d))
@@ -176,6 +183,14 @@ void ph_driver_each(void (*fn)(struct ph_driver *d, void *arg), void *arg)
     pthread_mutex_unlock(&mu);
 }
 
+bool ph_driver_is_removed(struct ph_driver *d)
+{
+    pthread_mutex_lock(&mu);
+    bool removed = d->removed;
+    pthread_mutex_unlock(&mu);
+    return removed;
+}
+
 bool ph_driver_is_listed(const struct ph_driver *wanted)
 {
     struct ph_driver *d;
@@ -183,8 +198,9 @@ bool ph_driver_is_listed(const struct ph_driver *wanted)
     TAILQ_FOREACH(d, &drivers, link)
         if (d == wanted)
             break;
+    bool listed = d && !d->linked_in;
     pthread_mutex_unlock(&mu);
-    return d != NULL;
+    return listed;
 }
 
 bool ph_driver_take_port(struct ph_driver *d)
@@ -209,10 +225,18 @@ void ph_drivers_apply_settings(void)
     ph_driver_each(apply_max_ports, NULL);
 }
 
-static void unlist(struct ph_driver *d)
+/* Out of the list, with a hold: it is freed with the last one. */
+static void remove_locked(struct ph_driver *d)
+{
+    TAILQ_REMOVE(&drivers, d, link);
+    d->removed = true;
+}
+
+static void remove_once(struct ph_driver *d)
 {
     pthread_mutex_lock(&mu);
-    TAILQ_REMOVE(&drivers, d, link);
+    if (!d->removed)
+        remove_locked(d);
     pthread_mutex_unlock(&mu);
 }
 
@@ -224,11 +248,11 @@ void ph_driver_add_entry(ErlDrvEntry *entry)
     d->entry = *entry;
     d->given = entry;
     d->linked_in = true;
+    ph_driver_hold(d); /* init(), or another thread, may remove it */
     ph_driver_list(d);
-    if (entry->init && entry->init() != 0) {
-        unlist(d);
-        ph_driver_free(d);
-    }
+    if (entry->init && entry->init() != 0)
+        remove_once(d);
+    ph_driver_release(d);
 }
 
 int ph_driver_remove_entry(ErlDrvEntry *entry)
@@ -240,13 +264,14 @@ int ph_driver_remove_entry(ErlDrvEntry *entry)
         if (d->given == entry || strcmp(d->name, entry->driver_name) == 0)
             break;
     if (d && d->linked_in) {
-        TAILQ_REMOVE(&drivers, d, link);
+        ph_driver_hold(d);
+        remove_locked(d);
         result = 1;
     } else if (d) {
         result = -1;
     }
     pthread_mutex_unlock(&mu);
-    if (result == 1 && atomic_load(&d->holds) == 0)
-        ph_driver_free(d); /* one with open ports is left as it is: the VM forbids that */
+    if (result == 1)
+        ph_driver_release(d);
     return result;
 }

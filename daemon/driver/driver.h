@@ -14,6 +14,7 @@
 
 LIST_HEAD(ph_users, ph_user);
 TAILQ_HEAD(ph_waiters, ph_waiter);
+#define PH_DRIVER_WAITS 3 /* enum ph_ddll_when */
 
 enum ph_driver_status {
     PH_DRIVER_OK,
@@ -37,7 +38,9 @@ struct ph_driver {
     bool one_lock;          /* these three from its settings: no port locking whatever its flags say */
     unsigned async_offset;  /* its async keys count from here */
     atomic_uint max_ports;
-    bool linked_in;         /* add_driver_entry, never unloaded by users */
+    bool linked_in;         /* add_driver_entry, never unloaded by users; a driver's callback may remove it at any time */
+    bool removed;           /* remove_driver_entry: freed with the last hold; guarded by the list's mutex */
+    atomic_bool locked;     /* driver_lock_driver: it is permanent, or will be when ddll looks at it next */
     bool kill_ports;        /* given with the first load */
     bool by_host;           /* found in the driver path for an open, not loaded by a user */
     void *dl;               /* NULL if linked_in */
@@ -45,7 +48,7 @@ struct ph_driver {
     char *path;             /* directory as the user wrote it, without trailing slashes; "" for by_host */
     char *file;             /* resolved, NULL if linked_in */
     struct ph_users users;  /* these two: only in jobs of the registry's lock (ddll.c) */
-    struct ph_waiters waiters;
+    struct ph_waiters waiters[PH_DRIVER_WAITS];
 };
 
 static inline bool ph_driver_has_port_locking(const struct ph_driver *d)
@@ -63,13 +66,15 @@ struct ph_load_error {
 struct ph_driver *ph_driver_find(const char *name, size_t len, bool for_open);
 bool ph_driver_may_open(struct ph_driver *d); /* with a hold; any thread */
 void ph_driver_hold(struct ph_driver *d);
-/* Drops a hold. With the last one of a driver that is to be unloaded or reloaded, ddll.c is told. Any thread. */
+/* Drops a hold: d may be gone afterwards. With the last one of a driver that is to be unloaded or reloaded, ddll.c is told; one that was removed is freed. Any thread. */
 void ph_driver_release(struct ph_driver *d);
 /* The same of a port data lock, which a thread of the driver may have longer than there are ports. Any thread. */
 void ph_driver_hold_for_pdl(struct ph_driver *d);
 void ph_driver_release_for_pdl(struct ph_driver *d);
 /* Set once, by ddll.c. Called from any thread; d may be gone already: it is only an address to look for in the list. */
 void ph_driver_on_idle(void (*idle)(struct ph_driver *d));
+/* driver_lock_driver: it will never be unloaded; for this ddll.c is told as if it were idle. From a callback of one of its ports. */
+void ph_driver_lock(struct ph_driver *d);
 
 /* --- for ddll.c and the API; drivers are made and changed only in jobs of the registry's lock, or while init() runs in one --- */
 
@@ -84,12 +89,13 @@ bool ph_driver_take_port(struct ph_driver *d);
 void ph_drivers_apply_settings(void); /* the settings have changed: those that may change for loaded drivers do */
 void ph_driver_set_status(struct ph_driver *d, enum ph_driver_status status);
 void ph_driver_each(void (*fn)(struct ph_driver *d, void *arg), void *arg); /* under the list's mutex */
-bool ph_driver_is_listed(const struct ph_driver *d); /* d may be a stale address */
+bool ph_driver_is_removed(struct ph_driver *d); /* with a hold */
+bool ph_driver_is_listed(const struct ph_driver *d); /* d may be a stale address; false also for those that drivers have added */
 
-/* Linked-in drivers: add_driver_entry and remove_driver_entry. 1 removed, 0 unknown, -1 loaded by ddll. */
+/* Linked-in drivers: add_driver_entry and remove_driver_entry. 1 removed, 0 unknown, -1 loaded by ddll. In callbacks of drivers, on any thread: who looks at such a
+ * driver has a hold. */
 void ph_driver_add_entry(ErlDrvEntry *entry);
 int ph_driver_remove_entry(ErlDrvEntry *entry);
-
 
 /* --- loader.c --- */
 

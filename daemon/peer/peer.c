@@ -46,6 +46,7 @@ struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const
         return NULL;
     }
     p->drained_task.run = drained_task;
+    ph_lane_init(&p->lane);
     pthread_mutex_init(&p->mu, NULL);
     LIST_INIT(&p->monitors);
     STAILQ_INIT(&p->grants);
@@ -84,6 +85,11 @@ uint64_t ph_peer_id(const struct ph_peer *p)
 struct ph_reactor *ph_peer_reactor(const struct ph_peer *p)
 {
     return p->reactor;
+}
+
+struct ph_lane *ph_peer_lane(struct ph_peer *p)
+{
+    return &p->lane;
 }
 
 bool ph_peer_is_open(const struct ph_peer *p)

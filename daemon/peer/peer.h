@@ -29,6 +29,7 @@ void ph_peer_unref(struct ph_peer *p);
 void ph_peer_ref_obj(void *p); /* the same as callbacks */
 uint64_t ph_peer_id(const struct ph_peer *p);
 struct ph_reactor *ph_peer_reactor(const struct ph_peer *p);
+struct ph_lane *ph_peer_lane(struct ph_peer *p); /* of its requests in the lock of ddll, whose jobs hold references */
 
 /* --- sending; any thread --- */
 
@@ -48,7 +49,7 @@ bool ph_peer_may_read(const struct ph_peer *p);
 /* May its ports be told that there is input? If not, ph_peer_on_input_again's function is called for it when they may. Any thread. */
 bool ph_peer_may_input(struct ph_peer *p);
 void ph_peer_on_input_again(void (*again)(struct ph_peer *p)); /* set once, at start; called on the peer's reactor */
-/* Bytes that stay for the client until its ports are gone: names, set_data. False: over the limit, and not counted. */
+/* Bytes that stay for the client until its ports are gone, or the drivers that it uses: names, set_data, users, monitors of drivers. False: over the limit, and not counted. */
 bool ph_peer_keep(struct ph_peer *p, size_t bytes);
 void ph_peer_unkeep(struct ph_peer *p, size_t bytes);
 atomic_uint *ph_peer_names(struct ph_peer *p); /* its allowance for ph_pid_word */

@@ -37,6 +37,7 @@ struct ph_peer {
     atomic_bool overflow;  /* too much is unsent: nothing is taken any more, the next flush ends it */
     atomic_bool starved;   /* there was no memory for a frame: the same */
     atomic_size_t kept;    /* bytes, see ph_peer_keep */
+    struct ph_lane lane;   /* see ph_peer_lane */
     atomic_uint names;     /* how many new names it may still make known */
     atomic_uint origin;    /* PH_ORIGIN_NONE until hello names one */
 

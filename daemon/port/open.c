@@ -394,7 +394,7 @@ void ph_port_open(struct ph_peer *peer, struct ph_slice tag, uint64_t id, struct
     if (d)
         found(p, d, NULL);
     else
-        ph_ddll_autoload(ph_peer_id(peer), name, driver_len, found, p);
+        ph_ddll_autoload(peer, name, driver_len, found, p);
 }
 
 /* A port with an id that was granted, or NULL: the grant is used up if its id is in use, and stays otherwise. */
