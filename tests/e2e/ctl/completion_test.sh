@@ -44,6 +44,33 @@ completes 'options of a command' 'porthostctl watch --i' --interval
 completes 'options of a command, behind its arguments' 'porthostctl trace 1/2 --' --count
 completes 'the argument of an option of a command' 'porthostctl watch --interval ' ''
 completes 'steps' 'porthostctl open echo_drv co' 'command control connect'
+
+# Names that a shell would run: of files, and of drivers that a host has loaded, which this program has in place of a host.
+mkdir "$dir/drv"
+cp "$drivers/echo_drv.so" "$dir/drv/\$(touch pwned).so"
+cp "$drivers/echo_drv.so" "$dir/drv/a drv.so"
+cp "$drivers/echo_drv.so" "$dir/drv/*.so"
+cat >"$dir/asked" <<'EOF'
+#!/bin/sh
+echo '["$(touch${IFS}pwned)","`touch${IFS}pwned`","x;touch${IFS}pwned","b_drv"]'
+EOF
+chmod +x "$dir/asked"
+evil() { # LINE: what it may go on with, a line each; run in $dir, where touch would leave its file
+    (cd "$dir" && completed "$1" >/dev/null 2>err && printf '%s\n' "${COMPREPLY[@]}") | LC_ALL=C sort >"$dir/out"
+    status=$?
+}
+evil "porthostctl --driver-path $dir/drv load "
+check 'names of files are quoted' 0 $'\\$\\(touch\\ pwned\\)\n\\*\na\\ drv'
+evil "porthostctl --driver-path $dir/drv load \$(to"
+check 'such a name, begun' 0 '\$\(touch\ pwned\)'
+evil "porthostctl --driver-path $dir/drv load a\\"
+check 'such a name, begun as it is quoted' 0 'a\ drv'
+ctl=$dir/asked evil "porthostctl --unix $dir/sock load "
+check 'names of loaded drivers are quoted' 0 $'\\$\\(touch\\$\\{IFS\\}pwned\\)\n\\`touch\\$\\{IFS\\}pwned\\`\nb_drv\nx\\;touch\\$\\{IFS\\}pwned'
+evil "porthostctl --unix $dir/drv/"
+check 'names of sockets are quoted' 0 "$(printf '%q\n' "$dir/drv/\$(touch pwned).so" "$dir/drv/*.so" "$dir/drv/a drv.so" | LC_ALL=C sort)"
+check_that 'none of it was run' test ! -e "$dir/pwned"
+
 check_that 'it is what bash calls for porthostctl' test "$(complete -p porthostctl)" = 'complete -o default -F _porthostctl porthostctl'
 
 finish
