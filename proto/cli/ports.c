@@ -308,19 +308,37 @@ static bool all_closed(void *arg)
     return true;
 }
 
+/* A port that has ended by itself meanwhile, of which we hear only now, needs no closing. */
+static enum ph_result close_at_end(struct ph_cli_port *port)
+{
+    struct ph_slice value = {0};
+    begin_for_port(port, "close", 4);
+    enum ph_result r = ph_session_ask(port->ports->session, &value);
+    if (r == PH_RESULT_ERROR && port->gone)
+        return PH_RESULT_OK;
+    show_reply(port->ports->session, "close", r, value);
+    return r;
+}
+
 enum ph_exit ph_ports_finish(struct ph_ports *ports)
 {
     struct ph_session *s = ports->session;
+    enum ph_exit worst = PH_EXIT_OK;
     for (size_t i = 0; i < ports->n; i++) {
         struct ph_cli_port *port = ports->at[i];
-        enum ph_exit e = port->gone ? PH_EXIT_OK : ph_port_close(port);
-        if (e != PH_EXIT_OK)
-            return e; /* it does not answer; the end of the connection ends the rest */
+        enum ph_result r = port->gone ? PH_RESULT_OK : close_at_end(port);
+        if (r != PH_RESULT_OK && r != PH_RESULT_ERROR)
+            return ph_result_exit(r); /* the host does not answer; the end of the connection ends the rest */
+        if (r == PH_RESULT_ERROR) {
+            worst = PH_EXIT_FAILED;
+            port->closed = true; /* it will not be */
+        }
     }
     enum ph_result r = ph_session_listen(s, ph_now_ms() + s->cli->timeout_ms, -1, all_closed, ports);
     if (r == PH_RESULT_OK && !all_closed(ports)) {
         ph_complain("a port has not finished flushing within %g seconds", s->cli->timeout_ms / 1000.0);
         r = PH_RESULT_TIMEOUT;
     }
-    return ph_result_exit(r);
+    enum ph_exit e = ph_result_exit(r);
+    return e > worst ? e : worst;
 }

@@ -24,6 +24,10 @@ own open echo_drv close command x
 check_err 'a closed port takes no command' 1 'port is gone'
 own open echo_drv command one wait 20 command two
 check 'data comes in order' 0 "$opened"$'\n{port,{data,"one"}}\n{port,{data,"two"}}\n'"$closed"
+run timeout 30 "$ctl" --daemon "$daemon" --driver-path "$probes" open failure_probe_drv control 0 'arm output atom' command x
+check_that 'a port that has ended by itself need not be closed' test "$status" = 0
+check_that 'its end is all that is said of it' grep -qE '^\{exit,port,[a-z_]+\}$' "$dir/out"
+check_that 'no failure of its closing is' eval '! grep -q "error,close" "$dir/out"'
 own open no_such_drv command x
 check_err 'a port of no driver cannot be opened' 1 '^porthostctl: load: '
 own open echo_drv -o '{no_such_option,1}'

@@ -40,6 +40,15 @@ own shell <<<$'p1 = open echo_drv\np1 close\np1 = open echo_drv\np1 control 0 x'
 check_that 'a name is free again when its port is closed' grep -qx '{ok,control,"x"}' "$dir/out"
 own shell <<<$'frob\np9 close\nwait\nquit\nping'
 check 'unknown words are usage errors, and quit ends' 2 ''
+run timeout 30 "$ctl" --daemon "$daemon" --driver-path "$drivers:$probes" shell <<'EOF'
+p1 = open failure_probe_drv
+p2 = open -o binary echo_drv
+p1 control 0 arm output atom
+p1 command x
+p2 command hello
+EOF
+check_that 'a port that has ended by itself at the end is no failure' test "$status" = 0
+check_lines 'the other ports are heard and closed' 0 out '^\{p2,\{data,<<"hello">>\}\}$' '^\{exit,p2,normal\}$' '^\{ok,close,true\}$'
 own shell </dev/null
 check 'no lines are no mistake' 0 ''
 
