@@ -9,16 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "host/child.h"
 #include "interrupt.h"
 #include "proto.h"
 
 #define READ_BYTES 65536
+#define PORT_MAX 65535u
 
 struct bytes {
     uint8_t *p;
@@ -30,6 +33,8 @@ struct ph_link {
     struct ph_child child;
     struct bytes rx, tx;
     size_t taken; /* bytes of rx that the last frame given to the caller occupies */
+    bool greeted; /* a frame has come */
+    bool turn;    /* of the other descriptor: a frame was given last */
     char why[128];
 };
 
@@ -116,11 +121,12 @@ static int open_unix(const char *path, int64_t deadline, char *why, size_t cap)
     return fd;
 }
 
-/* HOST:PORT or [HOST]:PORT into two texts. */
+/* HOST:PORT or [HOST]:PORT into two texts. The resolver would take the lower 16 bits of any number. */
 static bool split_address(const char *address, char *host, size_t cap, const char **port)
 {
+    uint64_t number;
     const char *colon = strrchr(address, ':');
-    if (!colon || colon == address || !colon[1])
+    if (!colon || colon == address || !ph_text_number((struct ph_text){colon + 1, strlen(colon + 1)}, PORT_MAX, &number) || number == 0)
         return false;
     size_t len = (size_t)(colon - address);
     bool brackets = address[0] == '[' && len > 2 && colon[-1] == ']';
@@ -135,7 +141,7 @@ static int open_tcp(const char *address, int64_t deadline, char *why, size_t cap
     const char *port;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     if (!split_address(address, host, sizeof host, &port)) {
-        snprintf(why, cap, "%s is not HOST:PORT", address);
+        snprintf(why, cap, "%s is not HOST:PORT, with a port from 1 to %u", address, PORT_MAX);
         return -1;
     }
     int rc = getaddrinfo(host, port, &hints, &found);
@@ -274,7 +280,7 @@ static enum ph_wait lost(struct ph_link *l, const char *why)
     return PH_WAIT_LOST;
 }
 
-/* FRAME if one has come as a whole, else TIMEOUT, or LOST if it cannot be one. */
+/* FRAME if one has come as a whole, else TIMEOUT, or LOST if it cannot be one. A frame of a host may be as large as its length can say, but for the first. */
 static enum ph_wait take_frame(struct ph_link *l, struct ph_slice *frame)
 {
     l->rx.from += l->taken;
@@ -285,32 +291,83 @@ static enum ph_wait take_frame(struct ph_link *l, struct ph_slice *frame)
     const uint8_t *p = l->rx.p + l->rx.from;
     for (unsigned i = 0; i < PH_FRAME_HEADER; i++)
         len = len << 8 | p[i];
-    if (len == 0 || len > PH_MAX_FRAME_DEFAULT)
+    if (len == 0 || (!l->greeted && len > PH_MAX_FRAME_DEFAULT))
         return lost(l, "what came from the host is no frame of this protocol");
     if (have - PH_FRAME_HEADER < len)
         return PH_WAIT_TIMEOUT;
     *frame = (struct ph_slice){p + PH_FRAME_HEADER, len};
     l->taken = PH_FRAME_HEADER + len;
+    l->greeted = l->turn = true;
     return PH_WAIT_FRAME;
 }
 
-static void read_some(struct ph_link *l)
+/* The bytes that came. */
+static size_t read_some(struct ph_link *l)
 {
     if (bytes_room(&l->rx, READ_BYTES) < 0) {
         lost(l, "there is no memory for what the host sends");
-        return;
+        return 0;
     }
     ssize_t n = read(l->in, l->rx.p + l->rx.to, l->rx.cap - l->rx.to);
-    if (n > 0)
-        l->rx.to += (size_t)n;
-    else if (n == 0)
+    if (n == 0)
         lost(l, "the host has ended the connection");
-    else if (errno != EAGAIN && errno != EINTR)
+    else if (n < 0 && errno != EAGAIN && errno != EINTR)
         lost(l, strerror(errno));
+    if (n <= 0)
+        return 0;
+    l->rx.to += (size_t)n;
+    return (size_t)n;
 }
 
-enum ph_wait ph_link_wait(struct ph_link *l, const struct ph_wait_for *w, struct ph_slice *frame)
+/* Once the deadline has passed only what had come by then is still read: a host that goes on and on does not make it later. */
+static bool is_over(const struct ph_link *l, struct ph_wait_for *w)
 {
+    int n = 0;
+    if (w->deadline == PH_NEVER || ph_now_ms() < w->deadline)
+        return false;
+    if (w->late)
+        return w->left == 0;
+    w->late = true;
+    w->left = ioctl(l->in, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
+    return false; /* the end of a connection is no byte */
+}
+
+/* Frames and the other descriptor take turns, however much there is of the one. */
+static bool other_first(struct ph_link *l, int other_fd)
+{
+    struct pollfd p = {.fd = other_fd, .events = POLLIN};
+    bool turn = l->turn;
+    l->turn = false;
+    return turn && other_fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+/* Waits for bytes, the other descriptor, or a writable host: FRAME says to go on. */
+static enum ph_wait wait_once(struct ph_link *l, struct ph_wait_for *w)
+{
+    struct pollfd p[] = {
+        {.fd = l->in, .events = POLLIN},
+        {.fd = ph_link_unsent(l) > 0 ? l->out : -1, .events = POLLOUT},
+        {.fd = ph_interrupt_fd(), .events = POLLIN},
+        {.fd = w->other_fd, .events = POLLIN},
+    };
+    if (is_over(l, w))
+        return PH_WAIT_TIMEOUT;
+    int n = poll(p, 4, ms_until(w->deadline));
+    if (ph_interrupt_signal())
+        return PH_WAIT_INTERRUPTED;
+    if (n == 0)
+        return PH_WAIT_TIMEOUT;
+    if (!p[0].revents)
+        return p[3].revents ? PH_WAIT_INPUT : PH_WAIT_FRAME;
+    size_t came = read_some(l);
+    w->left -= came < w->left ? came : w->left;
+    return PH_WAIT_FRAME;
+}
+
+enum ph_wait ph_link_wait(struct ph_link *l, struct ph_wait_for *w, struct ph_slice *frame)
+{
+    if (other_first(l, w->other_fd))
+        return PH_WAIT_INPUT;
     for (;;) {
         enum ph_wait have = take_frame(l, frame);
         if (have != PH_WAIT_TIMEOUT)
@@ -318,22 +375,10 @@ enum ph_wait ph_link_wait(struct ph_link *l, const struct ph_wait_for *w, struct
         if (l->why[0])
             return PH_WAIT_LOST;
         write_some(l);
-        if (w->room && ph_link_unsent(l) <= w->room)
+        if (w->until_room && ph_link_unsent(l) <= w->room)
             return PH_WAIT_INPUT;
-        struct pollfd p[] = {
-            {.fd = l->in, .events = POLLIN},
-            {.fd = ph_link_unsent(l) > 0 ? l->out : -1, .events = POLLOUT},
-            {.fd = ph_interrupt_fd(), .events = POLLIN},
-            {.fd = w->other_fd, .events = POLLIN},
-        };
-        int n = poll(p, 4, ms_until(w->deadline));
-        if (ph_interrupt_signal())
-            return PH_WAIT_INTERRUPTED;
-        if (n == 0)
-            return PH_WAIT_TIMEOUT;
-        if (p[0].revents)
-            read_some(l);
-        else if (p[3].revents)
-            return PH_WAIT_INPUT;
+        have = wait_once(l, w);
+        if (have != PH_WAIT_FRAME)
+            return have;
     }
 }

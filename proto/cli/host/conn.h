@@ -22,8 +22,11 @@ enum ph_wait {
 
 struct ph_wait_for {
     int64_t deadline;
-    int other_fd; /* -1: none */
-    size_t room;  /* not 0: until at most so many bytes are unsent */
+    int other_fd;    /* -1: none */
+    bool until_room; /* until at most `room` bytes are unsent */
+    size_t room;
+    bool late;       /* ph_link_wait's own, as is what follows: the deadline has passed, */
+    size_t left;     /* and so many of the bytes that had come by then are to be read */
 };
 
 struct ph_link;
@@ -48,8 +51,9 @@ void ph_link_finish(struct ph_link *l);
 /* Bytes queued that have not been written yet. They are written while waiting. */
 size_t ph_link_unsent(const struct ph_link *l);
 
-/* Waits for a frame, borrowed until the next call, or for one of the others. A frame that has come already is given first. */
-enum ph_wait ph_link_wait(struct ph_link *l, const struct ph_wait_for *w, struct ph_slice *frame);
+/* Waits for a frame, borrowed until the next call, or for one of the others. Frames that had come by the deadline are given first, and no others once it has
+ * passed; the other descriptor, if it is readable, comes after each frame. */
+enum ph_wait ph_link_wait(struct ph_link *l, struct ph_wait_for *w, struct ph_slice *frame);
 
 /* Ends the connection and with it a daemon of our own, which gets that time to end by itself. why (may be NULL, cap 0): what went wrong
  * with either, empty if nothing. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host/child.h"
+#include "out.h"
 #include "proto.h"
 #include "term/term.h"
 
@@ -167,7 +168,7 @@ static bool is_any_reply(const struct ph_event *e)
 }
 
 /* Waits for one frame. OK: it is in e. */
-static enum ph_result next_frame(struct ph_session *s, const struct ph_wait_for *w, struct ph_event *e)
+static enum ph_result next_frame(struct ph_session *s, struct ph_wait_for *w, struct ph_event *e)
 {
     struct ph_slice frame;
     switch (ph_link_wait(s->link, w, &frame)) {
@@ -206,7 +207,7 @@ enum ph_result ph_session_ask(struct ph_session *s, struct ph_slice *value)
     return r;
 }
 
-static enum ph_result listen_for(struct ph_session *s, const struct ph_wait_for *w, bool (*enough)(void *arg), void *arg)
+static enum ph_result listen_for(struct ph_session *s, struct ph_wait_for *w, bool (*enough)(void *arg), void *arg)
 {
     struct ph_event e;
     for (;;) {
@@ -222,15 +223,22 @@ static enum ph_result listen_for(struct ph_session *s, const struct ph_wait_for 
     }
 }
 
+/* What nobody reads is not waited for. */
+static bool nobody_reads(void *arg)
+{
+    (void)arg;
+    return ph_out_failed();
+}
+
 enum ph_result ph_session_listen(struct ph_session *s, int64_t deadline, int other_fd, bool (*enough)(void *arg), void *arg)
 {
     struct ph_wait_for w = {.deadline = deadline, .other_fd = other_fd};
-    return listen_for(s, &w, enough, arg);
+    return listen_for(s, &w, enough ? enough : nobody_reads, arg);
 }
 
 enum ph_result ph_session_post(struct ph_session *s)
 {
-    struct ph_wait_for w = {.deadline = reply_deadline(s), .other_fd = -1, .room = UNSENT_MAX};
+    struct ph_wait_for w = {.deadline = reply_deadline(s), .other_fd = -1, .until_room = true, .room = UNSENT_MAX};
     enum ph_result r = queue(s);
     if (r != PH_RESULT_OK || ph_link_unsent(s->link) <= UNSENT_MAX)
         return r;

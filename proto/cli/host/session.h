@@ -64,8 +64,8 @@ enum ph_result ph_session_post(struct ph_session *s);
 /* Sends a tagged request and waits for its reply; the value is borrowed until the next call. */
 enum ph_result ph_session_ask(struct ph_session *s, struct ph_slice *value);
 
-/* Handles events until the deadline (then PH_RESULT_OK), until other_fd (-1: none) is readable (PH_RESULT_INPUT), or until the function
- * (NULL: none), asked after every event, says that it is enough (PH_RESULT_OK). */
+/* Handles events until the deadline (then PH_RESULT_OK), until other_fd (-1: none) is readable (PH_RESULT_INPUT), or until the function,
+ * asked after every event, says that it is enough (PH_RESULT_OK); NULL: once nothing can be written to stdout any more. */
 enum ph_result ph_session_listen(struct ph_session *s, int64_t deadline, int other_fd, bool (*enough)(void *arg), void *arg);
 
 bool ph_session_is_self(const struct ph_session *s, struct ph_slice pid);

@@ -84,9 +84,10 @@ static void prepare(struct play *p)
 
 /* ---- differences ---- */
 
+/* Behind the last line is the last. */
 static void say_not_ok(const struct play *p, size_t line, const char *what)
 {
-    printf("not ok %s:%u: %s\n", p->r->file, p->r->lines[line].number, what);
+    printf("not ok %s:%u: %s\n", p->r->file, p->r->lines[line < p->r->n ? line : p->r->n - 1].number, what);
 }
 
 static void print_frame(const char *what, const uint8_t *bytes, size_t len)
@@ -103,7 +104,7 @@ static enum step unexpected(const struct play *p, struct ph_slice frame)
     if (p->r->n == 0)
         printf("not ok %s:1: the host says what is not in the recording\n", p->r->file);
     else
-        say_not_ok(p, p->at < p->r->n ? p->at : p->r->n - 1, "the host says what is not in the recording, or said it already");
+        say_not_ok(p, p->at, "the host says what is not in the recording, or said it already");
     print_frame("came", frame.p, frame.len);
     return DIFFERENT;
 }
@@ -176,7 +177,7 @@ static enum step take(struct play *p, struct ph_slice frame)
     return step;
 }
 
-static enum step take_next(struct play *p, const struct ph_wait_for *w, size_t until)
+static enum step take_next(struct play *p, struct ph_wait_for *w, size_t until)
 {
     struct ph_slice frame;
     switch (ph_link_wait(p->link, w, &frame)) {
@@ -210,7 +211,7 @@ static enum step await_lines(struct play *p, size_t until)
 static enum step await_room(struct play *p, size_t room)
 {
     enum step step = GO_ON;
-    struct ph_wait_for w = {.deadline = ph_now_ms() + p->cli->timeout_ms, .other_fd = -1, .room = room};
+    struct ph_wait_for w = {.deadline = ph_now_ms() + p->cli->timeout_ms, .other_fd = -1, .until_room = true, .room = room};
     while (step == GO_ON && ph_link_unsent(p->link) > room) {
         struct ph_slice frame;
         enum ph_wait wait = ph_link_wait(p->link, &w, &frame);

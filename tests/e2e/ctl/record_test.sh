@@ -78,6 +78,15 @@ if [[ -w /dev/full ]]; then
     check_that 'the session is not harmed by it' cmp "$dir/large" "$dir/out"
 fi
 
+# ---- the last frames have no answer ----
+
+session last '> 0.2 {command,7,<0.1.0>,"x"}
+> 0.3 {down,1,normal}'
+same 'a play ends when the host has taken the last frame' last
+printf '\0\0\0\11\203' >"$dir/half"
+run timeout 60 "$ctl" record "$dir/half.rec" -- "$daemon" --stdio <"$dir/half"
+same 'and when it has taken half a frame' half
+
 # ---- an Erlang node with a driver of others ----
 
 cat >"$dir/shop.erl" <<'END'

@@ -32,6 +32,10 @@ run "$ctl" --tcp 127.0.0.1:1 ping
 check_err 'no TCP listener: status 3' 3 'cannot connect to 127.0.0.1:1: Connection refused'
 run "$ctl" --tcp nowhere ping
 check_err 'an address without a port: status 3' 3 'nowhere is not HOST:PORT'
+for port in 0 65536 99999 http; do
+    run timeout 30 "$ctl" --tcp "localhost:$port" ping
+    check_err "an address with port $port: status 3" 3 "localhost:$port is not HOST:PORT"
+done
 run "$ctl" --daemon "$dir/none" ping
 check_err 'no daemon: status 3' 3 'the host has ended the connection: it ended with status 127'
 
