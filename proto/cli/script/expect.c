@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interrupt.h"
+#include "script/assign.h"
 #include "script/diff.h"
 #include "script/memory.h"
 #include "script/requests.h"
 #include "script/world.h"
 
 #define EXPECT_MS 5000  /* times patience, if the statement has no time of its own */
-#define ANY_ORDER_MAX 64
 
 enum variant { IN_ORDER, ANY_ORDER, NOTHING, ON_EXIT, ON_CLOSED, ON_EOF, ON_BUSY, ON_READY };
 
@@ -69,7 +70,7 @@ bool ph_take_expect(struct ph_script_reader *r, struct ph_statement *s)
     }
     if (!read_patterns(r) || !read_within(r, s))
         return false;
-    return s->variant == IN_ORDER || s->n <= ANY_ORDER_MAX || ph_take_mistake(r, "more than 64 terms are expected in any order");
+    return s->variant == IN_ORDER || s->n <= PH_ASSIGN_MAX || ph_take_mistake(r, "more than 64 terms are expected in any order");
 }
 
 /* ---- waiting ---- */
@@ -152,81 +153,74 @@ static bool run_in_order(struct ph_run *run, const struct ph_statement *s, struc
     return true;
 }
 
-struct assignment {
+struct any_order {
     struct ph_run *run;
     const struct ph_statement *s;
-    struct ph_message *messages[ANY_ORDER_MAX]; /* the first n of the mailbox */
-    bool used[ANY_ORDER_MAX];                   /* patterns */
-    size_t n;
+    struct ph_message *messages[PH_ASSIGN_MAX]; /* the first of the mailbox, as many as in the assignment */
+    struct ph_assignment a;
 };
 
-/* Finds a pattern for every message from i on, so that all fit at once. */
-static bool assign(struct assignment *a, size_t i)
+static bool must_stop(void *arg)
 {
-    struct ph_vars *vars = &a->run->vars;
-    size_t bound = vars->n;
-    if (i == a->n)
-        return true;
-    for (size_t p = 0; p < a->s->n; p++) {
-        if (a->used[p] || !ph_pattern_match(pattern_of(a->s, p), message_term(a->messages[i]), vars, NULL))
-            continue;
-        a->used[p] = true;
-        if (assign(a, i + 1))
-            return true;
-        a->used[p] = false;
-        ph_vars_truncate(vars, bound);
-    }
-    return false;
+    const struct ph_run *run = arg;
+    return ph_interrupt_signal() || ph_now_ms() >= run->deadline;
 }
 
-static void take_messages(struct assignment *a, const struct ph_mailbox *box)
+static void take_messages(struct any_order *o, const struct ph_mailbox *box)
 {
     struct ph_message *m;
-    a->n = 0;
-    STAILQ_FOREACH(m, box, next)
-        if (a->n < a->s->n)
-            a->messages[a->n++] = m;
-    memset(a->used, 0, sizeof a->used);
+    o->a.n = 0;
+    STAILQ_FOREACH(m, box, next) {
+        if (o->a.n == o->a.npatterns)
+            break;
+        o->a.messages[o->a.n] = message_term(m);
+        o->messages[o->a.n++] = m;
+    }
+}
+
+static bool fail_stopped(struct any_order *o)
+{
+    return ph_run_check(o->run, o->s, ph_interrupt_signal() ? PH_RESULT_INTERRUPTED : PH_RESULT_TIMEOUT);
 }
 
 /* As many messages from the front as fit are taken for those that were expected; the rest of both is shown. */
-static bool fail_any_order(struct assignment *a, bool complete)
+static bool fail_any_order(struct any_order *o, bool complete)
 {
-    struct ph_run *run = a->run;
-    size_t came = a->n;
-    ph_run_fail(run, a->s);
-    for (a->n = came; a->n > 0; a->n--) {
-        memset(a->used, 0, sizeof a->used);
-        if (assign(a, 0))
-            break;
-    }
-    if (a->n == 0)
-        memset(a->used, 0, sizeof a->used);
-    for (size_t p = 0; p < a->s->n; p++) {
-        if (a->used[p])
+    struct ph_run *run = o->run;
+    size_t came = o->a.n;
+    o->a.n -= complete; /* the last one has made it fail */
+    while (!o->a.stopped && !ph_assign(&o->a))
+        o->a.n--;
+    if (o->a.stopped)
+        return fail_stopped(o);
+    ph_run_fail(run, o->s);
+    for (size_t p = 0; p < o->s->n; p++) {
+        if (o->a.used >> p & 1)
             continue;
         fputs("    - ", run->why);
-        ph_diff_pattern(run->why, &a->s->terms[p]);
+        ph_diff_pattern(run->why, &o->s->terms[p]);
         fputc('\n', run->why);
     }
-    for (size_t i = a->n; i < came; i++) {
-        char *text = ph_pattern_text(message_term(a->messages[i]));
+    for (size_t i = o->a.n; i < came; i++) {
+        char *text = ph_pattern_text(message_term(o->messages[i]));
         fprintf(run->why, "    + %.*s\n", 300, text);
         free(text);
     }
     if (!complete)
-        fprintf(run->why, "  nothing more came within %g s\n", (double)time_for(run, a->s) / 1000);
+        fprintf(run->why, "  nothing more came within %g s\n", (double)time_for(run, o->s) / 1000);
     return false;
 }
 
 /* Fails as soon as something comes that cannot be one of those. */
 static bool run_any_order(struct ph_run *run, const struct ph_statement *s, struct ph_mailbox *box)
 {
-    struct assignment a = {.run = run, .s = s};
+    struct any_order o = {.run = run, .s = s, .a = {.vars = &run->vars, .npatterns = s->n, .must_stop = must_stop, .arg = run}};
     struct count next = {box, 0};
     size_t bound = run->vars.n;
     int64_t until = ph_now_ms() + time_for(run, s);
     bool ok = true;
+    for (size_t p = 0; p < s->n; p++)
+        o.a.patterns[p] = pattern_of(s, p);
     while (next.n < s->n) {
         next.n++;
         int64_t left = until - ph_now_ms();
@@ -234,13 +228,13 @@ static bool run_any_order(struct ph_run *run, const struct ph_statement *s, stru
         if (!ok)
             return false;
         ph_vars_truncate(&run->vars, bound);
-        take_messages(&a, box);
-        if (!came || !assign(&a, 0))
-            return fail_any_order(&a, came);
-        next.n = a.n;
+        take_messages(&o, box);
+        if (!came || !ph_assign(&o.a))
+            return fail_any_order(&o, came);
+        next.n = o.a.n;
     }
-    for (size_t i = 0; i < a.n; i++)
-        ph_message_drop(box, a.messages[i]);
+    for (size_t i = 0; i < o.a.n; i++)
+        ph_message_drop(box, o.messages[i]);
     return true;
 }
 
