@@ -7,9 +7,11 @@
 
 #include <ei.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define MAX_LEVELS 1024u /* containers open at once: more than any frame may nest */
+#define MAX_LEVELS 1024u /* containers open at once: more than a frame of a client may nest; for those of hosts there is memory */
+#define TOO_DEEP (-2)
 #define MAX_ATOM_CHARS 255u
 #define MAX_REF_WORDS 5u
 #define FLOAT_TEXT 31u
@@ -294,17 +296,12 @@ static int open_container(struct ph_cur *c, uint64_t *elements)
     return 0;
 }
 
-/* A term of any type; iterative. */
-static int skip_any(struct ph_cur *c, unsigned max_depth)
+/* A term of any type; iterative. todo has a level more than max_depth: the terms still to come in each open container; level 0 holds the term asked for. 0, -1, or TOO_DEEP. */
+static int skip_levels(struct ph_cur *c, unsigned max_depth, uint64_t *todo)
 {
-    /* Terms still to come in each open container; level 0 holds the term asked for. A count is at most the
-     * bytes that were left (open_container), so 32 bits would only fail for input over 4 GiB. */
-    uint64_t todo[MAX_LEVELS + 1];
     struct ph_cur q = *c;
     unsigned level = 0;
 
-    if (max_depth > MAX_LEVELS)
-        max_depth = MAX_LEVELS;
     todo[0] = 1;
     for (;;) {
         while (todo[level] == 0) {
@@ -315,8 +312,10 @@ static int skip_any(struct ph_cur *c, unsigned max_depth)
             level--;
         }
         todo[level]--;
-        if (q.p == q.end || level >= max_depth)
+        if (q.p == q.end)
             return -1;
+        if (level >= max_depth)
+            return TOO_DEEP;
         size_t size = leaf_size(q.p, left(&q));
         if (size != 0)
             q.p += size;
@@ -327,20 +326,45 @@ static int skip_any(struct ph_cur *c, unsigned max_depth)
     }
 }
 
+/* A count is at most the bytes that were left (open_container), so 32 bits would only fail for input over 4 GiB. */
+static int skip_any(struct ph_cur *c, unsigned max_depth)
+{
+    uint64_t todo[MAX_LEVELS + 1];
+    return skip_levels(c, max_depth < MAX_LEVELS ? max_depth : MAX_LEVELS, todo);
+}
+
+static int skip_deep(struct ph_cur *c, unsigned max_depth)
+{
+    unsigned depth = max_depth < PH_ETF_DEPTH_MAX ? max_depth : PH_ETF_DEPTH_MAX;
+    uint64_t *todo = malloc((depth + 1) * sizeof *todo);
+    int rc = todo ? skip_levels(c, depth, todo) : -1;
+    free(todo);
+    return rc;
+}
+
 int ph_etf_skip(struct ph_cur *c, unsigned max_depth)
 {
     size_t size = max_depth > 0 && left(c) > 0 ? leaf_size(c->p, left(c)) : 0; /* mostly it is one */
-    if (size == 0)
-        return skip_any(c, max_depth);
+    if (size == 0) {
+        int rc = skip_any(c, max_depth);
+        if (rc == TOO_DEEP && max_depth > MAX_LEVELS)
+            rc = skip_deep(c, max_depth);
+        return rc ? -1 : 0;
+    }
     c->p += size;
     return 0;
+}
+
+bool ph_etf_is_deeper(struct ph_cur c, unsigned max_depth)
+{
+    return skip_deep(&c, max_depth) == TOO_DEEP;
 }
 
 int ph_etf_raw(struct ph_cur *c, struct ph_slice *out)
 {
     const uint8_t *start = c->p;
 
-    if (ph_etf_skip(c, MAX_LEVELS))
+    if (ph_etf_skip(c, PH_ETF_DEPTH_MAX))
         return -1;
     *out = (struct ph_slice){start, (size_t)(c->p - start)};
     return 0;

@@ -21,14 +21,18 @@ struct ph_slice {
     size_t len;
 };
 
-/* Passes one whole well-formed term of any type, nested at most max_depth deep (an atom has depth 1).
- * Iterative; reads nothing outside the cursor. Knows every tag that OTP 25 to 27 writes:
+/* Passes one whole well-formed term of any type, nested at most max_depth and PH_ETF_DEPTH_MAX deep (an atom has depth 1).
+ * Iterative, and takes memory only for what is nested over 1024 deep; reads nothing outside the cursor. Knows every tag that OTP 25 to 27 writes:
  * all atoms, integers, both floats, binaries, bit strings (last-byte bits 1..8), lists, string, nil, tuples, maps
  * (an even number of terms; equal keys are not looked for), pids, ports, references, funs, exports. Not: compressed terms, the atom cache. */
+#define PH_ETF_DEPTH_MAX 5000u
 int ph_etf_skip(struct ph_cur *c, unsigned max_depth);
 
-/* Same, and the slice gets its encoded bytes (no leading 131). */
+/* Same, as deep as can be, and the slice gets its encoded bytes (no leading 131). */
 int ph_etf_raw(struct ph_cur *c, struct ph_slice *out);
+
+/* Whether the term was passed but for its depth, as far as it is no deeper. */
+bool ph_etf_is_deeper(struct ph_cur c, unsigned max_depth);
 
 static inline int ph_etf_version(struct ph_cur *c) /* the leading 131 */
 {

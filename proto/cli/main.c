@@ -141,7 +141,7 @@ static enum ph_exit run_session(const struct ph_cli *cli, struct job *job)
     enum ph_exit e = ph_session_open(&s, cli);
     if (e == PH_EXIT_OK) {
         e = run_job(job, &s);
-        if (e == PH_EXIT_OK && (s.faulted || ph_out_failed()))
+        if (e == PH_EXIT_OK && (s.faulted || ph_out_failed() || ph_out_incomplete()))
             e = PH_EXIT_FAILED;
         ph_session_close(&s);
     }

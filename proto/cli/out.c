@@ -8,12 +8,23 @@
 #include "screen.h"
 #include "term/term.h"
 
+static bool incomplete;
+
 void ph_out_term(const struct ph_cli *cli, struct ph_slice term)
 {
-    if ((cli->json ? ph_term_print_json(stdout, term) : ph_term_print(stdout, term)) < 0)
-        ph_complain("the host sent a term that cannot be shown");
+    if ((cli->json ? ph_term_print_json(stdout, term) : ph_term_print(stdout, term)) < 0) {
+        incomplete = true;
+        if (!ph_out_failed())
+            ph_complain("the host sent a term that cannot be shown; one may be nested %u deep", PH_PRINT_DEPTH);
+        return;
+    }
     putchar('\n');
     fflush(stdout);
+}
+
+bool ph_out_incomplete(void)
+{
+    return incomplete;
 }
 
 static void begin_complaint(void)

@@ -21,4 +21,7 @@ void ph_out_failure(const char *what, struct ph_slice reason);
 /* Whether something could not be written, which happens when nobody reads any more. */
 bool ph_out_failed(void);
 
+/* Whether a term could not be shown. */
+bool ph_out_incomplete(void);
+
 #endif

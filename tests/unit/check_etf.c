@@ -256,6 +256,27 @@ START_TEST(a_term_as_deep_as_allowed_is_passed_and_one_deeper_is_not)
 }
 END_TEST
 
+START_TEST(what_hosts_send_may_be_deeper_than_what_clients_do)
+{
+    struct ph_cur most = nested("\x68\x01", 2, "", 0, PH_ETF_DEPTH_MAX), more = nested("\x68\x01", 2, "", 0, PH_ETF_DEPTH_MAX + 1), c = most;
+    struct ph_slice raw;
+
+    ck_assert_int_eq(ph_etf_skip(&c, PH_ETF_DEPTH_MAX), 0);
+    ck_assert_ptr_eq(c.p, c.end);
+    c = most;
+    ck_assert_int_eq(ph_etf_skip(&c, PH_ETF_DEPTH_MAX - 1), -1);
+    ck_assert_int_eq(ph_etf_raw(&c, &raw), 0);
+    ck_assert(raw.p == most.p && c.p == c.end);
+    ck_assert(!ph_etf_is_deeper(most, PH_ETF_DEPTH_MAX) && ph_etf_is_deeper(most, PH_ETF_DEPTH_MAX - 1));
+    c = more;
+    ck_assert_int_eq(ph_etf_skip(&c, UINT32_MAX), -1);
+    ck_assert_int_eq(ph_etf_raw(&c, &raw), -1);
+    ck_assert(ph_etf_is_deeper(more, PH_ETF_DEPTH_MAX));
+    c = (struct ph_cur){most.p, most.end - 1};
+    ck_assert(ph_etf_skip(&c, PH_ETF_DEPTH_MAX) == -1 && !ph_etf_is_deeper(c, PH_ETF_DEPTH_MAX));
+}
+END_TEST
+
 START_TEST(nesting_beyond_any_limit_is_refused_without_recursion)
 {
     struct ph_cur c = nested("\x68\x01", 2, "", 0, 2000000);
@@ -601,6 +622,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tc, malformed_terms_are_refused, 0, NMALFORMED);
     tcase_add_test(tc, a_term_as_deep_as_allowed_is_passed_and_one_deeper_is_not);
     tcase_add_test(tc, nesting_beyond_any_limit_is_refused_without_recursion);
+    tcase_add_test(tc, what_hosts_send_may_be_deeper_than_what_clients_do);
     tcase_add_test(tc, many_empty_containers_side_by_side_are_not_deep);
     tcase_add_checked_fixture(values, NULL, free_blocks);
     tcase_add_test(values, headers_give_their_counts_and_leave_the_elements);

@@ -90,8 +90,9 @@ static bool open_frame(struct ph_slice frame, struct ph_event *e)
         return false;
     e->whole = (struct ph_slice){c.p, frame.len - 1};
     check = c;
-    if (ph_etf_skip(&check, PH_MAX_DEPTH) < 0 || check.p != check.end)
-        return false;
+    bool passed = ph_etf_skip(&check, PH_ETF_DEPTH_MAX) == 0;
+    if (passed ? check.p != check.end : !ph_etf_is_deeper(c, PH_ETF_DEPTH_MAX))
+        return false; /* of what is deeper whoever would show it says so */
     if (ph_etf_tuple(&c, &e->arity) < 0 || ph_etf_atom(&c, name, sizeof name, &len) < 0 || len >= sizeof e->name)
         return false;
     memcpy(e->name, name, len + 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns matching. Called by the statements of a run. The recursion is as deep as terms are, which whoever read them has limited. */
+/* Owns matching. Called by the statements of a run. The recursion is as deep as terms are, up to PH_PRINT_DEPTH. */
 #include "script/pattern.h"
 
 #include <ei.h>
@@ -131,7 +131,7 @@ char *ph_pattern_text(struct ph_slice pattern)
     size_t len = 0;
     FILE *f = ph_script_stream(&text, &len);
     if (ph_term_print(f, pattern) < 0)
-        fputs("(a term that cannot be shown)", f);
+        fputs("(a term that is nested too deep to be shown)", f);
     fclose(f);
     ph_script_need(text != NULL);
     for (from = to = text; *from;) {
@@ -157,6 +157,7 @@ struct matcher {
     struct ph_vars *vars;
     struct ph_mismatch *m;
     size_t where; /* length of m->where */
+    unsigned depth;
 };
 
 static bool match(struct matcher *t, struct ph_cur *p, struct ph_cur *v);
@@ -399,7 +400,8 @@ static bool match_map(struct matcher *t, struct ph_cur p, struct ph_cur v)
     return true;
 }
 
-static bool match_leaf(struct matcher *t, struct ph_slice p, struct ph_slice v)
+/* Not inlined, as what else needs room on the stack: it would be there at each depth. */
+__attribute__((noinline)) static bool match_leaf(struct matcher *t, struct ph_slice p, struct ph_slice v)
 {
     char a[1024], b[1024];
     size_t alen, blen;
@@ -446,7 +448,10 @@ static bool match(struct matcher *t, struct ph_cur *p, struct ph_cur *v)
     struct ph_slice ps, vs;
     if (ph_etf_raw(p, &ps) < 0 || ph_etf_raw(v, &vs) < 0)
         return false;
-    return match_at(t, ps, vs);
+    t->depth++;
+    bool ok = t->depth <= PH_PRINT_DEPTH ? match_at(t, ps, vs) : differ(t, ps, vs);
+    t->depth--;
+    return ok;
 }
 
 bool ph_pattern_match(struct ph_slice pattern, struct ph_slice term, struct ph_vars *vars, struct ph_mismatch *m)

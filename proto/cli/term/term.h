@@ -26,8 +26,8 @@ struct ph_term_limits {
 /* What fits a frame with a request around it. */
 #define PH_TERM_LIMITS ((struct ph_term_limits){PH_MAX_DEPTH - 2, PH_MAX_FRAME_DEFAULT - 4096})
 
-/* What can be printed may be nested a little deeper than what is read: events have parts put around them. */
-#define PH_PRINT_DEPTH (PH_MAX_DEPTH + 8)
+/* Drivers nest as they like: what a host says is shown and compared up to this depth, with parts that are put around it. What does so is recursive: it has to fit the stack. */
+#define PH_PRINT_DEPTH PH_ETF_DEPTH_MAX
 
 /* Appends the one term that the text is (a '.' may follow it) to w, in external format without the leading 131.
  * 0, or -1 with *err set and w as it was. */

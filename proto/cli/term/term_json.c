@@ -33,7 +33,8 @@ static json_t *convert_other(struct ph_cur *c)
     return j;
 }
 
-static json_t *convert_atom(struct ph_cur *c)
+/* Not inlined: its text would be on the stack at each depth of the term. */
+__attribute__((noinline)) static json_t *convert_atom(struct ph_cur *c)
 {
     char text[1024];
     size_t len;

@@ -14,6 +14,9 @@ static _Thread_local bool escaped; /* how the call that this thread is in prints
 
 static void print(FILE *f, struct ph_cur *c);
 
+/* What needs room on the stack is not inlined: it would be there at each depth of the term. */
+#define LEAF __attribute__((noinline))
+
 static uint32_t get32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -48,7 +51,7 @@ static void print_quoted(FILE *f, const char *p, size_t len, char quote)
     fputc(quote, f);
 }
 
-static void print_atom(FILE *f, struct ph_cur *c)
+LEAF static void print_atom(FILE *f, struct ph_cur *c)
 {
     char text[1024];
     size_t len = 0;
@@ -75,7 +78,7 @@ static int shortest(double v, char *text, size_t cap)
 }
 
 /* Like the VM's float_to_list(V, [short]): plain if that is not longer, and exact as an integer. */
-static void print_float(FILE *f, double v)
+LEAF static void print_float(FILE *f, double v)
 {
     char text[32], plain[400], sci[64];
     int digits = shortest(v, text, sizeof text);
@@ -105,7 +108,7 @@ static void print_big(FILE *f, struct ph_cur *c)
 }
 
 /* From a copy with a NUL behind it: ei scans the text of an old float without a limit. */
-static double take_double(struct ph_cur *c)
+LEAF static double take_double(struct ph_cur *c)
 {
     char copy[40] = {0};
     size_t left = (size_t)(c->end - c->p);
@@ -360,7 +363,7 @@ static void print_map(FILE *f, struct ph_cur *c)
 /* ---- identifiers and funs ---- */
 
 /* The node and creation, of which the latter stands `behind` bytes behind the node's name. */
-static void print_node(FILE *f, struct ph_cur *c, size_t behind, bool wide)
+LEAF static void print_node(FILE *f, struct ph_cur *c, size_t behind, bool wide)
 {
     char name[1024];
     size_t len = 0;
