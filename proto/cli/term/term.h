@@ -53,7 +53,7 @@ int ph_term_print(FILE *f, struct ph_slice term);
 int ph_term_print_escaped(FILE *f, struct ph_slice term);
 
 /* The same as JSON. Atoms become strings (true and false booleans), integers numbers, strings and binaries in UTF-8 strings,
- * lists arrays, maps objects (a key that is not text as its Erlang text), tuples {"tuple": [...]}, everything else {"term": "Erlang text"}. */
+ * lists arrays, maps objects (a key that is not text as its Erlang text, and all keys if two would be the same), tuples {"tuple": [...]}, everything else {"term": "Erlang text"}. */
 int ph_term_print_json(FILE *f, struct ph_slice term);
 
 /* The parts that both printers need. */

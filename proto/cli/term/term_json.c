@@ -109,18 +109,74 @@ static json_t *convert_tuple(struct ph_cur *c)
     return json_pack("{s:o}", "tuple", array);
 }
 
+/* What an atom, a binary or a string is as a value. NULL, or no string: the term is no text. */
+static json_t *text_of(struct ph_cur c)
+{
+    ph_term_pass_empty_heads(&c);
+    switch (*c.p) {
+    case ERL_ATOM_EXT:
+    case ERL_SMALL_ATOM_EXT:
+    case ERL_ATOM_UTF8_EXT:
+    case ERL_SMALL_ATOM_UTF8_EXT:
+        return convert_atom(&c);
+    case ERL_BINARY_EXT:
+        return convert_binary(&c);
+    case ERL_STRING_EXT:
+    case ERL_LIST_EXT: {
+        size_t len;
+        char *text = ph_term_string_text(c, &len);
+        json_t *j = text ? json_stringn(text, len) : NULL;
+        free(text);
+        return j;
+    }
+    default:
+        return NULL;
+    }
+}
+
+/* The key at the cursor, which is passed, as a string: its text, if it is one and may be; else its Erlang text, which no other term has. */
+static json_t *convert_key(struct ph_cur *c, bool may_be_text)
+{
+    json_t *key = may_be_text ? text_of(*c) : NULL;
+    if (json_is_string(key)) {
+        ph_etf_skip(c, PH_PRINT_DEPTH);
+        return key;
+    }
+    json_decref(key);
+    char *text = erlang_text(c);
+    key = json_string(text ? text : "");
+    free(text);
+    return key;
+}
+
+static void set(json_t *object, json_t *key, json_t *value)
+{
+    json_object_setn_new(object, json_string_value(key), json_string_length(key), value);
+    json_decref(key);
+}
+
+/* Whether no two keys of the map, whose pairs are at the cursor, are the same as text. */
+static bool keys_differ(struct ph_cur c, uint32_t pairs)
+{
+    json_t *seen = json_object();
+    for (uint32_t i = 0; i < pairs; i++) {
+        set(seen, convert_key(&c, true), json_null());
+        ph_etf_skip(&c, PH_PRINT_DEPTH);
+    }
+    bool differ = json_object_size(seen) == pairs;
+    json_decref(seen);
+    return differ;
+}
+
 static json_t *convert_map(struct ph_cur *c)
 {
     uint32_t pairs = 0;
     json_t *object = json_object();
     ph_etf_map(c, &pairs);
+    bool as_text = keys_differ(*c, pairs);
     for (uint32_t i = 0; i < pairs; i++) {
-        struct ph_cur key_at = *c;
-        json_t *key = convert(c);
-        char *text = json_is_string(key) ? strdup(json_string_value(key)) : erlang_text(&key_at);
-        json_object_set_new(object, text ? text : "", convert(c));
-        free(text);
-        json_decref(key);
+        json_t *key = convert_key(c, as_text);
+        set(object, key, convert(c));
     }
     return object;
 }
