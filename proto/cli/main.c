@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns the command line of porthostctl: options, usage, which command is run, and the exit status. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "auth.h"
 #include "check/check.h"
@@ -287,10 +289,21 @@ static bool take_option(struct ph_cli *cli, int id)
     }
 }
 
+/* One that is closed would be given to what is opened next, a pipe to the daemon for example. Nothing is read from the first, and writing to the second fails, as if they were closed;
+ * the third the daemon gets too. */
+static void hold_standard_descriptors(void)
+{
+    static const int flags[] = {[STDIN_FILENO] = O_RDONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_RDWR};
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags[fd]) != fd)
+            _exit(PH_EXIT_FAILED); /* there is nowhere to say why */
+}
+
 int main(int argc, char **argv)
 {
     struct ph_cli cli = {.timeout_ms = TIMEOUT_MS};
     int id;
+    hold_standard_descriptors();
     while ((id = getopt_long(argc, argv, "+", options, NULL)) != -1)
         if (!take_option(&cli, id))
             return PH_EXIT_USAGE;

@@ -51,4 +51,20 @@ check_that 'SIGINT leaves no daemon behind' await gone
 timeout 60 "$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$dir/many" 2>/dev/null | head -1 >"$dir/out"
 check_that 'it ends when nobody reads what it prints' test "${PIPESTATUS[0]}" = 1
 
+# ---- standard descriptors that are closed ----
+
+run timeout 20 "$ctl" --daemon "$daemon" shell <&-
+check 'no stdin: the shell ends' 0 ''
+run timeout 20 "$ctl" record "$dir/closed.rec" -- "$daemon" --stdio <&-
+check_lines 'no stdin: a recording ends' 0 out
+check_that 'and has the end' grep -q 'client ended' "$dir/closed.rec"
+timeout 20 "$ctl" --daemon "$daemon" ping >&- 2>"$dir/err"
+status=$?
+check_that 'no stdout: status 1' test "$status" = 1
+run timeout 20 sh -c 'exec "$0" "$@" 2>&-' "$ctl" --daemon "$daemon" ping
+check 'no stderr' 0 pong
+timeout 20 "$ctl" --daemon "$daemon" --driver-path "$drivers" open echo_drv command x <&- >&- 2>&-
+status=$?
+check_that 'none of them' test "$status" = 1
+
 finish
