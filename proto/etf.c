@@ -296,7 +296,8 @@ static int open_container(struct ph_cur *c, uint64_t *elements)
     return 0;
 }
 
-/* A term of any type; iterative. todo has a level more than max_depth: the terms still to come in each open container; level 0 holds the term asked for. 0, -1, or TOO_DEEP. */
+/* A term of any type; iterative. todo has a level more than max_depth: the terms still to come in each open container; level 0 holds the term
+ * asked for. 0, -1, or TOO_DEEP. */
 static int skip_levels(struct ph_cur *c, unsigned max_depth, uint64_t *todo)
 {
     struct ph_cur q = *c;

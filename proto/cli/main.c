@@ -289,8 +289,8 @@ static bool take_option(struct ph_cli *cli, int id)
     }
 }
 
-/* One that is closed would be given to what is opened next, a pipe to the daemon for example. Nothing is read from the first, and writing to the second fails, as if they were closed;
- * the third the daemon gets too. */
+/* One that is closed would be given to what is opened next, a pipe to the daemon for example. Nothing is read from the first, and writing to the second
+ * fails, as if they were closed; the third the daemon gets too. */
 static void hold_standard_descriptors(void)
 {
     static const int flags[] = {[STDIN_FILENO] = O_RDONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_RDWR};

@@ -261,6 +261,10 @@ chmod +x good.phs && sed -i "1i #!/usr/bin/env -S $ctl --daemon $daemon --driver
 status=$?
 check 'a script can be made executable' 0 '^ok 1 - ./good.phs'
 
+printf 'test "a\\rb\\e[31mc"\n' >name.phs
+run name.phs
+check 'the name of a test is text' 0 '^ok 1 - name\.phs: a b \[31mc$'
+
 # ---- in any order ----
 
 # Lines of a script: the port says each of these, of which a pattern each is expected.

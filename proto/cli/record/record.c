@@ -48,8 +48,15 @@ static enum ph_exit record_session(const struct ph_cli *cli, const char *file, i
 
 /* ---- listening ---- */
 
-/* A listening socket, or -1 with a message on stderr. */
-static int listen_at(const char *path)
+/* What the path was when it was bound: another process may have put a socket of its own there since. */
+static bool is_ours(const char *path, const struct stat *ours)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && st.st_dev == ours->st_dev && st.st_ino == ours->st_ino;
+}
+
+/* A listening socket, or -1 with a message on stderr. *ours gets what is at the path. */
+static int listen_at(const char *path, struct stat *ours)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof addr.sun_path) {
@@ -61,6 +68,7 @@ static int listen_at(const char *path)
     mode_t mask = umask(0177); /* whoever may connect may use the host */
     bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof addr) == 0;
     umask(mask);
+    ok = ok && lstat(path, ours) == 0;
     if (ok && listen(fd, SOMAXCONN) == 0)
         return fd;
     ph_complain("cannot listen at %s: %s", path, strerror(errno));
@@ -141,7 +149,8 @@ static void take_client(struct server *s, const struct ph_cli *cli, const char *
 /* What an interrupt ends is whole up to then: nothing is wrong with its file. */
 static enum ph_exit record_connections(const struct ph_cli *cli, const char *file, const char *path)
 {
-    struct server s = {.fd = listen_at(path)};
+    struct stat ours;
+    struct server s = {.fd = listen_at(path, &ours)};
     if (s.fd < 0)
         return PH_EXIT_FAILED;
     while (!ph_interrupt_signal()) {
@@ -151,8 +160,9 @@ static enum ph_exit record_connections(const struct ph_cli *cli, const char *fil
         if (p[0].revents)
             take_client(&s, cli, file);
     }
+    if (is_ours(path, &ours)) /* while the number of its inode is not free */
+        unlink(path);
     close(s.fd);
-    unlink(path);
     for (size_t i = 0; i < s.running; i++)
         kill(s.children[i], SIGTERM);
     reap(&s, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns the search. Called by expect.c. Where no variable is without a value a pairing is found by augmenting paths; else patterns are tried one after the other, and
- * once that has failed somewhere it is left at the first point from which not even such a pairing is there. */
+/* Owns the search. Called by expect.c. Where no variable is without a value a pairing is found by augmenting paths; else patterns are tried one
+ * after the other, and once that has failed somewhere it is left at the first point from which not even such a pairing is there. */
 #include "script/assign.h"
 
 #include <string.h>

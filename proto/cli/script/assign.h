@@ -23,8 +23,9 @@ struct ph_assignment {
     bool careful; /* something has failed */
 };
 
-/* Finds a pattern for each message; variables are bound, the first messages to the first patterns that they fit. False: there are none, and nothing is bound. Variables
- * are as they were at the first search. It takes polynomial time, unless variables without a value make what fits depend on what was chosen before. */
+/* Finds a pattern for each message; variables are bound, the first messages to the first patterns that they fit. False: there are none, and nothing is
+ * bound. The caller leaves variables as they were at the first search. It takes polynomial time, unless variables without a value make what fits depend
+ * on what was chosen before. */
 bool ph_assign(struct ph_assignment *a);
 
 #endif

@@ -42,13 +42,13 @@ static void put_lines(FILE *f, const char *before, const char *text)
     }
 }
 
-/* A # would begin a directive, and a name is one line. */
+/* A # would begin a directive, and a name is one line, of text. */
 static void put_name(FILE *f, const char *name)
 {
     for (; *name; name++) {
         if (*name == '#' || *name == '\\')
             fputc('\\', f);
-        fputc(*name == '\n' ? ' ' : *name, f);
+        fputc((unsigned char)*name < ' ' || *name == 127 ? ' ' : *name, f);
     }
     fputc('\n', f);
 }

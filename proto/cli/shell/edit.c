@@ -28,6 +28,8 @@ struct ph_edit {
     char history_file[PATH_MAX]; /* empty: none */
     enum ph_result result;       /* of the last wait that was not for input */
     bool eof;
+    char bytes[4]; /* typed, of what is not yet a code point or has turned out to be none */
+    size_t nbytes;
     char *line; /* the last one given out, UTF-8 */
 };
 
@@ -58,27 +60,39 @@ static int get_byte(struct ph_edit *e, char *byte)
     }
 }
 
+/* The bytes of a code point that begins like that; 1 if none does. */
 static size_t utf8_length(char first)
 {
     unsigned char c = (unsigned char)first;
-    return c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    return c < 0xc2 || c > 0xf4 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+/* Whether the bytes are a code point, or cannot become one. */
+static bool is_whole(const char *bytes, size_t n)
+{
+    return n > 0 && (n >= utf8_length(bytes[0]) || (n > 1 && ((unsigned char)bytes[n - 1] & 0xc0) != 0x80));
 }
 
 /* For libedit: as el_getc, but a code point in any locale. Bytes that are none are taken one by one. */
 static int get_char(EditLine *el, wchar_t *wc)
 {
     struct ph_edit *e;
-    char bytes[4];
     uint32_t code;
     el_wget(el, EL_CLIENTDATA, &e);
-    int rc = get_byte(e, bytes);
-    size_t len = rc > 0 ? utf8_length(bytes[0]) : 0;
-    for (size_t i = 1; rc > 0 && i < len; i++)
-        rc = get_byte(e, &bytes[i]);
-    e->eof |= rc == 0;
-    if (rc <= 0)
-        return rc;
-    *wc = ph_utf8_get(bytes, bytes + len, &code) == len ? (wchar_t)code : (wchar_t)L'?';
+    while (!is_whole(e->bytes, e->nbytes)) {
+        int rc = get_byte(e, &e->bytes[e->nbytes]);
+        e->eof |= rc == 0;
+        if (rc <= 0) {
+            e->nbytes = 0;
+            return rc;
+        }
+        e->nbytes++;
+    }
+    size_t len = ph_utf8_get(e->bytes, e->bytes + e->nbytes, &code);
+    *wc = len ? (wchar_t)code : (wchar_t)L'?';
+    len = len ? len : 1;
+    e->nbytes -= len;
+    memmove(e->bytes, e->bytes + len, e->nbytes);
     return 1;
 }
 

@@ -26,7 +26,7 @@ struct ph_term_limits {
 /* What fits a frame with a request around it. */
 #define PH_TERM_LIMITS ((struct ph_term_limits){PH_MAX_DEPTH - 2, PH_MAX_FRAME_DEFAULT - 4096})
 
-/* Drivers nest as they like: what a host says is shown and compared up to this depth, with parts that are put around it. What does so is recursive: it has to fit the stack. */
+/* Drivers nest as they like: what a host says is shown and compared up to this depth. What does so is recursive: it has to fit the stack. */
 #define PH_PRINT_DEPTH PH_ETF_DEPTH_MAX
 
 /* Appends the one term that the text is (a '.' may follow it) to w, in external format without the leading 131.
@@ -53,7 +53,8 @@ int ph_term_print(FILE *f, struct ph_slice term);
 int ph_term_print_escaped(FILE *f, struct ph_slice term);
 
 /* The same as JSON. Atoms become strings (true and false booleans), integers numbers, strings and binaries in UTF-8 strings,
- * lists arrays, maps objects (a key that is not text as its Erlang text, and all keys if two would be the same), tuples {"tuple": [...]}, everything else {"term": "Erlang text"}. */
+ * lists arrays, maps objects (a key that is not text as its Erlang text, and all keys if two would be the same), tuples {"tuple": [...]}, everything
+ * else {"term": "Erlang text"}. */
 int ph_term_print_json(FILE *f, struct ph_slice term);
 
 /* The parts that both printers need. */

@@ -283,6 +283,16 @@ check_that 'and leaves no process behind' test -n "$child" -a ! -e "/proc/$child
 check_that 'nor its socket' test ! -e "$dir/front"
 check_that 'what was recorded until then is in the file' grep -q pong "$dir/front.rec.3"
 exec 9>&-
+"$ctl" --unix "$dir/host" record "$dir/first.rec" --listen "$dir/front" 2>"$dir/front.log" &
+first=$!
+await test -S "$dir/front"
+rm "$dir/front"
+"$ctl" --unix "$dir/host" record "$dir/second.rec" --listen "$dir/front" 2>"$dir/front.log" &
+await test -S "$dir/front"
+kill -TERM "$first"
+{ wait "$first"; } 2>/dev/null
+run "$ctl" --unix "$dir/front" ping
+check 'it leaves a socket that another has put there meanwhile' 0 pong
 wait "$shell"
 kill "$host"
 wait "$host"

@@ -66,6 +66,8 @@ type_keys 'trace pl\r'
 sleep 0.3
 type_keys '\003'
 check_that 'Ctrl-C ends what runs, not the session' keys 'log-level\r' '^notice'
+check_that 'a byte that is no text is one character' keys '\377ping\r' '[?]ping is neither a command'
+check_that 'so are those of half a code point' keys '\xe2\x82pong\r' '[?][?]pong is neither a command'
 type_keys 'pl = open delay_drv\r' # a name that is in use: an error, status 1
 check_that 'a mistake is told' shows 'pl is open'
 type_keys '\004'
