@@ -222,18 +222,15 @@ static void list_to_string(struct ph_wbuf *w, size_t at, uint32_t n)
     ph_wbuf_truncate(w, at + 3 + n, w->nrefs);
 }
 
-static bool close_list(struct ph_reader *r, size_t at, uint32_t n, bool bytes)
+static void close_list(struct ph_reader *r, size_t at, uint32_t n, bool bytes)
 {
     struct ph_wbuf *w = r->w;
-    if (ph_lex_is(&r->lex, ']')) {
-        if (bytes && n <= 65535) {
-            list_to_string(w, at, n);
-            return true;
-        }
-        ph_w_nil(w);
+    if (bytes && n <= 65535) {
+        list_to_string(w, at, n);
+        return;
     }
+    ph_w_nil(w);
     ph_put32(w->buf + at + 1, n);
-    return true;
 }
 
 static bool parse_list(struct ph_reader *r, unsigned depth)
@@ -259,14 +256,16 @@ static bool parse_list(struct ph_reader *r, unsigned depth)
         if (!ph_lex_is(&r->lex, ','))
             break;
     }
-    if (ph_lex_is(&r->lex, ']'))
-        return close_list(r, at, n, bytes);
+    if (ph_lex_is(&r->lex, ']')) {
+        close_list(r, at, n, bytes);
+        return true;
+    }
     if (!ph_lex_is(&r->lex, '|'))
         return ph_read_expected(r, "',', '|' or ']'");
     ph_lex_next(&r->lex);
     if (!parse(r, depth + 1))
         return false;
-    close_list(r, at, n, false);
+    ph_put32(w->buf + at + 1, n);
     ph_lex_next(&r->lex);
     return ph_lex_is(&r->lex, ']') || ph_read_expected(r, "']'");
 }
