@@ -172,10 +172,15 @@ the_host_hears_of_the_end_of_a_process_before_that_of_its_port_test() ->
         ?assertEqual(<<>>, porthost:port_control(Port, 5, "")),
         without(Conn, fun() ->
                               exit(Linked, kill),
-                              porthost_fake:until(fun() -> not is_process_alive(Linked) end),
+                              %% links are told first, and who is linked may be faster than the process that ends
+                              porthost_fake:until(fun() -> is_told_of(Linked, Conn) end),
                               settle(Port)
                       end),
         porthost_fake:await(Fake, down),
         porthost_fake:await(Fake, exit),
         ?assertEqual([control, down, exit], names(Fake))
     end).
+
+is_told_of(Pid, Conn) ->
+    {messages, Messages} = process_info(Conn, messages),
+    [down || {'DOWN', _, process, P, _} <- Messages, P =:= Pid] =/= [].
