@@ -175,8 +175,6 @@ static bool made_file(const struct listener *l)
 static int remember_file(struct listener *l)
 {
     struct stat st;
-    if (!made_file(l))
-        return 0;
     if (lstat(l->access->unix_path, &st))
         return -1;
     l->dev = st.st_dev;
@@ -210,9 +208,12 @@ static int listen_unix(struct ph_access *a)
         return -1;
     mode_t old = umask(0177); /* the socket is the user's own from the first moment */
     int result = add_listener(a, (struct sockaddr *)&addr, sizeof addr);
-    if (!result)
+    bool bound = !result && !ph_activated_unix(path);
+    if (bound)
         result = remember_file(SLIST_FIRST(&listeners));
     int err = errno;
+    if (bound && result)
+        unlink(path); /* nobody will know whose it is */
     umask(old);
     if (result)
         ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", path, strerror(err));

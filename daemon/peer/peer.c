@@ -45,18 +45,19 @@ struct ph_peer *ph_peer_new(struct ph_reactor *r, int fd_out, uint64_t id, const
         ph_free(p);
         return NULL;
     }
-    if (!ph_peer_list(p)) {
-        event_free(p->writable);
-        ph_sending_free(p);
-        ph_free(p);
-        return NULL;
-    }
     p->drained_task.run = drained_task;
     ph_lane_init(&p->lane);
     pthread_mutex_init(&p->mu, NULL);
     TAILQ_INIT(&p->members);
     LIST_INIT(&p->monitors);
     STAILQ_INIT(&p->grants);
+    if (!ph_peer_list(p)) { /* last: from here on others meet it */
+        pthread_mutex_destroy(&p->mu);
+        event_free(p->writable);
+        ph_sending_free(p);
+        ph_free(p);
+        return NULL;
+    }
     return p;
 }
 
