@@ -409,8 +409,9 @@ static enum ph_fault grant(struct ph_req *r)
             return bad_request(r);
     if (n && ph_etf_nil(&r->cur))
         return bad_request(r);
-    for (uint32_t i = 0; i < n && granted(&all, &id, &term); i++)
-        ph_peer_grant(r->peer, id, term);
+    bool kept = true; /* the rest is dropped, as there may be very many */
+    for (uint32_t i = 0; i < n && kept && granted(&all, &id, &term); i++)
+        kept = ph_peer_grant(r->peer, id, term);
     return PH_FAULT_NONE;
 }
 

@@ -108,6 +108,6 @@ void ph_user_gone(struct ph_user *u)
 {
     struct ph_driver *d = u->driver;
     ph_user_free(u);
-    if (LIST_EMPTY(&d->users) && d->status != PH_DRIVER_PERMANENT)
+    if (LIST_EMPTY(&d->users) && d->status != PH_DRIVER_PERMANENT && !atomic_load(&d->locked)) /* which may have been said, and waits for its turn */
         begin_unload(d, d->kill_ports, NULL, false);
 }

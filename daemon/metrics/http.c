@@ -219,7 +219,8 @@ static void stop(void)
 {
     if (!server)
         return;
-    event_base_loopbreak(server->base);
+    if (event_base_loopexit(server->base, NULL)) /* it may not have come to its loop yet: then only this is not lost. But it needs memory */
+        event_base_loopbreak(server->base);
     pthread_join(server->thread, NULL);
     free_server(server);
     server = NULL;

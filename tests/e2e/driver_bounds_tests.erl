@@ -161,3 +161,19 @@ drained(S) ->
 %% Requests to a connection that is drained. It may be closed meanwhile.
 pour(S, Terms) ->
     gen_tcp:send(S, [[<<(byte_size(B)):32>>, B] || B <- [term_to_binary(T) || T <- Terms]]).
+
+%% The user ends while the registry has not come yet to what the driver has said of itself.
+a_driver_that_locks_itself_stays_though_its_last_user_ends_at_once_test_() ->
+    with_daemon(fun(D) ->
+        [A, B] = [connect(D), connect(D)],
+        Load = fun(Driver, Options) -> {load, Driver, self(), make_ref(), <<>>, Driver, Options} end,
+        send_all(A, [Load("lock_probe_drv", [{driver_options, [kill_ports]}])]),
+        {monitor, Monitor, _} = until(A, fun(F) -> element(1, F) =:= monitor end),
+        ok = open(B, 7, "lock_probe_drv"),
+        send_all(A, [Load("slow_init_probe_drv", []), {driver_info, info, "lock_probe_drv", port_count}]),
+        timer:sleep(200), % the registry waits for the second
+        {ok, "0 0"} = request(B, {control, control, 7, self(), 0, ""}),
+        send_all(A, [{down, Monitor, noproc}]),
+        ?assertEqual({ok, true}, request(B, {driver_info, info, "lock_probe_drv", permanent})),
+        ?assertEqual({ok, "0 0"}, request(B, {control, control, 7, self(), 0, ""}))
+    end).

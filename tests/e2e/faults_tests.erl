@@ -131,6 +131,8 @@ a_worker_is_started_as_soon_as_one_can_be_test_() ->
         S = connect(D),
         [{ok, _} = raw_client:request(S, {open, N, N, N, self(), "strain_locking_probe_drv", [{parallelism, true}]}) || N <- [1, 2]],
         raw_client:send(S, {control, stuck, 1, self(), 7, Gate}),
+        %% not before: the worker may still be at the end of the other's start, and take this along
+        raw_client:eventually(fun() -> {ok, [Stats, _]} = raw_client:request(S, {port_stats, stats, connection}), maps:get(running, Stats) =:= control end),
         raw_client:send(S, {control, other, 2, self(), 5, ""}),
         raw_client:logged(D, "^warning .*no other can be started"),
         ?assertEqual(timeout, raw_client:next(S, 100)),
