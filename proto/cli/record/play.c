@@ -34,6 +34,7 @@ struct play {
     struct ph_link *link;
     size_t *next; /* for each line of the host the next of its stream, SIZE_MAX: none */
     bool *came;
+    int64_t came_ms; /* when the last of them came; what is not compared comes without end, perhaps */
     size_t missing; /* all lines of the host before this one have come */
     size_t at;      /* the line that is being played */
 };
@@ -174,6 +175,7 @@ static enum step take(struct play *p, struct ph_slice frame)
     enum step step = compare(p, line, frame, term);
     s->first = p->next[line];
     p->came[line] = true;
+    p->came_ms = ph_now_ms();
     return step;
 }
 
@@ -198,12 +200,13 @@ static enum step take_next(struct play *p, struct ph_wait_for *w, size_t until)
 static enum step await_lines(struct play *p, size_t until)
 {
     enum step step = GO_ON;
+    p->came_ms = ph_now_ms();
     for (;;) {
         while (p->missing < until && (p->came[p->missing] || !is_awaited(&p->r->lines[p->missing])))
             p->missing++;
         if (p->missing == until || step != GO_ON)
             return step;
-        step = take_next(p, &(struct ph_wait_for){.deadline = ph_now_ms() + p->cli->timeout_ms, .other_fd = -1}, until);
+        step = take_next(p, &(struct ph_wait_for){.deadline = p->came_ms + p->cli->timeout_ms, .other_fd = -1}, until);
     }
 }
 

@@ -57,12 +57,13 @@ decode(Frame) ->
 %% @doc The same on a connection that has been made, where this node may have had another name then.
 -spec encode(#via{}, tuple()) -> erlang:iovec().
 encode(#via{node = Node} = Via, Term) ->
+    Frame = encode(Term),
     case node() of
-        Node -> encode(Term);
+        Node -> Frame;
         _ -> encode(porthost_names:to_host(Via, Term))
     end.
 
-%% @doc The other way. The name is looked at last: had it changed in between, then nothing is to be done.
+%% @doc The other way. In both the name is looked at last: had it changed in between, then nothing is to be done.
 -spec decode(#via{}, binary()) -> {ok, term()} | error.
 decode(#via{node = Node} = Via, Frame) ->
     case decode(Frame) of

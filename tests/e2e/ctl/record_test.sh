@@ -241,6 +241,15 @@ recording ends '> 0 {hello,1,#{}}
 < 0 {ok,1,pong}'
 run timeout 60 "$ctl" --daemon "sh -c 'kill -9 \$\$'" replay "$dir/ends.rec"
 check_lines 'a host that ends too early is told' 1 out '^not ok .*:3: the host has ended instead$' 'signal 9'
+cat >"$dir/tracing" <<'END'
+$| = 1; binmode STDIN; binmode STDOUT;
+sub out { print pack("N/a*", "\x83" . shift) }
+sub frame { read(STDIN, my $head, 4) == 4 or exit; read(STDIN, my $frame, unpack("N", $head)) }
+frame(); out("h\x03w\x05helloa\x01t\0\0\0\0");
+frame(); while (out("h\x06w\x05tracea\x01a\x01a\x01w\x01xt\0\0\0\0")) { select(undef, undef, undef, 0.1) }
+END
+run timeout 20 "$ctl" --daemon "perl $dir/tracing" --timeout 1 replay "$dir/ends.rec"
+check_lines 'what is not compared does not keep a replay waiting' 1 out '^not ok .*:5: '
 recording version '> 0 {hello,7,#{}}
 < 0 {goodbye,bad_version,<<"some words">>}
 = 0 host ended'
