@@ -107,6 +107,7 @@ END
 (cd "$dir" && erlc shop.erl)
 run timeout 60 erl -noshell -pa "$ebin" "$dir" -eval "shop:main(\"$ctl record $dir/shop.rec -- $daemon --stdio\")."
 check_lines 'a node with SQLite is recorded' 0 out
+await grep -qE '^= [0-9.]+ [a-z]+ ended' "$dir/shop.rec" # the node does not wait for that
 check_that 'what it said can be read' grep -qE '^> [0-9.]+ \{control,#Ref<nonode@nohost\.[0-9.]+>,1,<nonode@nohost\.[0-9.]+>,2,<<"select \* from t">>\}$' "$dir/shop.rec"
 check_that 'what the driver said too' grep -qE '^< .*\{rows,\[\{1,<<"one">>,\{blob,<<"\\000\\377\\020">>\}\},' "$dir/shop.rec"
 same 'a play of it is as recorded' shop
