@@ -9,19 +9,7 @@
 
 %% Limits: the text of an object of limits.
 with_limits(Limits, Test) ->
-    {timeout, 60, fun() ->
-        D = raw_client:start_configured(fun(_, Socket) ->
-            ["{\"listeners\": [{\"unix\": \"", Socket, "\"}], \"driver_path\": [", lists:join(", ", [["\"", P, "\""] || P <- raw_client:driver_path()]), "], ",
-             "\"limits\": ", Limits, "}"]
-        end),
-        try Test(D)
-        catch
-            Class:Reason:Stack ->
-                raw_client:stop(D),
-                erlang:raise(Class, Reason, Stack)
-        end,
-        0 = raw_client:stop(D)
-    end}.
+    raw_client:with_daemon(["\"limits\": ", Limits], Test).
 
 load(User) -> load(User, []).
 load(User, Options) -> {load, load, User, make_ref(), <<>>, "echo_drv", Options}.

@@ -8,19 +8,7 @@
 -define(PORTS, 30000).
 
 with_one_reactor(Test) ->
-    {timeout, 120, fun() ->
-        D = raw_client:start_configured(fun(_, Socket) ->
-            Path = [[$", P, $"] || P <- raw_client:driver_path()],
-            ["{\"listeners\": [{\"unix\": \"", Socket, "\"}], \"driver_path\": [", lists:join($,, Path), "], \"reactors\": 1}"]
-        end),
-        try Test(D)
-        catch
-            Class:Reason:Stack ->
-                raw_client:stop(D),
-                erlang:raise(Class, Reason, Stack)
-        end,
-        0 = raw_client:stop(D)
-    end}.
+    raw_client:with_daemon("\"reactors\": 1", Test).
 
 %% The connection, all of whose ports are open.
 with_ports(D, N) ->
