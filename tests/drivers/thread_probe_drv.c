@@ -11,7 +11,7 @@ struct self {
     ErlDrvPDL pdl;
     ErlDrvTid sender; /* of send_from_thread, joined by stop */
     int sending;
-    atomic_int counting; /* thread_decs is */
+    atomic_int counting; /* 1: thread_decs waits, 2: it goes on */
     long sum;            /* of the counts that it got */
 };
 
@@ -201,12 +201,14 @@ ACTION(do_pdl_refc)
     say(a, "dec %ld", driver_pdl_dec_refc(s->pdl) - before);
 }
 
-#define SHARED_REFS 2000000
+#define SHARED_REFS 5000
 
 static void *thread_decs(void *arg)
 {
     struct self *s = arg;
     atomic_store(&s->counting, 1);
+    while (atomic_load(&s->counting) == 1)
+        ;
     for (int i = 0; i < SHARED_REFS; i++)
         s->sum += driver_pdl_dec_refc(s->pdl);
     return NULL;
@@ -225,6 +227,7 @@ ACTION(do_pdl_shared)
     erl_drv_thread_create("decs", &tid, thread_decs, s, NULL);
     while (!atomic_load(&s->counting))
         sched_yield();
+    atomic_store(&s->counting, 2); /* both run now */
     for (int i = 0; i < SHARED_REFS; i++)
         sum += driver_pdl_dec_refc(s->pdl);
     erl_drv_thread_join(tid, NULL);
