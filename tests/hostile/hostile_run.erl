@@ -14,8 +14,9 @@
 %% Those that the crowd must have met, as the daemon counts it.
 -define(MET, [frame_bytes, hello_bytes, hello_s, ports_per_connection, port_queue_bytes, unsent_pause_bytes, unsent_bytes, kept_bytes, new_names, loaded_drivers]).
 -define(IDLE_MS, 3000).    % after which it has given memory back
-%% Connections besides the crowd's: the good clients', and those that have gone and are still to end.
--define(SPARE(Clients), 100 + (Clients) div 10).
+%% Connections besides the crowd's: the good clients', and those that have gone and are still to end. Of those there are more the slower the daemon is (with a sanitizer, on a busy
+%% machine, over 130), and who is refused for them has done nothing wrong.
+-define(SPARE(Clients), 300 + (Clients) div 10).
 
 %% What a daemon needs, in bytes, besides what its limits let clients make it keep: for itself, with threads, buffers and the log; for a connection, with a small frame,
 %% small requests and answers that are under way; for a port, with its driver's own.
