@@ -172,6 +172,11 @@ static bool made_file(const struct listener *l)
     return l->access->unix_path && !ph_activated_unix(l->access->unix_path);
 }
 
+static bool has_lost_file(const struct listener *l)
+{
+    return made_file(l) && !has_its_file(l);
+}
+
 static int remember_file(struct listener *l)
 {
     struct stat st;
@@ -285,7 +290,7 @@ static bool is_open(const struct ph_access *a)
 {
     const struct listener *l;
     SLIST_FOREACH(l, &listeners, link)
-        if (!l->fresh && same_place(l->access, a) && !(made_file(l) && !has_its_file(l)))
+        if (!l->fresh && same_place(l->access, a) && !has_lost_file(l))
             return true;
     return false;
 }
@@ -330,7 +335,7 @@ static void take_back(void)
 /* The listener gets its place's new rules, or ends if the place is not wanted any more. */
 static void settle(struct listener *l, struct ph_access **list, size_t n)
 {
-    bool lost = made_file(l) && !has_its_file(l); /* then another listens there now, if it is wanted */
+    bool lost = has_lost_file(l); /* then another listens there now, if it is wanted */
     for (size_t i = 0; i < n && !lost; i++)
         if (same_place(l->access, list[i])) {
             ph_access_ref(list[i]);

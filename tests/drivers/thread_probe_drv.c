@@ -208,7 +208,7 @@ static void *thread_decs(void *arg)
     struct self *s = arg;
     atomic_store(&s->counting, 1);
     while (atomic_load(&s->counting) == 1)
-        ;
+        sched_yield();
     for (int i = 0; i < SHARED_REFS; i++)
         s->sum += driver_pdl_dec_refc(s->pdl);
     return NULL;
