@@ -149,7 +149,8 @@ stuck(Test) ->
         Dir = switch() ++ ".d",
         ok = file:make_dir(Dir),
         [Config, NoThreads, Gate] = [filename:join(Dir, F) || F <- ["config", "no_threads", "gate"]],
-        ok = file:write_file(Config, "{\"reactors\": 1, \"workers\": 1}"),
+        %% a start that took long under load would have the workers run the driver
+        ok = file:write_file(Config, "{\"reactors\": 1, \"workers\": 1, \"drivers\": {\"strain_probe_drv\": {\"worker\": \"never\"}}}"),
         D = start("threads", 1, 1, NoThreads, ["--config", Config, "--log-level", "info"]),
         [ok = file:write_file(F, "") || F <- [NoThreads, Gate]],
         try Test(D, NoThreads, Gate)
