@@ -28,7 +28,7 @@ static LIST_HEAD(, ph_conn) conns = LIST_HEAD_INITIALIZER(conns);
 static unsigned conn_count;
 static uint64_t last_id;
 static bool shutting_down;
-static void (*on_stdio_end)(void);
+static void (*on_stdio_end)(void); /* NULL: it has been called */
 
 /* From its start to its end the timer is in libevent's heap, if need be for a time that never comes: so its place there is kept, and setting it needs no memory.
  * Should another one have taken the place while it rang, it rings again at once. */
@@ -165,6 +165,20 @@ static void let_go(struct ph_conn *c)
     ph_listing_free(c->listing);
 }
 
+static void tell_stdio_end(void)
+{
+    void (*end)(void) = on_stdio_end;
+    on_stdio_end = NULL;
+    if (end)
+        end();
+}
+
+/* The parent is waited for as long as it reads what ports have to say to their end. */
+static bool parent_is_gone(const struct ph_conn *c)
+{
+    return !c->access && ph_stream_is_deserted(c);
+}
+
 static void finish(struct ph_conn *c)
 {
     ph_log(PH_LOG_INFO, &c->where, "the connection has ended");
@@ -182,8 +196,8 @@ static void finish(struct ph_conn *c)
     ph_access_unref(c->access);
     if (mine)
         ph_free(c);
-    if (stdio && on_stdio_end)
-        on_stdio_end();
+    if (stdio)
+        tell_stdio_end();
 }
 
 /* Ports first, then goodbye, then what is unsent; a client that does not read is not waited for long. */
@@ -213,6 +227,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
             finish(c);
             return;
         }
+    } else if (parent_is_gone(c)) {
+        tell_stdio_end();
     }
     ph_conn_set_timer(c, &poll);
 }
@@ -323,8 +339,8 @@ static void give_up(struct ph_conn *c)
     pthread_mutex_lock(&list_mu);
     conn_count--;
     pthread_mutex_unlock(&list_mu);
-    if (stdio && on_stdio_end)
-        on_stdio_end();
+    if (stdio)
+        tell_stdio_end();
 }
 
 static void start_task(struct ph_task *task)

@@ -21,7 +21,8 @@ void ph_conn_start(struct ph_access *access, struct ph_newcomer *newcomer, int f
 /* Ends every connection: ports exit, then goodbye. Any thread; ph_conns_count tells when they are gone. */
 void ph_conns_shutdown(void);
 unsigned ph_conns_count(void);
-void ph_conn_on_stdio_end(void (*fn)(void)); /* called once when the stdio connection has ended; set at start */
+/* fn is called once, when the stdio connection has ended or, while its ports do not end, nobody reads what they say; set at start. */
+void ph_conn_on_stdio_end(void (*fn)(void));
 
 /* --- for request.c, on the connection's reactor --- */
 struct ph_peer *ph_conn_peer(struct ph_conn *c);

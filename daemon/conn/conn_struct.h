@@ -69,5 +69,6 @@ void ph_stream_arm(struct ph_conn *c); /* waits for bytes; may end the connectio
 void ph_stream_go_on(void *conn);
 /* Reading is held back: ends the connection if the client is not there any more, else looks again in a second. */
 void ph_stream_look(struct ph_conn *c);
+bool ph_stream_is_deserted(const struct ph_conn *c); /* nobody can read any more what is written */
 
 #endif

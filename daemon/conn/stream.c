@@ -154,7 +154,7 @@ static void hold_back(struct ph_conn *c)
     ph_conn_set_timer(c, &look);
 }
 
-static bool client_is_gone(const struct ph_conn *c)
+bool ph_stream_is_deserted(const struct ph_conn *c)
 {
     struct pollfd pfd = {.fd = c->fd_out, .events = 0};
     return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLERR | POLLHUP | POLLNVAL));
@@ -285,7 +285,7 @@ void ph_stream_go_on(void *arg)
 
 void ph_stream_look(struct ph_conn *c)
 {
-    if (client_is_gone(c))
+    if (ph_stream_is_deserted(c))
         end_of_stream(c, 0);
     else
         hold_back(c);

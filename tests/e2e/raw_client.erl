@@ -2,7 +2,7 @@
 %% A daemon with a unix socket and a log file, and connections to it that speak the protocol by hand: for tests of what the client library would never do.
 %% Run from the top directory; PORTHOSTD is the daemon (default build/porthostd), its drivers and the probe drivers lie beside it.
 -module(raw_client).
--export([start/0, start/1, start_configured/1, driver_path/0, stop/1, with_daemon/1, with_daemon/2, connect/1, connect/2, send/2, send_all/2, next/1, next/2, until/2, until_event/3, open/3, request/2,
+-export([start/0, start/1, start_configured/1, program/0, driver_path/0, stop/1, with_daemon/1, with_daemon/2, connect/1, connect/2, send/2, send_all/2, next/1, next/2, until/2, until_event/3, open/3, request/2,
          control/3, stats/2, pid/2, eventually/1, logged/2, log/1, rss/1, os_pid/1]).
 
 -define(TIMEOUT, 10000).

@@ -123,6 +123,62 @@ an_abandoned_port_is_named_test_() ->
         ?assertEqual(0, raw_client:stop(D))
     end}.
 
+%% A callback that does not come back, or much to flush, does not keep a daemon whose node has gone.
+an_end_of_stdio_does_not_wait_for_a_driver_for_ever_test_() ->
+    {timeout, 120, fun() ->
+        [begin
+             {P, Dir} = on_stdio(),
+             Gate = filename:join(Dir, "config"), % that there is
+             tell(P, {open, open, 1, p, self(), Driver, []}),
+             tell(P, Request(Gate)),
+             tell(P, {ping, ping}),
+             raw_client:eventually(fun() -> {ok, ping, pong} =:= told(P) end),
+             {os_pid, Pid} = erlang:port_info(P, os_pid),
+             port_close(P),
+             raw_client:eventually(fun() -> not filelib:is_dir("/proc/" ++ integer_to_list(Pid)) end),
+             ok = file:del_dir_r(Dir)
+         end
+         || {Driver, Request} <- [{"strain_probe_drv", fun(Gate) -> {control, stuck, 1, self(), 7, Gate} end},
+                                   {"delay_drv 60000", fun(_) -> {command, 1, self(), <<"data">>} end}]]
+    end}.
+
+%% What is left to be said is waited for as long as somebody may read it.
+an_end_of_stdin_waits_for_ports_while_stdout_is_read_test_() ->
+    {timeout, 60, fun() ->
+        Dir = stdio_dir(),
+        Frames = [{hello, 1, #{}}, {open, open, 1, p, self(), "delay_drv 1500", []}, {command, 1, self(), <<"data">>}],
+        ok = file:write_file(filename:join(Dir, "frames"), [framed(F) || F <- Frames]),
+        P = open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", "cat \"$0\"/frames | \"$@\"", Dir, raw_client:program() | stdio_args(Dir)]}, {packet, 4}, binary]),
+        raw_client:eventually(fun() -> {closed, 1} =:= told(P) end),
+        ok = file:del_dir_r(Dir)
+    end}.
+
+on_stdio() ->
+    Dir = stdio_dir(),
+    P = open_port({spawn_executable, raw_client:program()}, [{args, stdio_args(Dir)}, {packet, 4}, binary]),
+    tell(P, {hello, 1, #{}}),
+    {hello, 1, _} = told(P),
+    {P, Dir}.
+
+stdio_dir() ->
+    Dir = filename:join(os:getenv("TMPDIR", "/tmp"), lists:concat(["porthost-stdio-", os:getpid(), "-", erlang:unique_integer([positive])])),
+    ok = file:make_dir(Dir),
+    ok = file:write_file(filename:join(Dir, "config"), "{\"shutdown_s\": 0}"),
+    Dir.
+
+stdio_args(Dir) ->
+    ["--stdio", "--log-level", "error", "--config", filename:join(Dir, "config"), "--driver-path", lists:join(":", raw_client:driver_path())].
+
+framed(Term) ->
+    Bin = term_to_binary(Term),
+    [<<(byte_size(Bin)):32>>, Bin].
+
+tell(P, Term) ->
+    true = port_command(P, term_to_binary(Term)).
+
+told(P) ->
+    receive {P, {data, Bin}} -> binary_to_term(Bin) after 20000 -> error(nothing_is_told) end.
+
 %% Its port is gone, but a thread has the port data lock, and so keeps the driver, which is to be unloaded since its user's connection has ended: finish ends the thread, and is called once.
 a_thread_that_keeps_its_driver_test_() ->
     {timeout, 60, fun() ->
