@@ -45,10 +45,16 @@ static json_t *index_of(json_t *sample)
     return index;
 }
 
-/* A port that is new, or whose id was used again, counts from 0. */
-static double rate(const json_t *now, const json_t *before, const char *key, double seconds)
+/* The run that goes on counts: key is of those that have ended. */
+static double time_run(const json_t *port, const char *key)
 {
-    double n = ph_sample_number(now, key), old = before && ph_sample_number(before, "runs") <= ph_sample_number(now, "runs") ? ph_sample_number(before, key) : 0;
+    return ph_sample_number(port, key) + ph_sample_number(port, "running_time");
+}
+
+/* A port that is new, or whose id was used again, counts from 0. */
+static double rate(const json_t *now, const json_t *before, double (*count)(const json_t *, const char *), const char *key, double seconds)
+{
+    double n = count(now, key), old = before && ph_sample_number(before, "runs") <= ph_sample_number(now, "runs") ? count(before, key) : 0;
     return seconds > 0 && n > old ? (n - old) / seconds : 0;
 }
 
@@ -62,8 +68,8 @@ static void add_rates(json_t *ports, const json_t *index, double seconds)
         const json_t *before = json_object_get(index, key_of(port, key, sizeof key));
         json_t *rates = json_object();
         for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
-            json_object_set_new(rates, counts[k], json_real(rate(port, before, counts[k], seconds)));
-        double busy = rate(port, before, "run_time", seconds) / 1e9;
+            json_object_set_new(rates, counts[k], json_real(rate(port, before, ph_sample_number, counts[k], seconds)));
+        double busy = rate(port, before, time_run, "run_time", seconds) / 1e9;
         json_object_set_new(rates, "run_time", json_real(busy < 1 ? busy : 1));
         json_object_set_new(port, "rates", rates);
     }

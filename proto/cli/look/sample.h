@@ -2,7 +2,8 @@
 /* What a host does at a time, and what changed since an earlier one, as JSON:
  *
  *   {"time": nanoseconds since 1970, "interval": seconds since the one before, "stats": {what stats says},
- *    "ports": [{what port_stats says, "rates": {"input", "output", "messages", "runs": per second, "run_time": part of the time, 0..1}}]}
+ *    "ports": [{what port_stats says, "rates": {"input", "output", "messages", "runs": per second,
+ *                "run_time": part of the time, 0..1, also that of a run that goes on}}]}
  *
  * Ports with most run time come first. One thread. */
 #ifndef PH_CLI_SAMPLE_H

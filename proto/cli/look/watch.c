@@ -122,7 +122,7 @@ static void print_port(const json_t *port, int columns)
     char line[256], id[48], out[16], in[16], runs[16], queue[16], wait[16], longest[16], since[16] = "";
     const json_t *rates = json_object_get(port, "rates");
     bool busy = json_is_true(json_object_get(port, "busy"));
-    double running = ph_sample_number(port, "running_time"), all = ph_sample_number(port, "runs");
+    double running = ph_sample_number(port, "running_time"), all = ph_sample_number(port, "runs"), ended = ph_sample_number(port, "longest_run");
     snprintf(id, sizeof id, "%.0f/%.0f", ph_sample_number(port, "connection"), ph_sample_number(port, "id"));
     if (running > 0)
         duration(running, since, sizeof since);
@@ -131,7 +131,7 @@ static void print_port(const json_t *port, int columns)
              amount(ph_sample_number(rates, "input"), in, sizeof in), amount(ph_sample_number(rates, "runs"), runs, sizeof runs),
              amount(ph_sample_number(port, "queue_size"), queue, sizeof queue), amount(ph_sample_number(port, "waiting"), wait, sizeof wait),
              100 * ph_sample_number(rates, "run_time"), all > 0 ? 100 * ph_sample_number(port, "worker_runs") / all : 0,
-             duration(ph_sample_number(port, "longest_run"), longest, sizeof longest), running > 0 ? string(port, "running") : "-", since);
+             duration(running > ended ? running : ended, longest, sizeof longest), running > 0 ? string(port, "running") : "-", since);
     print_line(running > SLOW_NS ? PH_LOOK_RED : busy ? PH_LOOK_YELLOW : PH_LOOK_PLAIN, columns, line);
 }
 

@@ -53,6 +53,22 @@ check_that 'watch ends when it is terminated' test "$status" = 143
 timeout 30 "$ctl" --unix "$dir/host" watch --interval 0.02 2>/dev/null | head -1 >"$dir/out"
 check_that 'watch ends when nobody reads' test "${PIPESTATUS[0]}" = 1
 
+# A callback that has not come back yet: it waits while there is a file.
+looked_at=$host
+start_host stuck --driver-path "$probes"
+host=$looked_at
+touch "$dir/gate"
+"$ctl" --unix "$dir/stuck" open strain_probe_drv control 7 "$dir/gate" >"$dir/stuck.out" 2>&1 &
+opener=$!
+running() { "$ctl" --unix "$dir/stuck" --json watch --interval 0.02 --count 1 | jq -e '.ports[0].running == "control"'; }
+await running
+run ctl_at stuck --json watch --interval 0.3 --count 1
+check_that 'what runs counts as run time before it has ended' jq -e '.ports[0].rates.run_time > 0.5' "$dir/out"
+run ctl_at stuck watch --interval 0.1 --count 1
+check_that '... and may be the longest run' grep -qE ' ([0-9.]+m?s) +control \1$' "$dir/out"
+rm "$dir/gate"
+wait "$opener"
+
 # ---- trace ----
 
 # Starts a trace of the port with that name in the background and waits until it is one.
