@@ -88,14 +88,15 @@ clients_that_go_while_ports_are_listed_test_() ->
         eventually(fun() -> stats(Other, [connections, ports]) =:= [1, 0] end)
     end).
 
-%% What each answer tells of how many frames there were until then says in which order they were looked at.
+%% What each answer tells of how many frames there were until then says in which order they were looked at. All of them take few turns, in which one of the others
+%% may have nothing to be read, if system calls fail.
 many_requests_that_take_long_test_() ->
     with_one_reactor(fun(D) ->
-        [S, Other] = [connect(D), connect(D)],
+        [S | Others] = [connect(D) || _ <- lists:seq(1, 11)],
         N = 3000, % of what one read brings
-        together(D, [{S, lists:duplicate(N, {stats, 1})}, {Other, [{stats, 1}]}]),
-        {ok, 1, #{frames_in := Frames}} = next(Other),
-        ?assert(Frames < N),
+        together(D, [{S, lists:duplicate(N, {stats, 1})} | [{Other, [{stats, 1}]} || Other <- Others]]),
+        Frames = [Of || Other <- Others, {ok, 1, #{frames_in := Of}} <- [next(Other)]],
+        ?assert(lists:min(Frames) < N),
         [{ok, 1, _} = next(S) || _ <- lists:seq(1, N)]
     end).
 
