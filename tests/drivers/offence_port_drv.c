@@ -233,13 +233,13 @@ ACTION(hang)
         close(fd);
 }
 
-/* The host gives nothing of a stack that has no signals. */
+/* The host gives nothing of a stack that has no signals. For so many ms, 150 without a number. */
 ACTION(doze_deaf)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    usleep(150000);
+    usleep(arg[0] ? (unsigned)atoi(arg) * 1000 : 150000);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

@@ -135,6 +135,13 @@ p fd_closed control control 0 close_then_deselect
 p no_stop_select control control 0 use
 kill "$other"
 wait "$other" 2>/dev/null
+mark=$(log_lines)
+client_in_background open offence_port_drv control 0 'doze_deaf 1500'
+sleep 0.2 # it is asked for its stack from now on, for a second
+for _ in 1 2 3 4 5 6; do client open offence_memory_drv control 0 none; done
+wait "$other"
+await reported slow_callback control offence_port_drv && [ "$(since | grep -c 'check: slow_callback')" -eq 1 ]
+ok $? "nobody else is slow while one that is slow does not answer"
 mkfifo "$dir/fifo"
 mark=$(log_lines)
 client_in_background open offence_port_drv control 0 "hang $dir/fifo"
