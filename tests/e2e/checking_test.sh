@@ -157,6 +157,17 @@ await grep -q 'ok,control' "$dir/o2"
 p fd_stolen control control 0 steal
 kill "$other"
 wait "$other" 2>/dev/null
+
+# Two ports with one descriptor, of which each has a direction: 5 is ERL_DRV_READ | ERL_DRV_USE.
+shell() {
+  mark=$(log_lines)
+  printf '%s\n' "$@" quit | timeout 30 "$ctl" --unix "$socket" shell >"$dir/o" 2>&1
+}
+both=('a = open select_probe_drv' 'b = open select_probe_drv' 'a control 0 socketpair' 'a control 0 select 5' 'a control 0 share' 'b control 0 take' 'b control 0 select 6' 'b wait 100')
+shell "${both[@]}" 'a control 0 deselect 7' 'b control 0 forget' && grep -q stopped "$dir/o" && ! since | grep 'check: '
+ok $? "two ports may have a descriptor together, and the one that ends its use ends it for both"
+shell "${both[@]}" 'a control 0 close_mine' 'a control 0 forget' 'b control 0 forget' && reported fd_closed control select_probe_drv && [ "$(since | grep -c 'check: fd_closed')" -eq 1 ] && others fd_closed
+ok $? "closing it while one has it selected is reported"
 client_in_background open offence_port_drv control 0 lend wait 60000
 await grep -q 'ok,control' "$dir/o2"
 p monitor_unknown control control 0 demonitor_lent
