@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include "probe.h"
 
@@ -224,6 +225,18 @@ ACTION(doze)
     say(a, "awake"); /* so that its frame is there while it sleeps */
 }
 
+/* In the host most of the time, or in what that calls. */
+ACTION(churn)
+{
+    struct timespec now, begin;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        for (int i = 0; i < 100; i++)
+            driver_free(driver_alloc(10));
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 200);
+}
+
 /* Until somebody writes to the named pipe. */
 ACTION(hang)
 {
@@ -314,7 +327,7 @@ ACTION(steal)
 static const struct action actions[] = {
     IS(none), IS(stale_output), IS(stale_timer), IS(stale_queue), IS(stale_mk_port), IS(unknown_output),
     IS(acknowledge), IS(demonitor_unmade), IS(get_unmade), IS(lend), IS(demonitor_lent), IS(get_lent), IS(after_failure), IS(fail_in_stop), IS(fill_queue), IS(thread_output), IS(thread_timer), IS(foreign_output),
-    IS(thread_queue), IS(async), IS(async_lost), IS(doze), IS(hang), IS(doze_deaf), IS(select_negative), IS(select_closed),
+    IS(thread_queue), IS(async), IS(async_lost), IS(doze), IS(churn), IS(hang), IS(doze_deaf), IS(select_negative), IS(select_closed),
     IS(close_selected), IS(reuse_selected), IS(close_then_deselect), IS(use), IS(steal),
     {NULL, NULL},
 };

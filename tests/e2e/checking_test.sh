@@ -126,6 +126,9 @@ ok $? "what is lost is reported with where it was made, and given away"
 p slow_callback control control 0 doze
 await in_stack doze
 ok $? "a slow callback is reported with what it was in"
+p slow_callback control control 0 churn
+await in_stack churn
+ok $? "also if it is in the host then"
 p slow_callback control control 0 doze_deaf
 p bad_fd control control 0 select_negative
 p bad_fd control control 0 select_closed
@@ -232,6 +235,26 @@ ok $? "stats count them by kind"
 metrics=$(sed -n 's|.*metrics at \(http://[^ ]*\).*|\1|p' "$dir/err")
 curl -sS -m 20 "$metrics" >"$dir/o" && grep -qFx 'porthost_driver_violations_total{driver="offence_memory_drv",kind="double_free"} 3' "$dir/o"
 ok $? "metrics count them by driver and kind"
+
+# --- loading and unloading ---
+
+# What is loaded is unloaded at the end.
+cycle() { # DRIVER COMMAND
+  shell "load $1" "p = open $1$2" 'p close' "unload $1"
+}
+cycle offence_end_drv '' && cycle offence_end_drv ' leave' && await reported_without_port leak finish offence_end_drv && await in_note 'made in start of port 1 of offence_end_drv at' start &&
+  [ "$(since | grep -c 'check: leak')" -eq 1 ] && others leak
+ok $? "what a destructor frees is not left, and what is left is reported with the functions of the driver that has gone"
+! grep '33 bytes' "$dir/err"
+ok $? "nor is it later"
+cycle offence_end_drv ' twice' && await reported_without_port double_free dlclose offence_end_drv && await in_stack end && others double_free
+ok $? "what a destructor does wrong is its driver's"
+shell 'load offence_load_drv'
+await reported_without_port leak finish offence_load_drv && since | grep -q 'a block of 55 bytes, made in init of offence_load_drv, is left'
+ok $? "what an init that fails has left is reported"
+tested+=" entry_changed"
+cycle load_patching_drv '' && await reported_without_port entry_changed finish load_patching_drv && since | grep -q 'as driver_init returned it: start is changed' && others entry_changed
+ok $? "load_patching_drv: entry_changed in finish"
 
 # --- what is left ---
 
