@@ -27,6 +27,7 @@ void ph_thing_forget_locked(struct ph_thing *t)
 {
     ph_map_del(map_of(t->kind), (uintptr_t)t->at);
     ph_free(t->history);
+    ph_free(t->given);
     ph_free(t);
 }
 
@@ -86,6 +87,8 @@ void ph_thing_notes(struct ph_report *r, const struct ph_thing *t)
         const struct ph_ref_change *c = &t->history->change[i % PH_HISTORY];
         ph_report_note(r, &c->act.stack, "%s %s: %ld left", c->function, ph_who_text(&c->act.who, who, sizeof who), c->left);
     }
+    if (t->given)
+        ph_report_note(r, &t->given->stack, "given to driver_async %s, which ended before the job was done", ph_who_text(&t->given->who, who, sizeof who));
     if (t->gone)
         ph_report_note(r, &t->ended.stack, "ended %s", ph_who_text(&t->ended.who, who, sizeof who));
 }

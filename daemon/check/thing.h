@@ -38,6 +38,7 @@ struct ph_thing { /* guarded by ph_things_mu */
     unsigned long sent_sum;
     struct ph_act made, ended;
     struct ph_history *history; /* NULL: no change yet */
+    struct ph_act *given;       /* to a driver_async that nothing frees the data of: its port has ended. NULL: not so */
     TAILQ_ENTRY(ph_thing) link; /* in quarantine */
     char name[32];
 };

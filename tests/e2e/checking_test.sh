@@ -120,9 +120,9 @@ p wrong_thread 'a thread of its own' control 0 thread_timer
 p wrong_thread 'a thread of its own' control 0 foreign_output
 p wrong_thread async_invoke control 0 async wait 200
 p queue_without_lock 'a thread of its own' control 0 thread_queue
-p async_lost ready_async control 0 async_lost
-in_note 'given to driver_async in control of port 1 of offence_port_drv at' async_lost && in_note 'made in control of port 1 of offence_port_drv at' async_lost
-ok $? "what is lost is reported with where it was made, and given away"
+p wrong_thread 'a thread of its own' control 0 thread_mk_port
+p wrong_thread 'a thread of its own' control 0 thread_connected
+reported=reported_without_port p wrong_thread 'a thread of its own' control 0 thread_mk_atom
 p slow_callback control control 0 doze
 await in_stack doze
 ok $? "a slow callback is reported with what it was in"
@@ -138,6 +138,17 @@ p fd_closed control control 0 close_then_deselect
 p no_stop_select control control 0 use
 kill "$other"
 wait "$other" 2>/dev/null
+client_in_background open offence_port_drv control 0 lend_lock wait 60000
+await grep -q 'ok,control' "$dir/o2"
+p queue_without_lock 'a thread of its own' control 0 thread_queue_other
+kill "$other"
+wait "$other" 2>/dev/null
+mark=$(log_lines)
+client open offence_select_drv control 0 none control 0 late_output close wait 200 && ! since | grep 'check: '
+ok $? "a driver without flush may send when it is closed"
+offence offence_select_drv wrong_thread stop_select control 0 call
+[ "$(since | grep -c 'check: wrong_thread')" -eq 2 ]
+ok $? "nothing but memory may be had in stop_select"
 mark=$(log_lines)
 client_in_background open offence_port_drv control 0 'doze_deaf 1500'
 sleep 0.2 # it is asked for its stack from now on, for a second
@@ -223,6 +234,7 @@ l lock_destroyed 'a thread of its own' control 0 destroy_elsewhere
 l lock_left 'a thread of its own' control 0 thread_leaves_locked
 l lock_left async_invoke control 0 async_leaves_locked wait 200 control 0 unlock_left
 l tsd_left async_invoke control 0 async_leaves_data wait 200
+l lock_left async_free control 0 free_leaves_locked
 mark=$(log_lines)
 client open offence_init_drv && reported_without_port lock_left init offence_init_drv && reported_without_port tsd_left init offence_init_drv
 ok $? "offence_init_drv: lock_left and tsd_left in init"
@@ -261,11 +273,15 @@ ok $? "load_patching_drv: entry_changed in finish"
 mark=$(log_lines)
 client open offence_memory_drv control 0 leak control 0 leak_binary
 client open offence_lock_drv control 0 leave_thread control 0 leave_mutex control 0 leave_key control 0 leave_pdl_reference
+client open offence_port_drv control 0 async_lost control 0 async_kept
 stop
 status=$?
 reported_without_port leak finish offence_memory_drv && since | grep -q 'a block of 4321 bytes, made in control of port .* is left' &&
   since | grep -q 'a binary of 1234 bytes, made in control of port .* is left'
 ok $? "offence_memory_drv: leak in finish: blocks and binaries, and who has made them"
+reported_without_port leak finish offence_port_drv && in_note 'given to driver_async in control of port 1 of offence_port_drv, which ended before the job was done at' async_lost &&
+  since | grep -q 'a block of 77 bytes, made in control of port 1 of offence_port_drv, is left' && ! since | grep ' 78 bytes'
+ok $? "data of an async job that nobody frees are left, and reported with where they were given away"
 reported_without_port lock_left finish offence_init_drv
 ok $? "offence_init_drv: lock_left in finish"
 for what in 'the thread' 'the mutex' 'the thread-specific data key' 'the port data lock'; do
