@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -130,7 +131,7 @@ static bool look_up(const void *at, Dl_info *info)
 struct place {
     char name[256];  /* of the function, or empty */
     uint64_t offset; /* in it */
-    char file[256];
+    char file[PATH_MAX];
     uint64_t in_file;
 };
 
@@ -176,7 +177,7 @@ bool ph_stack_object(const struct ph_stack *s, char *buf, size_t size)
 {
     Dl_info info;
     for (unsigned i = 0; i < s->n; i++) {
-        if (ph_image_is_host(s->at[i]) || !look_up(s->at[i], &info))
+        if (ph_image_is_host(s->at[i]) || ph_image_is_linked(s->at[i]) || !look_up(s->at[i], &info))
             continue;
         const char *slash = strrchr(info.dli_fname, '/'), *name = slash ? slash + 1 : info.dli_fname;
         snprintf(buf, size, "%.*s", (int)strcspn(name, "."), name);
