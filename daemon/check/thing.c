@@ -25,9 +25,9 @@ struct ph_thing *ph_thing_find_locked(enum ph_thing_kind kind, const void *at)
 
 void ph_thing_forget_locked(struct ph_thing *t)
 {
+    ph_free(t->given);
     ph_map_del(map_of(t->kind), (uintptr_t)t->at);
     ph_free(t->history);
-    ph_free(t->given);
     ph_free(t);
 }
 

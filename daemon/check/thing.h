@@ -29,6 +29,7 @@ struct ph_thing { /* guarded by ph_things_mu */
     bool told;   /* its damage, or that it was left */
     bool orphan; /* a lock whose holder has gone */
     const void *at;
+    struct ph_act *given; /* of a block: to a driver_async that nothing frees the data of, and whose port has ended. NULL: not so */
     size_t size; /* of a block, or of a binary's data */
     char *raw;   /* a block's memory, guards included */
     size_t used; /* of raw, between the guards */
@@ -38,7 +39,6 @@ struct ph_thing { /* guarded by ph_things_mu */
     unsigned long sent_sum;
     struct ph_act made, ended;
     struct ph_history *history; /* NULL: no change yet */
-    struct ph_act *given;       /* to a driver_async that nothing frees the data of: its port has ended. NULL: not so */
     TAILQ_ENTRY(ph_thing) link; /* in quarantine */
     char name[32];
 };

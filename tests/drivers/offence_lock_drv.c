@@ -322,9 +322,9 @@ ACTION(leave_key)
 
 #define IS(name) {#name, name}
 static const struct action actions[] = {
-    IS(none), IS(null_mutex), IS(dead_mutex), IS(null_cond), IS(lock_twice), IS(read_twice), IS(pdl_twice), IS(unlock),
+    IS(none), IS(free_leaves_locked), IS(null_mutex), IS(dead_mutex), IS(null_cond), IS(lock_twice), IS(read_twice), IS(pdl_twice), IS(unlock),
     IS(unlock_elsewhere), IS(unlock_otherwise), IS(unlock_pdl), IS(wait_unlocked), IS(destroy_held), IS(destroy_elsewhere), IS(leave_locked),
-    IS(unlock_left), IS(leave_pdl), IS(thread_leaves_locked), IS(async_leaves_locked), IS(free_leaves_locked), IS(pdl_refcount), IS(leave_pdl_reference), IS(queue_unlocked),
+    IS(unlock_left), IS(leave_pdl), IS(thread_leaves_locked), IS(async_leaves_locked), IS(pdl_refcount), IS(leave_pdl_reference), IS(queue_unlocked),
     IS(no_key), IS(leave_data), IS(async_leaves_data), IS(data_left), IS(destroy_set_key), IS(exit_here), IS(join_again), IS(no_thread), IS(leave_thread), IS(leave_mutex), IS(leave_key), {NULL, NULL},
 };
 
