@@ -38,5 +38,7 @@ bool ph_vector_is_live(const ErlIOVec *ev, const char *function); /* all of its 
 void ph_blocks_look_recent(void);
 /* What a driver that is being unloaded has left is reported, and what is in quarantine looked at; afterwards it is nobody's. */
 void ph_things_left(const char *driver);
+/* Something of the driver's is left, and nothing by which a thread of its could still run: its destructors may change that. */
+bool ph_things_may_be_freed(const char *driver);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "check/memory.h"
 
 pthread_mutex_t ph_things_mu = PTHREAD_MUTEX_INITIALIZER;
 
@@ -76,6 +77,31 @@ bool ph_things_any_locked(bool (*fn)(struct ph_thing *t, void *arg), void *arg)
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         ph_map_each(&maps[i], visit, &w);
     return w.found;
+}
+
+struct rest {
+    const char *driver; /* compared by address */
+    bool some, threads;
+};
+
+static void look_at_rest(void *thing, void *arg)
+{
+    const struct ph_thing *t = thing;
+    struct rest *r = arg;
+    if (t->gone || t->made.who.driver != r->driver)
+        return;
+    r->some = true;
+    r->threads = r->threads || t->kind == PH_THING_THREAD || (t->kind == PH_THING_PDL && t->refs > 0);
+}
+
+bool ph_things_may_be_freed(const char *driver)
+{
+    struct rest r = {.driver = ph_who_driver(driver, "").driver};
+    pthread_mutex_lock(&ph_things_mu);
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+        ph_map_each(&maps[i], look_at_rest, &r);
+    pthread_mutex_unlock(&ph_things_mu);
+    return r.some && !r.threads;
 }
 
 void ph_thing_notes(struct ph_report *r, const struct ph_thing *t)

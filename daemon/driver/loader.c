@@ -188,19 +188,27 @@ static void finish(struct ph_driver *d)
     ph_self.driver = NULL;
 }
 
-void ph_loader_finish(struct ph_driver *d)
+static void close_driver(struct ph_driver *d)
+{
+    if (d->dl)
+        close_object(d->dl, d->name);
+    d->dl = NULL;
+}
+
+void ph_loader_end(struct ph_driver *d, bool permanent)
 {
     finish(d);
-    if (ph_checking())
-        ph_things_left(d->name);
+    if (!ph_checking())
+        return;
+    if (!permanent && ph_things_may_be_freed(d->name) && ph_thread_knows_all())
+        close_driver(d);
+    ph_things_left(d->name);
 }
 
 void ph_loader_unload(struct ph_driver *d)
 {
     finish(d);
-    if (d->dl)
-        close_object(d->dl, d->name);
-    d->dl = NULL;
+    close_driver(d);
     if (ph_checking())
         ph_things_left(d->name);
     ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "unloaded");
