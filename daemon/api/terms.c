@@ -19,10 +19,16 @@ ErlDrvTermData driver_mk_term_nil(void)
     return PH_NIL;
 }
 
-/* erl_driver(3), driver_mk_atom. Latin-1. Any thread, though it is documented as for callbacks only: so it is with the next two, which drivers call from their async jobs. */
+/* These three are documented as for callbacks only, but work in any thread. Known drivers call them in their async jobs, which the checking mode lets pass. */
+static bool in_own_thread(void)
+{
+    return ph_self.kind == PH_THREAD_DRIVER || ph_self.kind == PH_THREAD_FOREIGN;
+}
+
+/* erl_driver(3), driver_mk_atom. Latin-1. */
 ErlDrvTermData driver_mk_atom(char *string)
 {
-    if (ph_checking() && !ph_thread_is_host())
+    if (ph_checking() && in_own_thread())
         ph_violation(PH_VIOLATION_WRONG_THREAD, "%s: this thread runs no callback", __func__);
     return ph_atom_latin1(string, strlen(string));
 }
@@ -31,7 +37,7 @@ ErlDrvTermData driver_mk_atom(char *string)
 static struct ph_port *by_handle(ErlDrvPort port, const char *function)
 {
     struct ph_port *p = ph_port_by_handle((uint64_t)(uintptr_t)port);
-    if (ph_checking() && (!p || !ph_thread_is_host()))
+    if (ph_checking() && (!p || in_own_thread()))
         ph_port_not_here(port, function);
     return p;
 }

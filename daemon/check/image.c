@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns where the libraries that the host is linked with lie, found once, and where what was loaded besides lay when a driver was unloaded last: its addresses stand in reports that are
- * made afterwards. */
+/* Owns where the libraries that the host is linked with lie, found once, and where what was loaded besides lay when a driver was unloaded last: its addresses stand
+ * in reports that are made afterwards. */
 #include "check/image.h"
 
 #include <link.h>

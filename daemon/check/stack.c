@@ -72,8 +72,8 @@ static struct {
     struct ph_stack stack; /* the answering thread's, then the asker's */
 } question;
 
-/* From the function of a library that the driver is in, or else the driver itself, up to what the host called. A driver that has called the host is behind it and its libraries; behind the
- * handler comes what the kernel returns to. */
+/* From the function of a library that the driver is in, or else the driver itself, up to what the host called. A driver that has called the host is behind it and
+ * its libraries; behind the handler comes what the kernel returns to. */
 static void take_interrupted(struct ph_stack *s)
 {
     void *raw[RAW_DEPTH];

@@ -103,7 +103,8 @@ int ph_driver_remove_entry(ErlDrvEntry *entry);
 /* dlopens file, finds and checks the entry, copies it into d, calls init(). On failure everything is undone and err is set. */
 int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *err);
 void ph_loader_cannot_open(const char *file, const char *text, struct ph_load_error *err); /* err becomes an open_error with this text */
-void ph_loader_end(struct ph_driver *d, bool permanent); /* finish(), when the host ends; permanent: it may not be unloaded, whatever the checking mode would like to see */
+/* finish(), when the host ends. permanent: it may not be unloaded, which the checking mode does to have its destructors run. */
+void ph_loader_end(struct ph_driver *d, bool permanent);
 void ph_loader_unload(struct ph_driver *d); /* finish() and dlclose */
 /* The text for an open_error number, or NULL; borrowed, immortal. */
 const char *ph_open_error_text(int number);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns what is known of the descriptors that ports have selected, each direction by a port of its own: which file it was then, so that one that was closed meanwhile, or
- * stands for another file now, is noticed. */
+/* Owns what is known of the descriptors that ports have selected, each direction by a port of its own: which file it was then, so that one that was closed
+ * meanwhile, or stands for another file now, is noticed. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Has a block that its destructor frees, as a global object of C++ would, for the test of the checking mode. Opened with "leave" it leaves another behind, with "twice" the destructor frees its own
- * twice. */
+/* Has a block that its destructor frees, as a global object of C++ would, for the test of the checking mode. Opened with "leave" it leaves another behind, with
+ * "twice" the destructor frees its own twice. */
 #include "probe.h"
 
 static void *kept;
