@@ -3,8 +3,10 @@
  * one too many that a driver drops is noticed, whoever would have suffered from it. */
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/bin.h"
+#include "check/block.h"
 #include "check/memory.h"
 #include "check/thing.h"
 
@@ -79,52 +81,79 @@ bool ph_vector_is_live(const ErlIOVec *ev, const char *function)
     return true;
 }
 
-bool ph_binary_inc(ErlDrvBinary *b, const char *function)
+/* The binary's own count moves with the books, here and below: nobody sees the one without the other. One that was 0 is the host's, which is about to free it. */
+static struct ph_thing *inc_locked(struct ph_report *r, ErlDrvBinary *b, const char *function, const struct ph_act *act, ErlDrvSInt *count)
+{
+    struct ph_thing *t = live_locked(r, b, function, act, false);
+    *count = t ? ph_bin_inc(b) : 0;
+    if (*count == 1) {
+        *count = ph_bin_dec(b);
+        return refuse_locked(r, PH_VIOLATION_BINARY_AFTER_FREE, act, function, b, "the last reference to that binary is gone");
+    }
+    if (!t)
+        return NULL;
+    if (!t->made.who.driver) /* the host's: whoever takes the first reference is answerable for it */
+        t->made.who = act->who;
+    t->refs++;
+    ph_thing_change_locked(t, function, act);
+    return t;
+}
+
+ErlDrvSInt ph_binary_inc(ErlDrvBinary *b, const char *function)
 {
     struct ph_act act;
     struct ph_report r;
+    ErlDrvSInt count;
     ph_act_now(&act);
     pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *t = live_locked(&r, b, function, &act, false);
-    if (t) {
-        if (!t->made.who.driver) /* the host's: whoever takes the first reference is answerable for it */
-            t->made.who = act.who;
-        t->refs++;
-        ph_thing_change_locked(t, function, &act);
-    }
+    const struct ph_thing *t = inc_locked(&r, b, function, &act, &count);
     pthread_mutex_unlock(&ph_things_mu);
     if (!t)
         ph_report_tell(&r);
-    return t != NULL;
+    return count;
 }
 
-static bool drop_locked(struct ph_report *r, ErlDrvBinary *b, const char *function, const struct ph_act *act, bool free)
+/* The binary, whose driver has a reference less; or NULL: r is to be told. free: the function may free it. */
+static struct ph_thing *drop_locked(struct ph_report *r, ErlDrvBinary *b, const char *function, const struct ph_act *act, bool free)
 {
     struct ph_thing *t = live_locked(r, b, function, act, free);
     if (!t)
-        return false;
+        return NULL;
     if (t->refs <= 0)
-        t = refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "the driver has no reference to that binary left");
-    else if (!free && ph_bin_refc(b) == 1)
-        t = refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "that is the last reference, and this function does not free");
-    if (!t)
-        return false;
+        return refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "the driver has no reference to that binary left");
+    if (!free && ph_bin_refc(b) == 1)
+        return refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "that is the last reference, and this function does not free");
     t->refs--;
     ph_thing_change_locked(t, function, act);
-    return true;
+    return t;
 }
 
-bool ph_binary_drop(ErlDrvBinary *b, const char *function, bool free)
+ErlDrvSInt ph_binary_dec(ErlDrvBinary *b, const char *function)
 {
     struct ph_act act;
     struct ph_report r;
     ph_act_now(&act);
     pthread_mutex_lock(&ph_things_mu);
-    bool ok = drop_locked(&r, b, function, &act, free);
+    const struct ph_thing *t = drop_locked(&r, b, function, &act, false);
+    ErlDrvSInt count = t ? ph_bin_dec(b) : 0;
     pthread_mutex_unlock(&ph_things_mu);
-    if (!ok)
+    if (!t)
         ph_report_tell(&r);
-    return ok;
+    return count;
+}
+
+void ph_binary_free(ErlDrvBinary *b, const char *function)
+{
+    struct ph_act act;
+    struct ph_report r;
+    ph_act_now(&act);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = drop_locked(&r, b, function, &act, true);
+    bool tell = !t || (ph_bin_dec(b) == 0 && ph_block_end_locked(t, &r, &act));
+    pthread_mutex_unlock(&ph_things_mu);
+    if (tell)
+        ph_report_tell(&r);
+    ph_quarantine_drain(&act);
 }
 
 bool ph_binary_take(const ErlDrvBinary *b, struct ph_report *r)
@@ -144,17 +173,40 @@ bool ph_binary_take(const ErlDrvBinary *b, struct ph_report *r)
     return ok;
 }
 
-bool ph_binary_may_move(ErlDrvBinary *b, const char *function)
+/* Only one that nobody else has may move. */
+static struct ph_thing *movable_locked(struct ph_report *r, ErlDrvBinary *b, const char *function, const struct ph_act *act)
+{
+    struct ph_thing *t = live_locked(r, b, function, act, false);
+    if (t && (t->refs != 1 || ph_bin_refc(b) != 1))
+        return refuse_locked(r, PH_VIOLATION_REFCOUNT, act, function, b, "others have references to that binary, which would move");
+    return t;
+}
+
+static bool move_locked(struct ph_thing *from, ErlDrvBinary *b, struct ph_report *r, const struct ph_act *act)
+{
+    struct ph_thing *to = binary_locked(b);
+    memcpy(b->orig_bytes, ((const ErlDrvBinary *)from->at)->orig_bytes, from->size < to->size ? from->size : to->size);
+    to->refs = from->refs;
+    to->history = from->history;
+    from->history = NULL;
+    return ph_block_end_locked(from, r, act);
+}
+
+ErlDrvBinary *ph_binary_realloc(ErlDrvBinary *b, size_t size, const char *function)
 {
     struct ph_act act;
     struct ph_report r;
+    ErlDrvBinary *new = ph_bin_new(size);
     ph_act_now(&act);
     pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *t = live_locked(&r, b, function, &act, false);
-    if (t && (t->refs != 1 || ph_bin_refc(b) != 1))
-        t = refuse_locked(&r, PH_VIOLATION_REFCOUNT, &act, function, b, "others have references to that binary, which would move");
+    struct ph_thing *t = movable_locked(&r, b, function, &act);
+    bool tell = !t || (new && move_locked(t, new, &r, &act));
     pthread_mutex_unlock(&ph_things_mu);
-    if (!t)
+    if (tell)
         ph_report_tell(&r);
-    return t != NULL;
+    ph_quarantine_drain(&act);
+    if (t)
+        return new;
+    ph_bin_unref(new);
+    return NULL;
 }

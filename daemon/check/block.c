@@ -9,6 +9,7 @@
 
 #include "base/bin.h"
 #include "base/mem.h"
+#include "check/block.h"
 #include "check/memory.h"
 #include "check/thing.h"
 
@@ -161,8 +162,7 @@ static void release_locked(struct ph_thing *t)
     ph_thing_forget_locked(t);
 }
 
-/* Until it is not too full. */
-static void drain(const struct ph_act *act)
+void ph_quarantine_drain(const struct ph_act *act)
 {
     struct ph_report r;
     bool found = true, full = true;
@@ -181,8 +181,7 @@ static void drain(const struct ph_act *act)
     }
 }
 
-/* Damage is told with it, if there is some: true, and r is to be told. */
-static bool put_away_locked(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
+bool ph_block_end_locked(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
     bool found;
     look(t, act, r, &found);
@@ -193,19 +192,6 @@ static bool put_away_locked(struct ph_thing *t, struct ph_report *r, const struc
     quarantined_bytes += t->used;
     remember(t->at);
     return found;
-}
-
-/* Of a live block. */
-static void put_away(const void *at, const struct ph_act *act)
-{
-    struct ph_report r;
-    pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, at);
-    bool found = put_away_locked(t, &r, act);
-    pthread_mutex_unlock(&ph_things_mu);
-    if (found)
-        ph_report_tell(&r);
-    drain(act);
 }
 
 /* --- blocks --- */
@@ -238,62 +224,81 @@ void *ph_block_alloc(size_t size)
     return p;
 }
 
-/* What is wrong with freeing it, or -1. The size goes to *size. */
-static int wrong_block_locked(const void *p, size_t *size, struct ph_thing **t)
+/* What is wrong with freeing it, or -1. */
+static int wrong_block(const struct ph_thing *t)
 {
-    *t = ph_thing_find_locked(PH_THING_BLOCK, p);
-    if (!*t)
+    if (!t)
         return PH_VIOLATION_UNKNOWN_FREE;
-    *size = (*t)->size;
-    if ((*t)->gone)
+    if (t->gone)
         return PH_VIOLATION_DOUBLE_FREE;
-    return (*t)->kind == PH_THING_BINARY ? PH_VIOLATION_WRONG_FREE : -1;
+    return t->kind == PH_THING_BINARY ? PH_VIOLATION_WRONG_FREE : -1;
 }
 
-/* True: it is live, and has *size bytes. */
-static bool is_block(const void *p, const char *function, const struct ph_act *act, size_t *size)
+/* The live block, or NULL: r is to be told. */
+static struct ph_thing *block_locked(const void *p, const char *function, const struct ph_act *act, struct ph_report *r)
 {
     static const char *const texts[] = {[PH_VIOLATION_DOUBLE_FREE] = "is free already",
                                         [PH_VIOLATION_UNKNOWN_FREE] = "is not from driver_alloc, or was freed long ago",
                                         [PH_VIOLATION_WRONG_FREE] = "is a driver binary"};
-    struct ph_report r;
-    struct ph_thing *t;
-    pthread_mutex_lock(&ph_things_mu);
-    int wrong = wrong_block_locked(p, size, &t);
-    if (wrong >= 0)
-        ph_report_init(&r, (enum ph_violation)wrong, act, "%s(%p): that %s", function, p, texts[wrong]);
-    if (wrong >= 0 && t)
-        ph_thing_notes(&r, t);
-    pthread_mutex_unlock(&ph_things_mu);
-    if (wrong >= 0)
-        ph_report_tell(&r);
-    return wrong < 0;
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, p);
+    int wrong = wrong_block(t);
+    if (wrong < 0)
+        return t;
+    ph_report_init(r, (enum ph_violation)wrong, act, "%s(%p): that %s", function, p, texts[wrong]);
+    if (t)
+        ph_thing_notes(r, t);
+    return NULL;
 }
 
+/* Nobody has seen it. */
+static void unmake(char *p)
+{
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, p);
+    ph_free(t->raw);
+    ph_thing_forget_locked(t);
+    pthread_mutex_unlock(&ph_things_mu);
+}
+
+/* The old one is looked at, copied and ended with the mutex held throughout: of two threads that free it only one does. */
 void *ph_block_realloc(void *p, size_t size)
 {
     struct ph_act act;
-    size_t old;
+    struct ph_report r;
+    bool tell = true;
     if (!p)
         return ph_block_alloc(size);
     ph_act_now(&act);
-    void *new = is_block(p, "driver_realloc", &act, &old) ? ph_block_alloc(size) : NULL;
-    if (new) {
-        memcpy(new, p, old < size ? old : size);
-        put_away(p, &act);
-    }
-    return new;
+    char *new = ph_block_alloc(size);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = block_locked(p, "driver_realloc", &act, &r);
+    if (t && new)
+        memcpy(new, p, t->size < size ? t->size : size);
+    if (t)
+        tell = new && ph_block_end_locked(t, &r, &act);
+    pthread_mutex_unlock(&ph_things_mu);
+    if (!t && new)
+        unmake(new);
+    if (tell)
+        ph_report_tell(&r);
+    ph_quarantine_drain(&act);
+    return t ? new : NULL;
 }
 
 void ph_block_free(void *p)
 {
     struct ph_act act;
-    size_t size;
+    struct ph_report r;
     if (!p)
         return;
     ph_act_now(&act);
-    if (is_block(p, "driver_free", &act, &size))
-        put_away(p, &act);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = block_locked(p, "driver_free", &act, &r);
+    bool tell = !t || ph_block_end_locked(t, &r, &act);
+    pthread_mutex_unlock(&ph_things_mu);
+    if (tell)
+        ph_report_tell(&r);
+    ph_quarantine_drain(&act);
 }
 
 /* What is known of it, if anything, goes to the report's notes. */
@@ -336,36 +341,35 @@ static void *bin_alloc(size_t total, size_t used)
     return make(PH_THING_BINARY, used, used - head, PH_BIN_HEAD);
 }
 
+static struct ph_thing *bin_locked(void *block)
+{
+    return ph_thing_find_locked(PH_THING_BLOCK, (char *)block + PH_BIN_HEAD);
+}
+
 static void bin_free(void *block)
 {
     struct ph_act act;
+    struct ph_report r;
     ph_act_now(&act);
-    put_away((char *)block + PH_BIN_HEAD, &act);
-}
-
-static void take_over_references(const void *old, const void *new)
-{
     pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *from = ph_thing_find_locked(PH_THING_BLOCK, old), *to = ph_thing_find_locked(PH_THING_BLOCK, new);
-    to->refs = from->refs;
-    to->history = from->history;
-    from->history = NULL;
+    bool found = ph_block_end_locked(bin_locked(block), &r, &act);
     pthread_mutex_unlock(&ph_things_mu);
+    if (found)
+        ph_report_tell(&r);
+    ph_quarantine_drain(&act);
 }
 
+/* Of the host's own: drivers have ph_binary_realloc. */
 static void *bin_realloc(void *block, size_t total, size_t used)
 {
-    char *new = bin_alloc(total, used), *old = block;
-    struct ph_thing *t;
+    char *new = bin_alloc(total, used);
     if (!new)
         return NULL;
     pthread_mutex_lock(&ph_things_mu);
-    t = ph_thing_find_locked(PH_THING_BLOCK, old + PH_BIN_HEAD);
-    size_t before = t->used;
+    size_t before = bin_locked(block)->used;
     pthread_mutex_unlock(&ph_things_mu);
-    memcpy(new, old, before < used ? before : used);
-    take_over_references(old + PH_BIN_HEAD, new + PH_BIN_HEAD);
-    bin_free(old);
+    memcpy(new, block, before < used ? before : used);
+    bin_free(block);
     return new;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Breaks the rules about memory and binaries, one for each action (probe.h), for the test of the checking mode, without which most of this is undefined. */
+#include <pthread.h>
+
 #include "probe.h"
 
 struct offender {
@@ -49,6 +51,89 @@ ACTION(realloc_freed)
     block = driver_alloc(12);
     driver_free(block);
     say(a, "%d", driver_realloc(block, 24) == NULL);
+}
+
+/* Two threads do the same to the same block or binary at the same time. */
+#define AT_ONCE 300
+
+static pthread_barrier_t ready;
+
+static void *free_block(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < AT_ONCE; i++) {
+        pthread_barrier_wait(&ready);
+        driver_free(block);
+        pthread_barrier_wait(&ready);
+    }
+    return NULL;
+}
+
+static void *realloc_block(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < AT_ONCE; i++) {
+        pthread_barrier_wait(&ready);
+        driver_free(driver_realloc(block, 24));
+        pthread_barrier_wait(&ready);
+    }
+    return NULL;
+}
+
+static void *realloc_binary(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < AT_ONCE; i++) {
+        pthread_barrier_wait(&ready);
+        ErlDrvBinary *b = driver_realloc_binary(binary, 24);
+        if (b)
+            driver_free_binary(b);
+        pthread_barrier_wait(&ready);
+    }
+    return NULL;
+}
+
+static void at_once(void *(*fn)(void *))
+{
+    ErlDrvTid tid[2];
+    pthread_barrier_init(&ready, NULL, 3);
+    for (int i = 0; i < 2; i++)
+        erl_drv_thread_create((char *)"offender", &tid[i], fn, NULL, NULL);
+    for (int i = 0; i < AT_ONCE; i++) {
+        block = driver_alloc(12);
+        binary = driver_alloc_binary(12);
+        pthread_barrier_wait(&ready);
+        pthread_barrier_wait(&ready);
+        if (fn != realloc_binary)
+            driver_free_binary(binary);
+        else
+            driver_free(block);
+    }
+    for (int i = 0; i < 2; i++)
+        erl_drv_thread_join(tid[i], NULL);
+    pthread_barrier_destroy(&ready);
+}
+
+ACTION(free_at_once)
+{
+    at_once(free_block);
+}
+
+ACTION(realloc_at_once)
+{
+    at_once(realloc_block);
+}
+
+ACTION(realloc_binary_at_once)
+{
+    at_once(realloc_binary);
+}
+
+/* As many as are kept: the oldest of them is really given back. */
+ACTION(free_many)
+{
+    for (int i = 0; i < 11000; i++)
+        driver_free(driver_alloc(12));
 }
 
 ACTION(unknown_free)
@@ -317,7 +402,8 @@ static void outputv(ErlDrvData d, ErlIOVec *ev)
 
 #define IS(name) {#name, name}
 static const struct action actions[] = {
-    IS(none), IS(double_free), IS(double_free_binary), IS(realloc_freed), IS(unknown_free), IS(unknown_realloc),
+    IS(none), IS(double_free), IS(double_free_binary), IS(realloc_freed), IS(free_at_once), IS(realloc_at_once),
+    IS(realloc_binary_at_once), IS(free_many), IS(unknown_free), IS(unknown_realloc),
     IS(unknown_free_binary), IS(wrong_free), IS(wrong_free_binary), IS(overrun), IS(underrun), IS(overrun_kept),
     IS(free_kept), IS(overrun_binary), IS(underrun_binary), IS(write_freed), IS(write_freed_binary), IS(leak),
     IS(leak_binary), IS(output_freed_binary), IS(enq_freed_binary), IS(inc_freed_binary), IS(send_freed_binary), IS(output_unknown_binary),

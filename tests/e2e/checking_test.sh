@@ -242,6 +242,18 @@ stop
 [ $? -eq 0 ] && ! grep 'check: ' "$dir/err"
 ok $? "without any it is 0"
 
+# --- two threads at once ---
+
+# Other threads run wherever a mutex is given back: one of the two frees it, the other's is reported, each time.
+LD_PRELOAD=$(realpath "$drivers/../tests/preload/yielding.so") ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 start --check-drivers=60000
+for what in free realloc realloc_binary; do
+  client open offence_memory_drv control 0 "${what}_at_once" && serves
+  ok $? "$what of two threads at once: the daemon serves on"
+done
+client open offence_memory_drv control 0 free_many && client stats && grep -qE 'violation_double_free => 600[,}]' "$dir/o" && grep -qE 'violation_binary_after_free => 300[,}]' "$dir/o" && grep -qE 'violations => 900[,}]' "$dir/o"
+ok $? "and each second one is reported, nothing else"
+stop
+
 # --- the list ---
 
 missing=
