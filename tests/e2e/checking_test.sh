@@ -200,6 +200,7 @@ reported=reported_without_port
 l lock_not_held 'a thread of its own' control 0 unlock_elsewhere
 l lock_destroyed 'a thread of its own' control 0 destroy_elsewhere
 l lock_left 'a thread of its own' control 0 thread_leaves_locked
+l lock_left 'a thread of its own' control 0 foreign_leaves_locked
 l lock_left async_invoke control 0 async_leaves_locked wait 200 control 0 unlock_left
 l tsd_left async_invoke control 0 async_leaves_data wait 200
 mark=$(log_lines)

@@ -177,6 +177,31 @@ START_TEST(twenty_reports_of_a_kind_are_written_and_all_are_counted)
 }
 END_TEST
 
+#define MANY 300
+
+START_TEST(a_thread_may_hold_any_number_of_locks_and_data)
+{
+    ErlDrvMutex *m[MANY];
+    ErlDrvTSDKey k[MANY];
+    begin();
+    for (int i = 0; i < MANY; i++) {
+        m[i] = erl_drv_mutex_create((char *)"m");
+        ck_assert_int_eq(erl_drv_tsd_key_create((char *)"k", &k[i]), 0);
+        erl_drv_mutex_lock(m[i]);
+        erl_drv_tsd_set(k[i], m[i]);
+    }
+    for (int i = 0; i < MANY; i++) {
+        erl_drv_mutex_unlock(m[i]);
+        erl_drv_tsd_set(k[i], NULL);
+        erl_drv_mutex_destroy(m[i]);
+        erl_drv_tsd_key_destroy(k[i]);
+    }
+    ck_assert_uint_eq(reports(), 0);
+    ph_things_left("unit_drv");
+    ck_assert_uint_eq(reports(), 0);
+}
+END_TEST
+
 static ErlDrvMutex *mutex;
 static ErlDrvBinary *shared;
 
@@ -226,6 +251,7 @@ static Suite *suite(void)
     tcase_add_test(tc, damage_is_told_once);
     tcase_add_test(tc, what_is_left_is_told_once_and_only_of_that_driver);
     tcase_add_test(tc, twenty_reports_of_a_kind_are_written_and_all_are_counted);
+    tcase_add_test(tc, a_thread_may_hold_any_number_of_locks_and_data);
     tcase_add_test(tc, threads_may_do_all_of_it_at_once);
     return s;
 }
