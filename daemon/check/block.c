@@ -398,17 +398,11 @@ void ph_blocks_look_recent(void)
     }
 }
 
-struct search {
-    const char *driver; /* lasting: compared by address */
-    struct ph_act act;
-    struct ph_report *report;
-};
-
-static bool find_damage(struct ph_thing *t, void *arg)
+static bool is_damaged(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
-    struct search *s = arg;
     struct ph_act of_maker = {.who = t->made.who};
-    return t->made.who.driver == s->driver && look_locked(t, s->report, &of_maker);
+    (void)act;
+    return look_locked(t, r, &of_maker);
 }
 
 static bool is_left(const struct ph_thing *t)
@@ -418,35 +412,38 @@ static bool is_left(const struct ph_thing *t)
 }
 
 /* Told once, and nobody's afterwards: the driver may be loaded again. */
-static bool find_left(struct ph_thing *t, void *arg)
+static bool is_leak(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
-    struct search *s = arg;
     char what[80], who[160];
-    if (t->made.who.driver != s->driver || !is_left(t))
+    if (!is_left(t))
         return false;
     ph_thing_what(t, what, sizeof what);
-    ph_report_init(s->report, PH_VIOLATION_LEAK, &s->act, "%s, made %s, is left when the driver is unloaded", what, ph_who_text(&t->made.who, who, sizeof who));
-    ph_thing_notes(s->report, t);
+    ph_report_init(r, PH_VIOLATION_LEAK, act, "%s, made %s, is left when the driver is unloaded", what, ph_who_text(&t->made.who, who, sizeof who));
+    ph_thing_notes(r, t);
     t->made.who.driver = NULL;
     return true;
 }
 
-static void tell_all(struct search *s, bool (*fn)(struct ph_thing *t, void *arg))
+/* Of those that are still there and the driver's, one after the other; others may go on meanwhile. */
+static void tell_each(const struct ph_thing_name *names, size_t n, const struct ph_act *act, bool (*fn)(struct ph_thing *t, struct ph_report *r, const struct ph_act *act))
 {
-    for (bool found = true; found;) {
+    struct ph_report r;
+    for (size_t i = 0; i < n; i++) {
         pthread_mutex_lock(&ph_things_mu);
-        found = ph_things_any_locked(fn, s);
+        struct ph_thing *t = ph_thing_find_locked(names[i].kind, names[i].at);
+        bool found = t && t->made.who.driver == act->who.driver && fn(t, &r, act);
         pthread_mutex_unlock(&ph_things_mu);
         if (found)
-            ph_report_tell(s->report);
+            ph_report_tell(&r);
     }
 }
 
 void ph_things_left(const char *driver)
 {
-    struct ph_report r;
-    struct search s = {.report = &r, .act.who = ph_who_driver(driver, "finish")};
-    s.driver = s.act.who.driver;
-    tell_all(&s, find_damage);
-    tell_all(&s, find_left);
+    struct ph_act act = {.who = ph_who_driver(driver, "finish")};
+    size_t n;
+    struct ph_thing_name *names = ph_things_of(act.who.driver, &n);
+    tell_each(names, n, &act, is_damaged);
+    tell_each(names, n, &act, is_leak);
+    ph_free(names);
 }

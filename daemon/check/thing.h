@@ -44,14 +44,19 @@ struct ph_thing { /* guarded by ph_things_mu */
 
 extern pthread_mutex_t ph_things_mu; /* a leaf; reports are told without it */
 
+struct ph_thing_name {
+    enum ph_thing_kind kind;
+    const void *at;
+};
+/* Where all are that this driver has made, gone or not, for who looks at one after the other and gives the mutex back in between; to be freed. */
+struct ph_thing_name *ph_things_of(const char *driver, size_t *n);
+
 /* All with ph_things_mu. */
 struct ph_thing *ph_thing_new_locked(enum ph_thing_kind kind, const void *at, const char *name, const struct ph_act *made); /* takes the place of one that was there */
 struct ph_thing *ph_thing_find_locked(enum ph_thing_kind kind, const void *at); /* blocks and binaries are one kind here; NULL: unknown */
 void ph_thing_end_locked(struct ph_thing *t, const struct ph_act *ended);
 void ph_thing_forget_locked(struct ph_thing *t); /* frees the record */
 void ph_thing_change_locked(struct ph_thing *t, const char *function, const struct ph_act *act); /* to the history */
-/* fn until it answers true; it must not make or forget one. */
-bool ph_things_any_locked(bool (*fn)(struct ph_thing *t, void *arg), void *arg);
 /* To a report of it: where it was made, where its references changed, where it ended. */
 void ph_thing_notes(struct ph_report *r, const struct ph_thing *t);
 const char *ph_thing_what(const struct ph_thing *t, char *buf, size_t size); /* "a block of 12 bytes", "the mutex \"x\"" */

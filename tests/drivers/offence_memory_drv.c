@@ -233,6 +233,12 @@ ACTION(leak)
     block = driver_alloc(4321);
 }
 
+ACTION(leak_many)
+{
+    for (int i = 0; i < 100000; i++)
+        block = driver_alloc(1);
+}
+
 ACTION(leak_binary)
 {
     binary = driver_alloc_binary(1234);
@@ -405,7 +411,7 @@ static const struct action actions[] = {
     IS(none), IS(double_free), IS(double_free_binary), IS(realloc_freed), IS(free_at_once), IS(realloc_at_once),
     IS(realloc_binary_at_once), IS(free_many), IS(unknown_free), IS(unknown_realloc),
     IS(unknown_free_binary), IS(wrong_free), IS(wrong_free_binary), IS(overrun), IS(underrun), IS(overrun_kept),
-    IS(free_kept), IS(overrun_binary), IS(underrun_binary), IS(write_freed), IS(write_freed_binary), IS(leak),
+    IS(free_kept), IS(overrun_binary), IS(underrun_binary), IS(write_freed), IS(write_freed_binary), IS(leak), IS(leak_many),
     IS(leak_binary), IS(output_freed_binary), IS(enq_freed_binary), IS(inc_freed_binary), IS(send_freed_binary), IS(output_unknown_binary),
     IS(refcount_below), IS(refcount_zero), IS(realloc_shared), IS(range), IS(change_sent), IS(empty_queue), IS(null_output), IS(null_enq),
     IS(system_info), IS(bad_term), IS(vector_take), IS(vector_free), IS(vector_change), IS(data_change),

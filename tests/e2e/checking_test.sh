@@ -243,6 +243,20 @@ stop
 [ $? -eq 0 ] && ! grep 'check: ' "$dir/err"
 ok $? "without any it is 0"
 
+start --check-drivers=60000
+client open offence_memory_drv control 0 leak_many
+stop
+[ $? -eq 3 ] && grep -q 'check: leak: more of these are only counted' "$dir/err" && ! grep -q abandoned "$dir/err"
+ok $? "as many leaks as there may be are counted in time"
+
+OFFENCE_HANG=1 start --check-drivers=60000
+client open offence_init_drv
+kill -TERM "$pid"
+await grep -q 'lock_left in init' "$dir/err" && await grep -q ': ending$' "$dir/err" && kill -TERM "$pid" && await grep -q ': ending now$' "$dir/err"
+stop
+[ $? -eq 3 ] && grep -q 'a driver does not come to an end and is abandoned' "$dir/err"
+ok $? "the end of one that is stuck in a driver is status 3 too"
+
 # --- two threads at once ---
 
 # Other threads run wherever a mutex is given back: one of the two frees it, the other's is reported, each time.
