@@ -101,6 +101,8 @@ ErlDrvSInt driver_binary_dec_refc(ErlDrvBinary *dbp)
 ErlDrvSizeT driver_vec_to_buf(ErlIOVec *ev, char *buf, ErlDrvSizeT len)
 {
     size_t done = 0;
+    if (ph_checking() && !ph_vector_is_good(ev, __func__))
+        return 0;
     for (int i = 0; i < ev->vsize && done < len; i++) {
         size_t n = ev->iov[i].iov_len < len - done ? ev->iov[i].iov_len : len - done;
         if (n > 0) {

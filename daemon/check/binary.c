@@ -2,13 +2,14 @@
 /* The references of drivers to binaries. Each binary's own count is the sum of the host's and the drivers'; here the drivers' are counted apart, so that the first
  * one too many that a driver drops is noticed, whoever would have suffered from it. */
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/bin.h"
 #include "check/block.h"
 #include "check/memory.h"
-#include "check/thing.h"
+#include "check/sent.h"
 
 static struct ph_thing *binary_locked(const ErlDrvBinary *b)
 {
@@ -48,6 +49,7 @@ static struct ph_thing *live_locked(struct ph_report *r, const ErlDrvBinary *b, 
         return refuse_locked(r, PH_VIOLATION_DOUBLE_FREE, act, function, b, "that binary is free already");
     if (t->gone)
         return refuse_locked(r, PH_VIOLATION_BINARY_AFTER_FREE, act, function, b, "the last reference to that binary is gone");
+    ph_sent_settle_locked(t);
     return t;
 }
 
@@ -73,12 +75,46 @@ bool ph_binary_has(const ErlDrvBinary *b, size_t offset, size_t len, const char 
     return ok;
 }
 
-bool ph_vector_is_live(const ErlIOVec *ev, const char *function)
+/* A binary may have been shortened: what it was made with counts. */
+static size_t made_size(const ErlDrvBinary *b)
 {
-    for (int i = 0; ev->binv && i < ev->vsize; i++)
-        if (ev->binv[i] && !ph_binary_is_live(ev->binv[i], function))
+    pthread_mutex_lock(&ph_things_mu);
+    const struct ph_thing *t = binary_locked(b);
+    size_t size = t ? t->size : 0;
+    pthread_mutex_unlock(&ph_things_mu);
+    return size;
+}
+
+static bool element_is_good(const SysIOVec *v, const ErlDrvBinary *b, const char *function)
+{
+    if (b && !ph_binary_is_live(b, function))
+        return false;
+    size_t size = b ? made_size(b) : SIZE_MAX, offset = b ? (uintptr_t)v->iov_base - (uintptr_t)b->orig_bytes : 0;
+    if (v->iov_len == 0 || (v->iov_base && offset <= size && v->iov_len <= size - offset))
+        return true;
+    if (b)
+        ph_violation(PH_VIOLATION_BAD_ARGUMENT, "%s: an element of %zu bytes at %p is not in its binary, which has %zu at %p", function, v->iov_len, (void *)v->iov_base, size, (const void *)b->orig_bytes);
+    else
+        ph_violation(PH_VIOLATION_BAD_ARGUMENT, "%s: an element of %zu bytes at NULL", function, v->iov_len);
+    return false;
+}
+
+bool ph_vector_is_good(const ErlIOVec *ev, const char *function)
+{
+    for (int i = 0; i < ev->vsize; i++)
+        if (!element_is_good(&ev->iov[i], ev->binv ? ev->binv[i] : NULL, function))
             return false;
     return true;
+}
+
+bool ph_vector_has_size(const ErlIOVec *ev, const char *function)
+{
+    size_t size = 0;
+    for (int i = 0; i < ev->vsize; i++)
+        size += ev->iov[i].iov_len;
+    if (ev->size > size)
+        ph_violation(PH_VIOLATION_BAD_ARGUMENT, "%s: a vector of %zu bytes is said to have %zu", function, size, (size_t)ev->size);
+    return ev->size <= size;
 }
 
 /* The binary's own count moves with the books, here and below: nobody sees the one without the other. One that was 0 is the host's, which is about to free it. */
@@ -162,6 +198,7 @@ bool ph_binary_take(const ErlDrvBinary *b, struct ph_report *r)
     struct ph_thing *t = binary_locked(b);
     bool ok = t && !t->gone && t->refs > 0;
     if (ok) {
+        ph_sent_settle_locked(t);
         t->refs--;
         ph_thing_change_locked(t, "answer", &r->act);
     } else {

@@ -5,13 +5,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/bin.h"
 #include "base/mem.h"
 #include "check/block.h"
 #include "check/memory.h"
-#include "check/thing.h"
+#include "check/sent.h"
 
 #define GUARD 32u /* bytes on each side; keeps the alignment */
 #define BEFORE 0xfb
@@ -32,7 +31,7 @@ static _Thread_local struct {
 
 /* --- what has been written where --- */
 
-static void remember(const void *at)
+void ph_block_remember(const void *at)
 {
     recent.at[recent.n++ % RECENT] = at;
 }
@@ -78,18 +77,6 @@ static void mend(struct ph_thing *t)
         ((ErlDrvBinary *)(uintptr_t)t->at)->orig_size = (ErlDrvSInt)t->size;
 }
 
-/* What the driver has sent, and the host still refers to, is another thing now: told once for each time it was sent. */
-static bool sent_is_changed(struct ph_thing *t)
-{
-    if (!t->sent || t->gone)
-        return false;
-    const char *sent = t->sent;
-    bool is_shared = ph_bin_refc(t->at) > t->refs, is_same = crc32_z(0, (const Bytef *)sent, t->sent_len) == t->sent_sum;
-    if (!is_shared || !is_same)
-        t->sent = NULL;
-    return is_shared && !is_same;
-}
-
 static void tell_sent(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
     char what[80];
@@ -97,31 +84,11 @@ static void tell_sent(struct ph_thing *t, struct ph_report *r, const struct ph_a
     ph_thing_notes(r, t);
 }
 
-void ph_binary_sent(const ErlDrvBinary *b, const char *at, size_t len)
-{
-    pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *t = ph_thing_find_locked(PH_THING_BINARY, b);
-    if (t && t->refs > 0) {
-        t->sent = at;
-        t->sent_len = len;
-        t->sent_sum = crc32_z(0, (const Bytef *)at, len);
-        remember(b);
-    }
-    pthread_mutex_unlock(&ph_things_mu);
-}
-
-void ph_vector_sent(const ErlIOVec *ev)
-{
-    for (int i = 0; ev->binv && i < ev->vsize; i++)
-        if (ev->binv[i])
-            ph_binary_sent(ev->binv[i], ev->iov[i].iov_base, ev->iov[i].iov_len);
-}
-
 /* True, with r filled in, if there is something to tell about it that has not been told. */
 static bool look_locked(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
     char what[80];
-    if (sent_is_changed(t)) {
+    if (ph_sent_is_changed_locked(t)) {
         tell_sent(t, r, act);
         return true;
     }
@@ -190,7 +157,7 @@ bool ph_block_end_locked(struct ph_thing *t, struct ph_report *r, const struct p
     TAILQ_INSERT_TAIL(&quarantine, t, link);
     quarantined++;
     quarantined_bytes += t->used;
-    remember(t->at);
+    ph_block_remember(t->at);
     return found;
 }
 
@@ -211,7 +178,7 @@ static char *make(enum ph_thing_kind kind, size_t used, size_t size, size_t offs
     t->raw = raw;
     t->used = used;
     t->size = size;
-    remember(t->at);
+    ph_block_remember(t->at);
     pthread_mutex_unlock(&ph_things_mu);
     return raw + GUARD;
 }

@@ -29,10 +29,11 @@ ErlDrvSInt ph_binary_dec(ErlDrvBinary *b, const char *function); /* frees nothin
 void ph_binary_free(ErlDrvBinary *b, const char *function);
 ErlDrvBinary *ph_binary_realloc(ErlDrvBinary *b, size_t size, const char *function);
 bool ph_binary_has(const ErlDrvBinary *b, size_t offset, size_t len, const char *function); /* so many bytes from there; it is live */
-/* The driver sends these bytes of the binary, which must not change from now on, as long as the host has a reference. */
-void ph_binary_sent(const ErlDrvBinary *b, const char *at, size_t len);
-void ph_vector_sent(const ErlIOVec *ev);
-bool ph_vector_is_live(const ErlIOVec *ev, const char *function); /* all of its binaries */
+/* The driver sends these bytes, which must not change from now on, as long as the host has a reference to the binary. After all that is sent was found live. */
+void ph_binary_sent(const ErlDrvBinary *b, size_t offset, size_t len);
+void ph_vector_sent(const ErlIOVec *ev, size_t skip); /* but for the first skip bytes */
+bool ph_vector_is_good(const ErlIOVec *ev, const char *function); /* all of its binaries are live, and have the elements' bytes */
+bool ph_vector_has_size(const ErlIOVec *ev, const char *function); /* so many bytes as it says */
 
 /* What this thread has allocated or freed lately is looked at: after each callback. */
 void ph_blocks_look_recent(void);

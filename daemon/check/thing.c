@@ -27,6 +27,7 @@ void ph_thing_forget_locked(struct ph_thing *t)
 {
     ph_map_del(map_of(t->kind), (uintptr_t)t->at);
     ph_free(t->history);
+    ph_free(t->sent);
     ph_free(t);
 }
 

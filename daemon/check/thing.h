@@ -33,11 +33,9 @@ struct ph_thing { /* guarded by ph_things_mu */
     char *raw;   /* a block's memory, guards included */
     size_t used; /* of raw, between the guards */
     long refs;   /* of a binary or PDL: the driver's */
-    const char *sent; /* what the driver has sent last of its binary, or NULL; this many bytes, with that checksum */
-    size_t sent_len;
-    unsigned long sent_sum;
     struct ph_act made, ended;
     struct ph_history *history; /* NULL: no change yet */
+    struct ph_sent *sent;       /* of a binary, see sent.c; NULL: nothing yet */
     TAILQ_ENTRY(ph_thing) link; /* in quarantine */
     char name[32];
 };

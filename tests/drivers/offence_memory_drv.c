@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Breaks the rules about memory and binaries, one for each action (probe.h), for the test of the checking mode, without which most of this is undefined. */
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "probe.h"
 
@@ -331,9 +332,96 @@ ACTION(change_sent)
     driver_free_binary(binary);
 }
 
+/* Not what was sent last; by output or, terms, by erl_drv_output_term. */
+static void change_first_sent(struct offender *o, bool terms)
+{
+    binary = driver_alloc_binary(300);
+    memset(binary->orig_bytes, 1, 300);
+    driver_enq_bin(o->port, binary, 0, 100);
+    ErlDrvTermData spec[] = {ERL_DRV_BINARY, (ErlDrvTermData)binary, 70, 20};
+    if (terms)
+        erl_drv_output_term(driver_mk_port(o->port), spec, 4);
+    else
+        driver_output_binary(o->port, NULL, 0, binary, 20, 70);
+    driver_output_binary(o->port, NULL, 0, binary, 200, 100);
+    binary->orig_bytes[89] = 2;
+    driver_free_binary(binary);
+}
+
+ACTION(change_sent_before)
+{
+    change_first_sent(self, false);
+}
+
+ACTION(change_sent_term)
+{
+    change_first_sent(self, true);
+}
+
 ACTION(empty_queue)
 {
     driver_deq(((struct offender *)self)->port, 100);
+}
+
+/* A vector of one element: these bytes, said to be of that binary. */
+struct vector {
+    ErlIOVec v;
+    SysIOVec iov;
+    ErlDrvBinary *binv;
+};
+
+static ErlIOVec *vector_of(struct vector *v, char *at, size_t len, ErlDrvBinary *b)
+{
+    v->iov = (SysIOVec){.iov_base = at, .iov_len = len};
+    v->binv = b;
+    v->v = (ErlIOVec){.vsize = 1, .size = len, .iov = &v->iov, .binv = &v->binv};
+    return &v->v;
+}
+
+static char elsewhere[100];
+
+ACTION(output_outside_binary)
+{
+    struct vector v;
+    binary = driver_alloc_binary(100);
+    say(a, "%d", driver_outputv(((struct offender *)self)->port, NULL, 0, vector_of(&v, elsewhere, 100, binary), 0));
+    driver_free_binary(binary);
+}
+
+/* What was there before it was shortened is still there, and nothing has no place. */
+ACTION(enq_outside_binary)
+{
+    struct offender *o = self;
+    struct vector v;
+    binary = driver_alloc_binary(100);
+    binary->orig_size = 50;
+    say(a, "%d", driver_enqv(o->port, vector_of(&v, binary->orig_bytes, 100, binary), 0));
+    say(a, "%d", driver_enqv(o->port, vector_of(&v, elsewhere, 0, binary), 0));
+    driver_deq(o->port, 100);
+    say(a, "%d", driver_enqv(o->port, vector_of(&v, binary->orig_bytes + 1, 100, binary), 0));
+    driver_free_binary(binary);
+}
+
+ACTION(enq_null_element)
+{
+    struct vector v;
+    say(a, "%d", driver_pushqv(((struct offender *)self)->port, vector_of(&v, NULL, 3, NULL), 0));
+}
+
+ACTION(enq_too_large)
+{
+    struct vector v;
+    ErlIOVec *ev = vector_of(&v, elsewhere, 100, NULL);
+    ev->size = 101;
+    say(a, "%d", driver_enqv(((struct offender *)self)->port, ev, 0));
+}
+
+ACTION(copy_freed_binary)
+{
+    struct vector v;
+    char buf[12];
+    ErlDrvBinary *b = freed_binary();
+    say(a, "%d", (int)driver_vec_to_buf(vector_of(&v, b->orig_bytes, 12, b), buf, 12));
 }
 
 ACTION(null_output)
@@ -413,7 +501,8 @@ static const struct action actions[] = {
     IS(unknown_free_binary), IS(wrong_free), IS(wrong_free_binary), IS(overrun), IS(underrun), IS(overrun_kept),
     IS(free_kept), IS(overrun_binary), IS(underrun_binary), IS(write_freed), IS(write_freed_binary), IS(leak), IS(leak_many),
     IS(leak_binary), IS(output_freed_binary), IS(enq_freed_binary), IS(inc_freed_binary), IS(send_freed_binary), IS(output_unknown_binary),
-    IS(refcount_below), IS(refcount_zero), IS(realloc_shared), IS(range), IS(change_sent), IS(empty_queue), IS(null_output), IS(null_enq),
+    IS(refcount_below), IS(refcount_zero), IS(realloc_shared), IS(range), IS(change_sent), IS(change_sent_before), IS(change_sent_term), IS(empty_queue),
+    IS(output_outside_binary), IS(enq_outside_binary), IS(enq_null_element), IS(enq_too_large), IS(copy_freed_binary), IS(null_output), IS(null_enq),
     IS(system_info), IS(bad_term), IS(vector_take), IS(vector_free), IS(vector_change), IS(data_change),
     IS(use_taken),
     {NULL, NULL},

@@ -70,6 +70,7 @@ m binary_after_free control control 0 output_freed_binary
 m binary_after_free control control 0 enq_freed_binary
 m binary_after_free control control 0 inc_freed_binary
 m binary_after_free control control 0 send_freed_binary
+m binary_after_free control control 0 copy_freed_binary
 m binary_unknown control control 0 output_unknown_binary
 m binary_after_free control control 0 vector_take command abc control 0 use_taken
 m refcount control control 0 refcount_below
@@ -79,11 +80,17 @@ m refcount outputv control 0 vector_free command abc
 m bad_argument control control 0 range
 m bad_argument control control 0 null_output
 m bad_argument control control 0 null_enq
+m bad_argument control control 0 output_outside_binary
+m bad_argument control control 0 enq_outside_binary
+m bad_argument control control 0 enq_null_element
+m bad_argument control control 0 enq_too_large
 m bad_argument control control 0 system_info
 m bad_term control control 0 bad_term
 m vector_changed outputv control 0 vector_change command abc
 m data_changed outputv control 0 data_change command abc
 m data_changed control -o binary control 0 change_sent control 0 empty_queue
+m data_changed control -o binary control 0 change_sent_before control 0 empty_queue
+m data_changed control -o binary control 0 change_sent_term control 0 empty_queue
 m bad_answer control control 1 x
 m bad_answer control control 2 x
 m bad_answer control control 3 x control 0 free_kept
