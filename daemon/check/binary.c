@@ -93,7 +93,8 @@ static bool element_is_good(const SysIOVec *v, const ErlDrvBinary *b, const char
     if (v->iov_len == 0 || (v->iov_base && offset <= size && v->iov_len <= size - offset))
         return true;
     if (b)
-        ph_violation(PH_VIOLATION_BAD_ARGUMENT, "%s: an element of %zu bytes at %p is not in its binary, which has %zu at %p", function, v->iov_len, (void *)v->iov_base, size, (const void *)b->orig_bytes);
+        ph_violation(PH_VIOLATION_BAD_ARGUMENT, "%s: an element of %zu bytes at %p is not in its binary, which has %zu at %p", function, v->iov_len,
+                     (void *)v->iov_base, size, (const void *)b->orig_bytes);
     else
         ph_violation(PH_VIOLATION_BAD_ARGUMENT, "%s: an element of %zu bytes at NULL", function, v->iov_len);
     return false;
@@ -221,7 +222,7 @@ static struct ph_thing *movable_locked(struct ph_report *r, ErlDrvBinary *b, con
 
 static bool move_locked(struct ph_thing *from, ErlDrvBinary *b, struct ph_report *r, const struct ph_act *act)
 {
-    struct ph_thing *to = binary_locked(b);
+    struct ph_thing *to = ph_thing_find_locked(PH_THING_BINARY, b);
     memcpy(b->orig_bytes, ((const ErlDrvBinary *)from->at)->orig_bytes, from->size < to->size ? from->size : to->size);
     to->refs = from->refs;
     to->history = from->history;

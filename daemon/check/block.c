@@ -392,7 +392,8 @@ static bool is_leak(struct ph_thing *t, struct ph_report *r, const struct ph_act
 }
 
 /* Of those that are still there and the driver's, one after the other; others may go on meanwhile. */
-static void tell_each(const struct ph_thing_name *names, size_t n, const struct ph_act *act, bool (*fn)(struct ph_thing *t, struct ph_report *r, const struct ph_act *act))
+static void tell_each(const struct ph_thing_name *names, size_t n, const struct ph_act *act,
+                      bool (*fn)(struct ph_thing *t, struct ph_report *r, const struct ph_act *act))
 {
     struct ph_report r;
     for (size_t i = 0; i < n; i++) {

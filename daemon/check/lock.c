@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns each thread's list of what it holds, and learns when a thread that holds something ends, whoever made it. A lock that a callback left locked is unlocked there and then, so that nobody waits for ever; it is an orphan until it is taken again, and unlocking
- * it does nothing. A key that the thread has data with is held, too, and the thing's refs are the threads that have data. */
+/* Owns each thread's list of what it holds, and learns when a thread that holds something ends, whoever made it. A lock that a callback left locked is unlocked there and then,
+ * so that nobody waits for ever; it is an orphan until it is taken again, and unlocking it does nothing. A key that the thread has data with is held, too, and the thing's refs
+ * are the threads that have data. */
 #include "check/lock.h"
 
 #include <stdint.h>
@@ -294,7 +295,7 @@ static void leave_behind(const struct held *h)
     struct ph_report r;
     char what[80];
     ph_act_now(&act);
-    if (!act.who.driver) /* a foreign thread that ends is in none of its driver's functions any more */
+    if (ph_self.kind == PH_THREAD_FOREIGN) /* it ends, and is in none of its driver's functions any more */
         act.who = h->taken.who;
     pthread_mutex_lock(&ph_things_mu);
     struct ph_thing *t = ph_thing_find_locked(h->kind, h->lock);

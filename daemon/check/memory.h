@@ -22,7 +22,8 @@ bool ph_block_take(const void *p, size_t size, struct ph_report *r);
 bool ph_binary_take(const ErlDrvBinary *b, struct ph_report *r);
 
 void ph_binary_made(ErlDrvBinary *b);                         /* by driver_alloc_binary: the reference is the driver's */
-bool ph_binary_is_live(const ErlDrvBinary *b, const char *function); /* before anything is done with it; false: reported, and the call is not to be done. So below */
+/* Before anything is done with it. False, as below: reported, and the call is not to be done. */
+bool ph_binary_is_live(const ErlDrvBinary *b, const char *function);
 /* The driver API's functions, on its references and the binary itself. One that may not be done is reported, and answers 0 or NULL. */
 ErlDrvSInt ph_binary_inc(ErlDrvBinary *b, const char *function);
 ErlDrvSInt ph_binary_dec(ErlDrvBinary *b, const char *function); /* frees nothing */
