@@ -152,6 +152,12 @@ static void forget_signals(void)
     pthread_mutex_unlock(&signal_mu);
 }
 
+/* Of an end that was asked for. */
+static int end_status(void)
+{
+    return ph_counter_sum(PH_COUNT_VIOLATIONS) ? VIOLATION_STATUS : 0;
+}
+
 /* A thread of its own, so that a driver that is stuck, even on a reactor, cannot keep the daemon from ending: the first signal asks for an orderly end,
  * the second hurries it, a third or the time limit cuts it short. SIGHUP reads the configuration again. */
 static void *watch_signals(void *arg)
@@ -172,7 +178,7 @@ static void *watch_signals(void *arg)
     }
     ph_log(PH_LOG_WARNING, NULL, "a driver does not come to an end and is abandoned");
     ph_flood_end();
-    _exit(0);
+    _exit(end_status());
 }
 
 static void on_libevent_log(int severity, const char *msg)
@@ -300,8 +306,8 @@ static int host(const struct ph_options *o)
         return 1;
     }
     int status = run(o, &c);
-    if (!status && ph_counter_sum(PH_COUNT_VIOLATIONS))
-        status = VIOLATION_STATUS;
+    if (!status)
+        status = end_status();
     /* With a callback still running somewhere, nothing can be taken down in order. */
     if (end.abandoned || !ph_reload_end()) {
         ph_flood_end();

@@ -67,15 +67,16 @@ ErlDrvBinary *driver_realloc_binary(ErlDrvBinary *bin, ErlDrvSizeT size)
 {
     if (bin == NULL)
         return new_binary(size);
-    return ph_checking() && !ph_binary_may_move(bin, __func__) ? NULL : ph_bin_realloc(bin, size);
+    return ph_checking() ? ph_binary_realloc(bin, size, __func__) : ph_bin_realloc(bin, size);
 }
 
 /* erl_driver(3), driver_free_binary */
 void driver_free_binary(ErlDrvBinary *bin)
 {
-    if (bin && ph_checking() && !ph_binary_drop(bin, __func__, true))
-        return;
-    ph_bin_unref(bin);
+    if (bin && ph_checking())
+        ph_binary_free(bin, __func__);
+    else
+        ph_bin_unref(bin);
 }
 
 /* erl_driver(3), driver_binary_get_refc */
@@ -87,19 +88,21 @@ ErlDrvSInt driver_binary_get_refc(ErlDrvBinary *dbp)
 /* erl_driver(3), driver_binary_inc_refc */
 ErlDrvSInt driver_binary_inc_refc(ErlDrvBinary *dbp)
 {
-    return ph_checking() && !ph_binary_inc(dbp, __func__) ? 0 : ph_bin_inc(dbp);
+    return ph_checking() ? ph_binary_inc(dbp, __func__) : ph_bin_inc(dbp);
 }
 
 /* erl_driver(3), driver_binary_dec_refc. A binary that gets to 0 this way is not freed. */
 ErlDrvSInt driver_binary_dec_refc(ErlDrvBinary *dbp)
 {
-    return ph_checking() && !ph_binary_drop(dbp, __func__, false) ? 0 : ph_bin_dec(dbp);
+    return ph_checking() ? ph_binary_dec(dbp, __func__) : ph_bin_dec(dbp);
 }
 
 /* erl_driver(3), driver_vec_to_buf. Returns the bytes copied, whatever the manual says; ev->size is not looked at. */
 ErlDrvSizeT driver_vec_to_buf(ErlIOVec *ev, char *buf, ErlDrvSizeT len)
 {
     size_t done = 0;
+    if (ph_checking() && !ph_vector_is_good(ev, __func__))
+        return 0;
     for (int i = 0; i < ev->vsize && done < len; i++) {
         size_t n = ev->iov[i].iov_len < len - done ? ev->iov[i].iov_len : len - done;
         if (n > 0) {

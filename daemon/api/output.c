@@ -20,15 +20,15 @@ __attribute__((cold)) static bool are_bytes_of(const char *function, const char 
 {
     bool ok = are_bytes(function, hbuf, hlen, "", 0) && ph_binary_is_live(bin, function) && ph_binary_has(bin, offset, len, function);
     if (ok)
-        ph_binary_sent(bin, bin->orig_bytes + offset, len);
+        ph_binary_sent(bin, offset, len);
     return ok;
 }
 
-__attribute__((cold)) static bool is_vector(const char *function, const char *hbuf, size_t hlen, const ErlIOVec *ev)
+__attribute__((cold)) static bool is_vector(const char *function, const char *hbuf, size_t hlen, const ErlIOVec *ev, size_t skip)
 {
-    bool ok = are_bytes(function, hbuf, hlen, "", 0) && ph_vector_is_live(ev, function);
+    bool ok = are_bytes(function, hbuf, hlen, "", 0) && ph_vector_is_good(ev, function);
     if (ok)
-        ph_vector_sent(ev);
+        ph_vector_sent(ev, skip);
     return ok;
 }
 
@@ -62,7 +62,7 @@ int driver_output_binary(ErlDrvPort port, char *hbuf, ErlDrvSizeT hlen, ErlDrvBi
 int driver_outputv(ErlDrvPort port, char *hbuf, ErlDrvSizeT hlen, ErlIOVec *ev, ErlDrvSizeT skip)
 {
     struct ph_port *p = ph_port_called(port, __func__);
-    if (!p || (ph_checking() && !is_vector(__func__, hbuf, hlen, ev)))
+    if (!p || (ph_checking() && !is_vector(__func__, hbuf, hlen, ev, skip)))
         return -1;
     ph_out_vector(p, hbuf, hlen, ev, skip);
     return 0;

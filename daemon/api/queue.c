@@ -42,7 +42,7 @@ static bool has_room(struct ph_queue_access a, size_t len)
     return false;
 }
 
-/* These two in the checking mode: false, and reported, if there can be no such bytes. */
+/* These in the checking mode: false, and reported, if there can be no such bytes. */
 static bool are_bytes(const char *function, const char *buf, size_t len)
 {
     if (!buf)
@@ -53,6 +53,11 @@ static bool are_bytes(const char *function, const char *buf, size_t len)
 static bool are_bytes_of(const char *function, const ErlDrvBinary *bin, size_t offset, size_t len)
 {
     return ph_binary_is_live(bin, function) && ph_binary_has(bin, offset, len, function);
+}
+
+static bool is_vector(const char *function, const ErlIOVec *ev)
+{
+    return ph_vector_is_good(ev, function) && ph_vector_has_size(ev, function);
 }
 
 /* erl_driver(3), driver_enq */
@@ -110,7 +115,7 @@ int driver_pushq_bin(ErlDrvPort port, ErlDrvBinary *bin, ErlDrvSizeT offset, Erl
 /* erl_driver(3), driver_enqv */
 int driver_enqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 {
-    if (ph_checking() && !ph_vector_is_live(ev, __func__))
+    if (ph_checking() && !is_vector(__func__, ev))
         return -1;
     struct ph_queue_access a = enter(port);
     int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_enqv(ph_port_ioq(a.port), ev, skip) : -1;
@@ -121,7 +126,7 @@ int driver_enqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 /* erl_driver(3), driver_pushqv */
 int driver_pushqv(ErlDrvPort port, ErlIOVec *ev, ErlDrvSizeT skip)
 {
-    if (ph_checking() && !ph_vector_is_live(ev, __func__))
+    if (ph_checking() && !is_vector(__func__, ev))
         return -1;
     struct ph_queue_access a = enter(port);
     int result = has_room(a, ev->size > skip ? ev->size - skip : 0) ? ph_ioq_pushqv(ph_port_ioq(a.port), ev, skip) : -1;

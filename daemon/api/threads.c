@@ -66,8 +66,6 @@ static ErlDrvTid new_tid(const char *name)
 static void ended_thread(void *unused)
 {
     (void)unused;
-    if (ph_checking())
-        ph_locks_leave();
     if (mine.tid != NULL && !mine.tid->joinable) {
         pthread_mutex_lock(&ended_lock);
         SLIST_INSERT_HEAD(&ended, mine.tid, next);

@@ -5,12 +5,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/bin.h"
 #include "base/mem.h"
+#include "check/block.h"
 #include "check/memory.h"
-#include "check/thing.h"
+#include "check/sent.h"
 
 #define GUARD 32u /* bytes on each side; keeps the alignment */
 #define BEFORE 0xfb
@@ -31,7 +31,7 @@ static _Thread_local struct {
 
 /* --- what has been written where --- */
 
-static void remember(const void *at)
+void ph_block_remember(const void *at)
 {
     recent.at[recent.n++ % RECENT] = at;
 }
@@ -77,18 +77,6 @@ static void mend(struct ph_thing *t)
         ((ErlDrvBinary *)(uintptr_t)t->at)->orig_size = (ErlDrvSInt)t->size;
 }
 
-/* What the driver has sent, and the host still refers to, is another thing now: told once for each time it was sent. */
-static bool sent_is_changed(struct ph_thing *t)
-{
-    if (!t->sent || t->gone)
-        return false;
-    const char *sent = t->sent;
-    bool is_shared = ph_bin_refc(t->at) > t->refs, is_same = crc32_z(0, (const Bytef *)sent, t->sent_len) == t->sent_sum;
-    if (!is_shared || !is_same)
-        t->sent = NULL;
-    return is_shared && !is_same;
-}
-
 static void tell_sent(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
     char what[80];
@@ -96,31 +84,11 @@ static void tell_sent(struct ph_thing *t, struct ph_report *r, const struct ph_a
     ph_thing_notes(r, t);
 }
 
-void ph_binary_sent(const ErlDrvBinary *b, const char *at, size_t len)
-{
-    pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *t = ph_thing_find_locked(PH_THING_BINARY, b);
-    if (t && t->refs > 0) {
-        t->sent = at;
-        t->sent_len = len;
-        t->sent_sum = crc32_z(0, (const Bytef *)at, len);
-        remember(b);
-    }
-    pthread_mutex_unlock(&ph_things_mu);
-}
-
-void ph_vector_sent(const ErlIOVec *ev)
-{
-    for (int i = 0; ev->binv && i < ev->vsize; i++)
-        if (ev->binv[i])
-            ph_binary_sent(ev->binv[i], ev->iov[i].iov_base, ev->iov[i].iov_len);
-}
-
 /* True, with r filled in, if there is something to tell about it that has not been told. */
 static bool look_locked(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
     char what[80];
-    if (sent_is_changed(t)) {
+    if (ph_sent_is_changed_locked(t)) {
         tell_sent(t, r, act);
         return true;
     }
@@ -161,8 +129,7 @@ static void release_locked(struct ph_thing *t)
     ph_thing_forget_locked(t);
 }
 
-/* Until it is not too full. */
-static void drain(const struct ph_act *act)
+void ph_quarantine_drain(const struct ph_act *act)
 {
     struct ph_report r;
     bool found = true, full = true;
@@ -181,8 +148,7 @@ static void drain(const struct ph_act *act)
     }
 }
 
-/* Damage is told with it, if there is some: true, and r is to be told. */
-static bool put_away_locked(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
+bool ph_block_end_locked(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
     bool found;
     look(t, act, r, &found);
@@ -191,21 +157,8 @@ static bool put_away_locked(struct ph_thing *t, struct ph_report *r, const struc
     TAILQ_INSERT_TAIL(&quarantine, t, link);
     quarantined++;
     quarantined_bytes += t->used;
-    remember(t->at);
+    ph_block_remember(t->at);
     return found;
-}
-
-/* Of a live block. */
-static void put_away(const void *at, const struct ph_act *act)
-{
-    struct ph_report r;
-    pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, at);
-    bool found = put_away_locked(t, &r, act);
-    pthread_mutex_unlock(&ph_things_mu);
-    if (found)
-        ph_report_tell(&r);
-    drain(act);
 }
 
 /* --- blocks --- */
@@ -225,7 +178,7 @@ static char *make(enum ph_thing_kind kind, size_t used, size_t size, size_t offs
     t->raw = raw;
     t->used = used;
     t->size = size;
-    remember(t->at);
+    ph_block_remember(t->at);
     pthread_mutex_unlock(&ph_things_mu);
     return raw + GUARD;
 }
@@ -238,62 +191,81 @@ void *ph_block_alloc(size_t size)
     return p;
 }
 
-/* What is wrong with freeing it, or -1. The size goes to *size. */
-static int wrong_block_locked(const void *p, size_t *size, struct ph_thing **t)
+/* What is wrong with freeing it, or -1. */
+static int wrong_block(const struct ph_thing *t)
 {
-    *t = ph_thing_find_locked(PH_THING_BLOCK, p);
-    if (!*t)
+    if (!t)
         return PH_VIOLATION_UNKNOWN_FREE;
-    *size = (*t)->size;
-    if ((*t)->gone)
+    if (t->gone)
         return PH_VIOLATION_DOUBLE_FREE;
-    return (*t)->kind == PH_THING_BINARY ? PH_VIOLATION_WRONG_FREE : -1;
+    return t->kind == PH_THING_BINARY ? PH_VIOLATION_WRONG_FREE : -1;
 }
 
-/* True: it is live, and has *size bytes. */
-static bool is_block(const void *p, const char *function, const struct ph_act *act, size_t *size)
+/* The live block, or NULL: r is to be told. */
+static struct ph_thing *block_locked(const void *p, const char *function, const struct ph_act *act, struct ph_report *r)
 {
     static const char *const texts[] = {[PH_VIOLATION_DOUBLE_FREE] = "is free already",
                                         [PH_VIOLATION_UNKNOWN_FREE] = "is not from driver_alloc, or was freed long ago",
                                         [PH_VIOLATION_WRONG_FREE] = "is a driver binary"};
-    struct ph_report r;
-    struct ph_thing *t;
-    pthread_mutex_lock(&ph_things_mu);
-    int wrong = wrong_block_locked(p, size, &t);
-    if (wrong >= 0)
-        ph_report_init(&r, (enum ph_violation)wrong, act, "%s(%p): that %s", function, p, texts[wrong]);
-    if (wrong >= 0 && t)
-        ph_thing_notes(&r, t);
-    pthread_mutex_unlock(&ph_things_mu);
-    if (wrong >= 0)
-        ph_report_tell(&r);
-    return wrong < 0;
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, p);
+    int wrong = wrong_block(t);
+    if (wrong < 0)
+        return t;
+    ph_report_init(r, (enum ph_violation)wrong, act, "%s(%p): that %s", function, p, texts[wrong]);
+    if (t)
+        ph_thing_notes(r, t);
+    return NULL;
 }
 
+/* Nobody has seen it. */
+static void unmake(char *p)
+{
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, p);
+    ph_free(t->raw);
+    ph_thing_forget_locked(t);
+    pthread_mutex_unlock(&ph_things_mu);
+}
+
+/* The old one is looked at, copied and ended with the mutex held throughout: of two threads that free it only one does. */
 void *ph_block_realloc(void *p, size_t size)
 {
     struct ph_act act;
-    size_t old;
+    struct ph_report r;
+    bool tell = true;
     if (!p)
         return ph_block_alloc(size);
     ph_act_now(&act);
-    void *new = is_block(p, "driver_realloc", &act, &old) ? ph_block_alloc(size) : NULL;
-    if (new) {
-        memcpy(new, p, old < size ? old : size);
-        put_away(p, &act);
-    }
-    return new;
+    char *new = ph_block_alloc(size);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = block_locked(p, "driver_realloc", &act, &r);
+    if (t && new)
+        memcpy(new, p, t->size < size ? t->size : size);
+    if (t)
+        tell = new && ph_block_end_locked(t, &r, &act);
+    pthread_mutex_unlock(&ph_things_mu);
+    if (!t && new)
+        unmake(new);
+    if (tell)
+        ph_report_tell(&r);
+    ph_quarantine_drain(&act);
+    return t ? new : NULL;
 }
 
 void ph_block_free(void *p)
 {
     struct ph_act act;
-    size_t size;
+    struct ph_report r;
     if (!p)
         return;
     ph_act_now(&act);
-    if (is_block(p, "driver_free", &act, &size))
-        put_away(p, &act);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = block_locked(p, "driver_free", &act, &r);
+    bool tell = !t || ph_block_end_locked(t, &r, &act);
+    pthread_mutex_unlock(&ph_things_mu);
+    if (tell)
+        ph_report_tell(&r);
+    ph_quarantine_drain(&act);
 }
 
 /* What is known of it, if anything, goes to the report's notes. */
@@ -341,36 +313,35 @@ static void *bin_alloc(size_t total, size_t used)
     return make(PH_THING_BINARY, used, used - head, PH_BIN_HEAD);
 }
 
+static struct ph_thing *bin_locked(void *block)
+{
+    return ph_thing_find_locked(PH_THING_BLOCK, (char *)block + PH_BIN_HEAD);
+}
+
 static void bin_free(void *block)
 {
     struct ph_act act;
+    struct ph_report r;
     ph_act_now(&act);
-    put_away((char *)block + PH_BIN_HEAD, &act);
-}
-
-static void take_over_references(const void *old, const void *new)
-{
     pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *from = ph_thing_find_locked(PH_THING_BLOCK, old), *to = ph_thing_find_locked(PH_THING_BLOCK, new);
-    to->refs = from->refs;
-    to->history = from->history;
-    from->history = NULL;
+    bool found = ph_block_end_locked(bin_locked(block), &r, &act);
     pthread_mutex_unlock(&ph_things_mu);
+    if (found)
+        ph_report_tell(&r);
+    ph_quarantine_drain(&act);
 }
 
+/* Of the host's own: drivers have ph_binary_realloc. */
 static void *bin_realloc(void *block, size_t total, size_t used)
 {
-    char *new = bin_alloc(total, used), *old = block;
-    struct ph_thing *t;
+    char *new = bin_alloc(total, used);
     if (!new)
         return NULL;
     pthread_mutex_lock(&ph_things_mu);
-    t = ph_thing_find_locked(PH_THING_BLOCK, old + PH_BIN_HEAD);
-    size_t before = t->used;
+    size_t before = bin_locked(block)->used;
     pthread_mutex_unlock(&ph_things_mu);
-    memcpy(new, old, before < used ? before : used);
-    take_over_references(old + PH_BIN_HEAD, new + PH_BIN_HEAD);
-    bin_free(old);
+    memcpy(new, block, before < used ? before : used);
+    bin_free(block);
     return new;
 }
 
@@ -399,17 +370,11 @@ void ph_blocks_look_recent(void)
     }
 }
 
-struct search {
-    const char *driver; /* lasting: compared by address */
-    struct ph_act act;
-    struct ph_report *report;
-};
-
-static bool find_damage(struct ph_thing *t, void *arg)
+static bool is_damaged(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
-    struct search *s = arg;
     struct ph_act of_maker = {.who = t->made.who};
-    return t->made.who.driver == s->driver && look_locked(t, s->report, &of_maker);
+    (void)act;
+    return look_locked(t, r, &of_maker);
 }
 
 static bool is_left(const struct ph_thing *t)
@@ -419,35 +384,39 @@ static bool is_left(const struct ph_thing *t)
 }
 
 /* Told once, and nobody's afterwards: the driver may be loaded again. */
-static bool find_left(struct ph_thing *t, void *arg)
+static bool is_leak(struct ph_thing *t, struct ph_report *r, const struct ph_act *act)
 {
-    struct search *s = arg;
     char what[80], who[160];
-    if (t->made.who.driver != s->driver || !is_left(t))
+    if (!is_left(t))
         return false;
     ph_thing_what(t, what, sizeof what);
-    ph_report_init(s->report, PH_VIOLATION_LEAK, &s->act, "%s, made %s, is left when the driver is unloaded", what, ph_who_text(&t->made.who, who, sizeof who));
-    ph_thing_notes(s->report, t);
+    ph_report_init(r, PH_VIOLATION_LEAK, act, "%s, made %s, is left when the driver is unloaded", what, ph_who_text(&t->made.who, who, sizeof who));
+    ph_thing_notes(r, t);
     t->made.who.driver = NULL;
     return true;
 }
 
-static void tell_all(struct search *s, bool (*fn)(struct ph_thing *t, void *arg))
+/* Of those that are still there and the driver's, one after the other; others may go on meanwhile. */
+static void tell_each(const struct ph_thing_name *names, size_t n, const struct ph_act *act,
+                      bool (*fn)(struct ph_thing *t, struct ph_report *r, const struct ph_act *act))
 {
-    for (bool found = true; found;) {
+    struct ph_report r;
+    for (size_t i = 0; i < n; i++) {
         pthread_mutex_lock(&ph_things_mu);
-        found = ph_things_any_locked(fn, s);
+        struct ph_thing *t = ph_thing_find_locked(names[i].kind, names[i].at);
+        bool found = t && t->made.who.driver == act->who.driver && fn(t, &r, act);
         pthread_mutex_unlock(&ph_things_mu);
         if (found)
-            ph_report_tell(s->report);
+            ph_report_tell(&r);
     }
 }
 
 void ph_things_left(const char *driver)
 {
-    struct ph_report r;
-    struct search s = {.report = &r, .act.who = ph_who_driver(driver, "finish")};
-    s.driver = s.act.who.driver;
-    tell_all(&s, find_damage);
-    tell_all(&s, find_left);
+    struct ph_act act = {.who = ph_who_driver(driver, "finish")};
+    size_t n;
+    struct ph_thing_name *names = ph_things_of(act.who.driver, &n);
+    tell_each(names, n, &act, is_damaged);
+    tell_each(names, n, &act, is_leak);
+    ph_free(names);
 }

@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns each thread's list of what it holds. A lock that a callback left locked is unlocked there and then, so that nobody waits for ever; it is an orphan until it is taken again, and unlocking
- * it does nothing. A key that the thread has data with is held, too, and the thing's refs are the threads that have data. */
+/* Owns each thread's list of what it holds, and learns when a thread that holds something ends, whoever made it. A lock that a callback left locked is unlocked there and then,
+ * so that nobody waits for ever; it is an orphan until it is taken again, and unlocking it does nothing. A key that the thread has data with is held, too, and the thing's refs
+ * are the threads that have data. */
 #include "check/lock.h"
 
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "base/thread.h"
 
-#define HELD_MAX 64u /* more at once are not looked at */
+#define HELD_FIRST 16u
 
 struct held {
     const void *lock;
     enum ph_thing_kind kind;
     enum ph_hold how;
-    struct ph_stack stack;
+    struct ph_act taken;
 };
 
 static _Thread_local struct {
-    struct held v[HELD_MAX];
-    unsigned n;
+    struct held *v; /* as long as the thread, which frees it at its end */
+    unsigned n, cap;
 } mine;
+
+static pthread_key_t at_end;
+static pthread_once_t at_end_once = PTHREAD_ONCE_INIT;
 
 static void (*unlock_left[PH_THING_KEY + 1])(void *lock);
 
@@ -37,10 +42,35 @@ static int held_index(const void *lock)
     return -1;
 }
 
-static void push(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const struct ph_stack *stack)
+/* A destructor that runs later may lock something: then this one runs again. */
+static void thread_ends(void *unused)
 {
-    if (mine.n < HELD_MAX)
-        mine.v[mine.n++] = (struct held){lock, kind, how, *stack};
+    (void)unused;
+    ph_locks_leave();
+    ph_free(mine.v);
+    mine.v = NULL;
+    mine.cap = 0;
+}
+
+static void make_at_end(void)
+{
+    if (pthread_key_create(&at_end, thread_ends))
+        ph_fatal("no key is left for the locks of threads");
+}
+
+static void make_room(void)
+{
+    mine.cap = mine.cap ? 2 * mine.cap : HELD_FIRST;
+    mine.v = ph_realloc(mine.v, mine.cap * sizeof *mine.v);
+    pthread_once(&at_end_once, make_at_end);
+    pthread_setspecific(at_end, &mine);
+}
+
+static void push(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const struct ph_act *taken)
+{
+    if (mine.n == mine.cap)
+        make_room();
+    mine.v[mine.n++] = (struct held){lock, kind, how, *taken};
 }
 
 static void pop(int i)
@@ -102,7 +132,7 @@ static bool refuse(enum ph_violation violation, enum ph_thing_kind kind, const v
     ph_report_init(&r, violation, &act, "%s: %s %s", function, t ? ph_thing_what(t, what, sizeof what) : what, why);
     int i = held_index(lock);
     if (i >= 0)
-        ph_report_note(&r, &mine.v[i].stack, "taken by this thread");
+        ph_report_note(&r, &mine.v[i].taken.stack, "taken by this thread");
     if (t)
         ph_thing_notes(&r, t);
     pthread_mutex_unlock(&ph_things_mu);
@@ -131,7 +161,7 @@ static void take(enum ph_thing_kind kind, const void *lock, enum ph_hold how)
 {
     struct ph_act act;
     ph_act_now(&act);
-    push(kind, lock, how, &act.stack);
+    push(kind, lock, how, &act);
 }
 
 bool ph_lock_take(enum ph_thing_kind kind, const void *lock, enum ph_hold how, const char *function)
@@ -168,7 +198,7 @@ bool ph_lock_drop(enum ph_thing_kind kind, const void *lock, enum ph_hold how, c
     if (i < 0 && adopt(kind, lock))
         return false;
     if (i < 0)
-        return mine.n == HELD_MAX || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread");
+        return refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread");
     if (mine.v[i].how != how)
         return refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is held in the other way (read, write)");
     pop(i);
@@ -178,7 +208,7 @@ bool ph_lock_drop(enum ph_thing_kind kind, const void *lock, enum ph_hold how, c
 bool ph_lock_is_held(enum ph_thing_kind kind, const void *lock, const char *function)
 {
     return ph_lock_is_known(kind, lock, function) &&
-           (held_index(lock) >= 0 || mine.n == HELD_MAX || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread"));
+           (held_index(lock) >= 0 || refuse(PH_VIOLATION_LOCK_NOT_HELD, kind, lock, function, "is not held by this thread"));
 }
 
 void ph_lock_is_busy(enum ph_thing_kind kind, const void *lock, const char *function)
@@ -225,7 +255,7 @@ bool ph_pdl_dec(const void *pdl, const char *function)
 void ph_tsd_set(const void *key, bool some, const char *function)
 {
     int i = held_index(key);
-    if (some == (i >= 0) || (some && mine.n == HELD_MAX))
+    if (some == (i >= 0))
         return;
     if (some)
         take(PH_THING_KEY, key, PH_HOLD);
@@ -258,27 +288,29 @@ bool ph_lock_has_pdl(void)
 
 /* --- what is left --- */
 
-static void leave_behind(struct held h)
+static void leave_behind(const struct held *h)
 {
-    const bool data = h.kind == PH_THING_KEY;
+    const bool data = h->kind == PH_THING_KEY;
     struct ph_act act;
     struct ph_report r;
     char what[80];
     ph_act_now(&act);
+    if (ph_self.kind == PH_THREAD_FOREIGN) /* it ends, and is in none of its driver's functions any more */
+        act.who = h->taken.who;
     pthread_mutex_lock(&ph_things_mu);
-    struct ph_thing *t = ph_thing_find_locked(h.kind, h.lock);
+    struct ph_thing *t = ph_thing_find_locked(h->kind, h->lock);
     if (t) {
         t->orphan = !data;
         ph_report_init(&r, data ? PH_VIOLATION_TSD_LEFT : PH_VIOLATION_LOCK_LEFT, &act, "%s is still %s when it returns", ph_thing_what(t, what, sizeof what),
                        data ? "set" : "held");
-        ph_report_note(&r, &h.stack, data ? "set" : "taken");
+        ph_report_note(&r, &h->taken.stack, data ? "set" : "taken");
         ph_thing_notes(&r, t);
     }
     pthread_mutex_unlock(&ph_things_mu);
     if (!t)
         return;
     ph_report_tell(&r);
-    unlock_left[h.kind]((void *)(uintptr_t)h.lock);
+    unlock_left[h->kind]((void *)(uintptr_t)h->lock);
 }
 
 /* The data of others are gone when they end: that breaks no rule. */
@@ -293,7 +325,7 @@ void ph_locks_leave(void)
         struct held h = mine.v[--mine.n];
         bool data = h.kind == PH_THING_KEY;
         if (!data || is_of_host())
-            leave_behind(h);
+            leave_behind(&h);
         if (data)
             change_refs(PH_THING_KEY, h.lock, -1, "the end");
     }

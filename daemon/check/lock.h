@@ -31,7 +31,8 @@ void ph_tsd_destroyed(const void *key, const char *function);      /* reports if
 /* How a lock is unlocked that its driver has left locked, by the thread that holds it, or data are cleared: each room with locks says so for its own, before it makes any. */
 void ph_lock_on_left(enum ph_thing_kind kind, void (*unlock)(void *lock));
 
-/* The outermost callback, an async job or a thread has ended: what it has locked it must have unlocked; what it has not is unlocked for it. So with data in threads of the host. */
+/* The outermost callback or an async job has ended: what it has locked it must have unlocked; what it has not is unlocked for it. So with data in threads of the host. (That a
+ * thread ends needs not be said.) */
 void ph_locks_leave(void);
 
 #endif

@@ -22,17 +22,20 @@ void ph_block_lost(const void *p, const struct ph_act *given);
 bool ph_block_take(const void *p, size_t size, struct ph_report *r);
 bool ph_binary_take(const ErlDrvBinary *b, struct ph_report *r);
 
-/* The binary functions of the same names; false: reported, and the call is not to be done. The driver loses or gets a reference with those that say so. */
 void ph_binary_made(ErlDrvBinary *b);                         /* by driver_alloc_binary: the reference is the driver's */
-bool ph_binary_is_live(const ErlDrvBinary *b, const char *function); /* before anything is done with it */
-bool ph_binary_inc(ErlDrvBinary *b, const char *function);
-bool ph_binary_drop(ErlDrvBinary *b, const char *function, bool free); /* free: the function may free it */
-bool ph_binary_may_move(ErlDrvBinary *b, const char *function); /* before driver_realloc_binary */
+/* Before anything is done with it. False, as below: reported, and the call is not to be done. */
+bool ph_binary_is_live(const ErlDrvBinary *b, const char *function);
+/* The driver API's functions, on its references and the binary itself. One that may not be done is reported, and answers 0 or NULL. */
+ErlDrvSInt ph_binary_inc(ErlDrvBinary *b, const char *function);
+ErlDrvSInt ph_binary_dec(ErlDrvBinary *b, const char *function); /* frees nothing */
+void ph_binary_free(ErlDrvBinary *b, const char *function);
+ErlDrvBinary *ph_binary_realloc(ErlDrvBinary *b, size_t size, const char *function);
 bool ph_binary_has(const ErlDrvBinary *b, size_t offset, size_t len, const char *function); /* so many bytes from there; it is live */
-/* The driver sends these bytes of the binary, which must not change from now on, as long as the host has a reference. */
-void ph_binary_sent(const ErlDrvBinary *b, const char *at, size_t len);
-void ph_vector_sent(const ErlIOVec *ev);
-bool ph_vector_is_live(const ErlIOVec *ev, const char *function); /* all of its binaries */
+/* The driver sends these bytes, which must not change from now on, as long as the host has a reference to the binary. After all that is sent was found live. */
+void ph_binary_sent(const ErlDrvBinary *b, size_t offset, size_t len);
+void ph_vector_sent(const ErlIOVec *ev, size_t skip); /* but for the first skip bytes */
+bool ph_vector_is_good(const ErlIOVec *ev, const char *function); /* all of its binaries are live, and have the elements' bytes */
+bool ph_vector_has_size(const ErlIOVec *ev, const char *function); /* so many bytes as it says */
 
 /* What this thread has allocated or freed lately is looked at: after each callback. */
 void ph_blocks_look_recent(void);

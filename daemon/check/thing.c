@@ -29,6 +29,7 @@ void ph_thing_forget_locked(struct ph_thing *t)
     ph_free(t->given);
     ph_map_del(map_of(t->kind), (uintptr_t)t->at);
     ph_free(t->history);
+    ph_free(t->sent);
     ph_free(t);
 }
 
@@ -60,23 +61,39 @@ void ph_thing_change_locked(struct ph_thing *t, const char *function, const stru
 }
 
 struct walk {
-    bool (*fn)(struct ph_thing *t, void *arg);
-    void *arg;
-    bool found;
+    const char *driver; /* compared by address */
+    struct ph_thing_name *names; /* NULL: they are counted only */
+    size_t n;
 };
 
 static void visit(void *thing, void *arg)
 {
+    const struct ph_thing *t = thing;
     struct walk *w = arg;
-    w->found = w->found || w->fn(thing, w->arg);
+    if (t->made.who.driver != w->driver)
+        return;
+    if (w->names)
+        w->names[w->n] = (struct ph_thing_name){t->kind, t->at};
+    w->n++;
 }
 
-bool ph_things_any_locked(bool (*fn)(struct ph_thing *t, void *arg), void *arg)
+static void walk_locked(struct walk *w)
 {
-    struct walk w = {fn, arg, false};
+    w->n = 0;
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
-        ph_map_each(&maps[i], visit, &w);
-    return w.found;
+        ph_map_each(&maps[i], visit, w);
+}
+
+struct ph_thing_name *ph_things_of(const char *driver, size_t *n)
+{
+    struct walk w = {.driver = driver};
+    pthread_mutex_lock(&ph_things_mu);
+    walk_locked(&w);
+    w.names = ph_alloc((w.n + 1) * sizeof *w.names);
+    walk_locked(&w);
+    pthread_mutex_unlock(&ph_things_mu);
+    *n = w.n;
+    return w.names;
 }
 
 struct rest {

@@ -34,16 +34,21 @@ struct ph_thing { /* guarded by ph_things_mu */
     char *raw;   /* a block's memory, guards included */
     size_t used; /* of raw, between the guards */
     long refs;   /* of a binary or PDL: the driver's */
-    const char *sent; /* what the driver has sent last of its binary, or NULL; this many bytes, with that checksum */
-    size_t sent_len;
-    unsigned long sent_sum;
     struct ph_act made, ended;
     struct ph_history *history; /* NULL: no change yet */
+    struct ph_sent *sent;       /* of a binary, see sent.c; NULL: nothing yet */
     TAILQ_ENTRY(ph_thing) link; /* in quarantine */
     char name[32];
 };
 
 extern pthread_mutex_t ph_things_mu; /* a leaf; reports are told without it */
+
+struct ph_thing_name {
+    enum ph_thing_kind kind;
+    const void *at;
+};
+/* Where all are that this driver has made, gone or not, for who looks at one after the other and gives the mutex back in between; to be freed. */
+struct ph_thing_name *ph_things_of(const char *driver, size_t *n);
 
 /* All with ph_things_mu. */
 struct ph_thing *ph_thing_new_locked(enum ph_thing_kind kind, const void *at, const char *name, const struct ph_act *made); /* takes the place of one that was there */
@@ -51,8 +56,6 @@ struct ph_thing *ph_thing_find_locked(enum ph_thing_kind kind, const void *at); 
 void ph_thing_end_locked(struct ph_thing *t, const struct ph_act *ended);
 void ph_thing_forget_locked(struct ph_thing *t); /* frees the record */
 void ph_thing_change_locked(struct ph_thing *t, const char *function, const struct ph_act *act); /* to the history */
-/* fn until it answers true; it must not make or forget one. */
-bool ph_things_any_locked(bool (*fn)(struct ph_thing *t, void *arg), void *arg);
 /* To a report of it: where it was made, where its references changed, where it ended. */
 void ph_thing_notes(struct ph_report *r, const struct ph_thing *t);
 const char *ph_thing_what(const struct ph_thing *t, char *buf, size_t size); /* "a block of 12 bytes", "the mutex \"x\"" */

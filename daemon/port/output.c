@@ -211,9 +211,17 @@ void ph_out_flush_line(struct ph_port *p)
         ph_line_flush(p->line, emit_line, &m);
 }
 
-static bool is_live(const ErlDrvBinary *b)
+static bool is_live(const ErlDrvBinary *b, size_t offset, size_t len)
 {
+    (void)offset;
+    (void)len;
     return !b || ph_binary_is_live(b, "driver term");
+}
+
+static bool is_sent(const ErlDrvBinary *b, size_t offset, size_t len)
+{
+    ph_binary_sent(b, offset, len);
+    return true;
 }
 
 /* Binaries come first: the check looks into them. */
@@ -222,7 +230,7 @@ static bool terms_are_good(const ErlDrvTermData *spec, int n)
     if (!ph_build_binaries(spec, n, is_live))
         return false;
     if (ph_build_check(spec, n) == 0)
-        return true;
+        return ph_build_binaries(spec, n, is_sent);
     ph_violation(PH_VIOLATION_BAD_TERM, "%d words at %p that are not one driver term", n, (const void *)spec);
     return false;
 }

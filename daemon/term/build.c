@@ -94,13 +94,13 @@ int ph_build_check(const ErlDrvTermData *spec, int n)
     return depth == 1 ? 0 : -1;
 }
 
-bool ph_build_binaries(const ErlDrvTermData *spec, int n, bool (*fn)(const ErlDrvBinary *b))
+bool ph_build_binaries(const ErlDrvTermData *spec, int n, bool (*fn)(const ErlDrvBinary *b, size_t offset, size_t len))
 {
     for (int at = 0; spec && at < n; at += 1 + arguments[spec[at]]) {
         const ErlDrvTermData *op = spec + at;
         if (op[0] < ERL_DRV_NIL || op[0] > ERL_DRV_MAP || arguments[op[0]] > n - at - 1)
             return true;
-        if (op[0] == ERL_DRV_BINARY && !fn(pointer(op[1])))
+        if (op[0] == ERL_DRV_BINARY && !fn(pointer(op[1]), op[3], op[2]))
             return false;
     }
     return true;

@@ -17,7 +17,7 @@ typedef void ph_port_term(struct ph_wbuf *w, ErlDrvTermData port);
 int ph_build_check(const ErlDrvTermData *spec, int n);
 
 /* Calls fn for each binary until it answers false: false then. As far as the specification is well-formed; what is in the binaries is not looked at. */
-bool ph_build_binaries(const ErlDrvTermData *spec, int n, bool (*fn)(const ErlDrvBinary *b));
+bool ph_build_binaries(const ErlDrvTermData *spec, int n, bool (*fn)(const ErlDrvBinary *b, size_t offset, size_t len));
 
 /* For a specification that ph_build_check has found well-formed. Appends the term. BINARY of more than 64 bytes is appended as a ref
  * (one reference taken with ph_bin_ref; the wbuf's release function must be ph_bin_unref). -1: malformed after all (NaN, equal map

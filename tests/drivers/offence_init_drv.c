@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Breaks rules in init and finish, for the test of the checking mode: leaves a mutex locked in both, and thread-specific data set in init. */
+/* Breaks rules in init and finish, for the test of the checking mode: leaves a mutex locked in both, and thread-specific data set in init. With OFFENCE_HANG in
+ * the environment finish never returns. */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "probe.h"
 
 static ErlDrvMutex *mutex;
@@ -18,6 +22,8 @@ static void finish(void)
 {
     erl_drv_tsd_key_destroy(key);
     erl_drv_mutex_lock(mutex);
+    while (getenv("OFFENCE_HANG"))
+        pause();
 }
 
 static ErlDrvData start(ErlDrvPort port, char *command)

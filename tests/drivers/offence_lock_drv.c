@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Breaks the rules about locks, threads and thread-specific data, one for each action (probe.h), for the test of the checking mode. */
+#include <pthread.h>
+
 #include "probe.h"
 
 static ErlDrvMutex *mutex, *dead;
@@ -202,6 +204,16 @@ ACTION(thread_leaves_locked)
     erl_drv_mutex_unlock(mutex);
 }
 
+/* That the host does not know. */
+ACTION(foreign_leaves_locked)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, lock_here, NULL);
+    pthread_join(thread, NULL);
+    say(a, "%d", erl_drv_mutex_trylock(mutex));
+    erl_drv_mutex_unlock(mutex);
+}
+
 static void async_lock(void *unused)
 {
     lock_here(unused);
@@ -324,7 +336,8 @@ ACTION(leave_key)
 static const struct action actions[] = {
     IS(none), IS(free_leaves_locked), IS(null_mutex), IS(dead_mutex), IS(null_cond), IS(lock_twice), IS(read_twice), IS(pdl_twice), IS(unlock),
     IS(unlock_elsewhere), IS(unlock_otherwise), IS(unlock_pdl), IS(wait_unlocked), IS(destroy_held), IS(destroy_elsewhere), IS(leave_locked),
-    IS(unlock_left), IS(leave_pdl), IS(thread_leaves_locked), IS(async_leaves_locked), IS(pdl_refcount), IS(leave_pdl_reference), IS(queue_unlocked),
+    IS(unlock_left), IS(leave_pdl), IS(thread_leaves_locked), IS(foreign_leaves_locked),
+    IS(async_leaves_locked), IS(pdl_refcount), IS(leave_pdl_reference), IS(queue_unlocked),
     IS(no_key), IS(leave_data), IS(async_leaves_data), IS(data_left), IS(destroy_set_key), IS(exit_here), IS(join_again), IS(no_thread), IS(leave_thread), IS(leave_mutex), IS(leave_key), {NULL, NULL},
 };
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Breaks the rules about memory and binaries, one for each action (probe.h), for the test of the checking mode, without which most of this is undefined. */
+#include <pthread.h>
+#include <stdbool.h>
+
 #include "probe.h"
 
 struct offender {
@@ -49,6 +52,89 @@ ACTION(realloc_freed)
     block = driver_alloc(12);
     driver_free(block);
     say(a, "%d", driver_realloc(block, 24) == NULL);
+}
+
+/* Two threads do the same to the same block or binary at the same time. */
+#define AT_ONCE 300
+
+static pthread_barrier_t ready;
+
+static void *free_block(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < AT_ONCE; i++) {
+        pthread_barrier_wait(&ready);
+        driver_free(block);
+        pthread_barrier_wait(&ready);
+    }
+    return NULL;
+}
+
+static void *realloc_block(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < AT_ONCE; i++) {
+        pthread_barrier_wait(&ready);
+        driver_free(driver_realloc(block, 24));
+        pthread_barrier_wait(&ready);
+    }
+    return NULL;
+}
+
+static void *realloc_binary(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < AT_ONCE; i++) {
+        pthread_barrier_wait(&ready);
+        ErlDrvBinary *b = driver_realloc_binary(binary, 24);
+        if (b)
+            driver_free_binary(b);
+        pthread_barrier_wait(&ready);
+    }
+    return NULL;
+}
+
+static void at_once(void *(*fn)(void *))
+{
+    ErlDrvTid tid[2];
+    pthread_barrier_init(&ready, NULL, 3);
+    for (int i = 0; i < 2; i++)
+        erl_drv_thread_create((char *)"offender", &tid[i], fn, NULL, NULL);
+    for (int i = 0; i < AT_ONCE; i++) {
+        block = driver_alloc(12);
+        binary = driver_alloc_binary(12);
+        pthread_barrier_wait(&ready);
+        pthread_barrier_wait(&ready);
+        if (fn != realloc_binary)
+            driver_free_binary(binary);
+        else
+            driver_free(block);
+    }
+    for (int i = 0; i < 2; i++)
+        erl_drv_thread_join(tid[i], NULL);
+    pthread_barrier_destroy(&ready);
+}
+
+ACTION(free_at_once)
+{
+    at_once(free_block);
+}
+
+ACTION(realloc_at_once)
+{
+    at_once(realloc_block);
+}
+
+ACTION(realloc_binary_at_once)
+{
+    at_once(realloc_binary);
+}
+
+/* As many as are kept: the oldest of them is really given back. */
+ACTION(free_many)
+{
+    for (int i = 0; i < 11000; i++)
+        driver_free(driver_alloc(12));
 }
 
 ACTION(unknown_free)
@@ -148,6 +234,12 @@ ACTION(leak)
     block = driver_alloc(4321);
 }
 
+ACTION(leak_many)
+{
+    for (int i = 0; i < 100000; i++)
+        block = driver_alloc(1);
+}
+
 ACTION(leak_binary)
 {
     binary = driver_alloc_binary(1234);
@@ -240,9 +332,96 @@ ACTION(change_sent)
     driver_free_binary(binary);
 }
 
+/* Not what was sent last; by output or, terms, by erl_drv_output_term. */
+static void change_first_sent(struct offender *o, bool terms)
+{
+    binary = driver_alloc_binary(300);
+    memset(binary->orig_bytes, 1, 300);
+    driver_enq_bin(o->port, binary, 0, 100);
+    ErlDrvTermData spec[] = {ERL_DRV_BINARY, (ErlDrvTermData)binary, 70, 20};
+    if (terms)
+        erl_drv_output_term(driver_mk_port(o->port), spec, 4);
+    else
+        driver_output_binary(o->port, NULL, 0, binary, 20, 70);
+    driver_output_binary(o->port, NULL, 0, binary, 200, 100);
+    binary->orig_bytes[89] = 2;
+    driver_free_binary(binary);
+}
+
+ACTION(change_sent_before)
+{
+    change_first_sent(self, false);
+}
+
+ACTION(change_sent_term)
+{
+    change_first_sent(self, true);
+}
+
 ACTION(empty_queue)
 {
     driver_deq(((struct offender *)self)->port, 100);
+}
+
+/* A vector of one element: these bytes, said to be of that binary. */
+struct vector {
+    ErlIOVec v;
+    SysIOVec iov;
+    ErlDrvBinary *binv;
+};
+
+static ErlIOVec *vector_of(struct vector *v, char *at, size_t len, ErlDrvBinary *b)
+{
+    v->iov = (SysIOVec){.iov_base = at, .iov_len = len};
+    v->binv = b;
+    v->v = (ErlIOVec){.vsize = 1, .size = len, .iov = &v->iov, .binv = &v->binv};
+    return &v->v;
+}
+
+static char elsewhere[100];
+
+ACTION(output_outside_binary)
+{
+    struct vector v;
+    binary = driver_alloc_binary(100);
+    say(a, "%d", driver_outputv(((struct offender *)self)->port, NULL, 0, vector_of(&v, elsewhere, 100, binary), 0));
+    driver_free_binary(binary);
+}
+
+/* What was there before it was shortened is still there, and nothing has no place. */
+ACTION(enq_outside_binary)
+{
+    struct offender *o = self;
+    struct vector v;
+    binary = driver_alloc_binary(100);
+    binary->orig_size = 50;
+    say(a, "%d", driver_enqv(o->port, vector_of(&v, binary->orig_bytes, 100, binary), 0));
+    say(a, "%d", driver_enqv(o->port, vector_of(&v, elsewhere, 0, binary), 0));
+    driver_deq(o->port, 100);
+    say(a, "%d", driver_enqv(o->port, vector_of(&v, binary->orig_bytes + 1, 100, binary), 0));
+    driver_free_binary(binary);
+}
+
+ACTION(enq_null_element)
+{
+    struct vector v;
+    say(a, "%d", driver_pushqv(((struct offender *)self)->port, vector_of(&v, NULL, 3, NULL), 0));
+}
+
+ACTION(enq_too_large)
+{
+    struct vector v;
+    ErlIOVec *ev = vector_of(&v, elsewhere, 100, NULL);
+    ev->size = 101;
+    say(a, "%d", driver_enqv(((struct offender *)self)->port, ev, 0));
+}
+
+ACTION(copy_freed_binary)
+{
+    struct vector v;
+    char buf[12];
+    ErlDrvBinary *b = freed_binary();
+    say(a, "%d", (int)driver_vec_to_buf(vector_of(&v, b->orig_bytes, 12, b), buf, 12));
 }
 
 ACTION(null_output)
@@ -317,11 +496,13 @@ static void outputv(ErlDrvData d, ErlIOVec *ev)
 
 #define IS(name) {#name, name}
 static const struct action actions[] = {
-    IS(none), IS(double_free), IS(double_free_binary), IS(realloc_freed), IS(unknown_free), IS(unknown_realloc),
+    IS(none), IS(double_free), IS(double_free_binary), IS(realloc_freed), IS(free_at_once), IS(realloc_at_once),
+    IS(realloc_binary_at_once), IS(free_many), IS(unknown_free), IS(unknown_realloc),
     IS(unknown_free_binary), IS(wrong_free), IS(wrong_free_binary), IS(overrun), IS(underrun), IS(overrun_kept),
-    IS(free_kept), IS(overrun_binary), IS(underrun_binary), IS(write_freed), IS(write_freed_binary), IS(leak),
+    IS(free_kept), IS(overrun_binary), IS(underrun_binary), IS(write_freed), IS(write_freed_binary), IS(leak), IS(leak_many),
     IS(leak_binary), IS(output_freed_binary), IS(enq_freed_binary), IS(inc_freed_binary), IS(send_freed_binary), IS(output_unknown_binary),
-    IS(refcount_below), IS(refcount_zero), IS(realloc_shared), IS(range), IS(change_sent), IS(empty_queue), IS(null_output), IS(null_enq),
+    IS(refcount_below), IS(refcount_zero), IS(realloc_shared), IS(range), IS(change_sent), IS(change_sent_before), IS(change_sent_term), IS(empty_queue),
+    IS(output_outside_binary), IS(enq_outside_binary), IS(enq_null_element), IS(enq_too_large), IS(copy_freed_binary), IS(null_output), IS(null_enq),
     IS(system_info), IS(bad_term), IS(vector_take), IS(vector_free), IS(vector_change), IS(data_change),
     IS(use_taken),
     {NULL, NULL},

@@ -70,6 +70,7 @@ m binary_after_free control control 0 output_freed_binary
 m binary_after_free control control 0 enq_freed_binary
 m binary_after_free control control 0 inc_freed_binary
 m binary_after_free control control 0 send_freed_binary
+m binary_after_free control control 0 copy_freed_binary
 m binary_unknown control control 0 output_unknown_binary
 m binary_after_free control control 0 vector_take command abc control 0 use_taken
 m refcount control control 0 refcount_below
@@ -79,11 +80,17 @@ m refcount outputv control 0 vector_free command abc
 m bad_argument control control 0 range
 m bad_argument control control 0 null_output
 m bad_argument control control 0 null_enq
+m bad_argument control control 0 output_outside_binary
+m bad_argument control control 0 enq_outside_binary
+m bad_argument control control 0 enq_null_element
+m bad_argument control control 0 enq_too_large
 m bad_argument control control 0 system_info
 m bad_term control control 0 bad_term
 m vector_changed outputv control 0 vector_change command abc
 m data_changed outputv control 0 data_change command abc
 m data_changed control -o binary control 0 change_sent control 0 empty_queue
+m data_changed control -o binary control 0 change_sent_before control 0 empty_queue
+m data_changed control -o binary control 0 change_sent_term control 0 empty_queue
 m bad_answer control control 1 x
 m bad_answer control control 2 x
 m bad_answer control control 3 x control 0 free_kept
@@ -232,6 +239,7 @@ reported=reported_without_port
 l lock_not_held 'a thread of its own' control 0 unlock_elsewhere
 l lock_destroyed 'a thread of its own' control 0 destroy_elsewhere
 l lock_left 'a thread of its own' control 0 thread_leaves_locked
+l lock_left 'a thread of its own' control 0 foreign_leaves_locked
 l lock_left async_invoke control 0 async_leaves_locked wait 200 control 0 unlock_left
 l tsd_left async_invoke control 0 async_leaves_data wait 200
 l lock_left async_free control 0 free_leaves_locked
@@ -302,6 +310,32 @@ client open echo_drv command hello
 stop
 [ $? -eq 0 ] && ! grep 'check: ' "$dir/err"
 ok $? "without any it is 0"
+
+start --check-drivers=60000
+client open offence_memory_drv control 0 leak_many
+stop
+[ $? -eq 3 ] && grep -q 'check: leak: more of these are only counted' "$dir/err" && ! grep -q abandoned "$dir/err"
+ok $? "as many leaks as there may be are counted in time"
+
+OFFENCE_HANG=1 start --check-drivers=60000
+client open offence_init_drv
+kill -TERM "$pid"
+await grep -q 'lock_left in init' "$dir/err" && await grep -q ': ending$' "$dir/err" && kill -TERM "$pid" && await grep -q ': ending now$' "$dir/err"
+stop
+[ $? -eq 3 ] && grep -q 'a driver does not come to an end and is abandoned' "$dir/err"
+ok $? "the end of one that is stuck in a driver is status 3 too"
+
+# --- two threads at once ---
+
+# Other threads run wherever a mutex is given back: one of the two frees it, the other's is reported, each time.
+LD_PRELOAD=$(realpath "$drivers/../tests/preload/yielding.so") ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 start --check-drivers=60000
+for what in free realloc realloc_binary; do
+  client open offence_memory_drv control 0 "${what}_at_once" && serves
+  ok $? "$what of two threads at once: the daemon serves on"
+done
+client open offence_memory_drv control 0 free_many && client stats && grep -qE 'violation_double_free => 600[,}]' "$dir/o" && grep -qE 'violation_binary_after_free => 300[,}]' "$dir/o" && grep -qE 'violations => 900[,}]' "$dir/o"
+ok $? "and each second one is reported, nothing else"
+stop
 
 # --- the list ---
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bin.h"
 #include "base/thread.h"
 #include "check/memory.h"
 #include "runner.h"
@@ -177,6 +178,169 @@ START_TEST(twenty_reports_of_a_kind_are_written_and_all_are_counted)
 }
 END_TEST
 
+/* --- what was sent: the test has the host's reference --- */
+
+static ErlDrvBinary *new_sent(size_t size, size_t offset, size_t len)
+{
+    ErlDrvBinary *b = driver_alloc_binary(size);
+    memset(b->orig_bytes, 0, size);
+    ck_assert(ph_binary_is_live(b, "test"));
+    ph_binary_sent(b, offset, len);
+    ph_bin_ref(b);
+    return b;
+}
+
+/* Whether a change of that byte is told, and only once; all is as before afterwards. */
+static bool is_seen(ErlDrvBinary *b, size_t at)
+{
+    uint64_t before = reports();
+    b->orig_bytes[at]++;
+    ph_blocks_look_recent();
+    ph_blocks_look_recent();
+    b->orig_bytes[at]--;
+    ck_assert_uint_le(reports(), before + 1);
+    return reports() == before + 1;
+}
+
+START_TEST(each_range_that_was_sent_is_looked_at)
+{
+    static const struct { size_t offset, len; } sent[] = {{100, 50}, {150, 50}, {90, 10}, {10, 20}, {300, 1}, {110, 5}};
+    begin();
+    for (size_t at = 0; at < 320; at++) {
+        bool expected = (at >= 90 && at < 200) || (at >= 10 && at < 30) || at == 300;
+        ErlDrvBinary *b = new_sent(320, 0, 0);
+        for (size_t i = 0; i < sizeof sent / sizeof *sent; i++)
+            ph_binary_sent(b, sent[i].offset, sent[i].len);
+        ck_assert(is_seen(b, at) == expected);
+        ph_bin_unref(b);
+        driver_free_binary(b);
+    }
+}
+END_TEST
+
+START_TEST(a_change_is_not_forgotten_when_more_is_sent)
+{
+    begin();
+    ErlDrvBinary *b = new_sent(320, 0, 100);
+    b->orig_bytes[50] = 1;
+    ph_binary_sent(b, 100, 100);
+    ph_binary_sent(b, 40, 20);
+    ph_blocks_look_recent();
+    ck_assert(only(PH_VIOLATION_DATA_CHANGED, 1));
+}
+END_TEST
+
+START_TEST(of_many_ranges_the_last_are_looked_at)
+{
+    begin();
+    ErlDrvBinary *b = new_sent(320, 0, 0);
+    for (size_t i = 0; i < 100; i++)
+        ph_binary_sent(b, 3 * i, 2);
+    ck_assert(!is_seen(b, 299) && !is_seen(b, 150));
+    ck_assert(is_seen(b, 298));
+}
+END_TEST
+
+START_TEST(what_is_skipped_of_a_vector_is_not_sent)
+{
+    begin();
+    ErlDrvBinary *b = new_sent(320, 0, 0);
+    SysIOVec iov[] = {{b->orig_bytes, 10}, {b->orig_bytes + 10, 100}, {b->orig_bytes + 200, 50}};
+    ErlDrvBinary *binv[] = {b, b, b};
+    ErlIOVec ev = {.vsize = 3, .size = 160, .iov = iov, .binv = binv};
+    ph_vector_sent(&ev, 30);
+    ck_assert(!is_seen(b, 9) && !is_seen(b, 29) && !is_seen(b, 110) && !is_seen(b, 250));
+    ck_assert(is_seen(b, 30));
+    ph_vector_sent(&ev, 30);
+    ck_assert(is_seen(b, 249));
+}
+END_TEST
+
+START_TEST(what_the_host_has_no_more_may_be_changed)
+{
+    struct ph_report r;
+    begin();
+    ErlDrvBinary *b = new_sent(320, 0, 100);
+    ph_bin_unref(b);
+    b->orig_bytes[0] = 1;
+    ck_assert(ph_binary_is_live(b, "test")); /* sent again: before the host gets its reference */
+    ph_bin_ref(b);
+    ph_blocks_look_recent();
+    driver_binary_inc_refc(b);
+    ph_binary_sent(b, 0, 100);
+    ph_bin_unref(b);
+    b->orig_bytes[0] = 2;
+    driver_binary_dec_refc(b);
+    ph_blocks_look_recent();
+    ph_bin_ref(b);
+    ph_binary_sent(b, 0, 100);
+    ph_bin_unref(b);
+    b->orig_bytes[0] = 3;
+    ck_assert(ph_binary_take(b, &r)); /* an answer: it is the host's now */
+    ph_blocks_look_recent();
+    ph_bin_unref(b);
+    ck_assert_uint_eq(reports(), 0);
+}
+END_TEST
+
+static pthread_barrier_t ready;
+static ErlDrvBinary *lent;
+
+/* The host's part, and then the driver's, which sees that nobody else has it. */
+static void *end_and_write(void *unused)
+{
+    pthread_barrier_wait(&ready);
+    ph_bin_unref(lent);
+    lent->orig_bytes[lent->orig_size - 1] = 1;
+    return unused;
+}
+
+START_TEST(what_the_host_gives_back_while_it_is_looked_at_may_be_changed)
+{
+    begin();
+    pthread_barrier_init(&ready, NULL, 2);
+    for (int i = 0; i < 50; i++) {
+        pthread_t thread;
+        lent = new_sent(1 << 20, 0, 1 << 20);
+        ck_assert_int_eq(pthread_create(&thread, NULL, end_and_write, NULL), 0);
+        pthread_barrier_wait(&ready);
+        ph_blocks_look_recent();
+        pthread_join(thread, NULL);
+        driver_free_binary(lent);
+    }
+    ck_assert_uint_eq(reports(), 0);
+}
+END_TEST
+
+#define KEYS 300
+#define LOCKS 60 /* the thread sanitizer cannot follow more than 63 of a thread */
+
+START_TEST(a_thread_may_hold_any_number_of_locks_and_data)
+{
+    ErlDrvMutex *m[LOCKS];
+    ErlDrvTSDKey k[KEYS];
+    begin();
+    for (int i = 0; i < KEYS; i++) {
+        ck_assert_int_eq(erl_drv_tsd_key_create((char *)"k", &k[i]), 0);
+        erl_drv_tsd_set(k[i], &k[i]);
+    }
+    for (int i = 0; i < LOCKS; i++) {
+        m[i] = erl_drv_mutex_create((char *)"m");
+        erl_drv_mutex_lock(m[i]);
+    }
+    for (int i = 0; i < LOCKS; i++) {
+        erl_drv_mutex_unlock(m[i]);
+        erl_drv_mutex_destroy(m[i]);
+    }
+    for (int i = 0; i < KEYS; i++) {
+        erl_drv_tsd_set(k[i], NULL);
+        erl_drv_tsd_key_destroy(k[i]);
+    }
+    ph_things_left("unit_drv");
+    ck_assert_uint_eq(reports(), 0);
+}
+END_TEST
+
 static ErlDrvMutex *mutex;
 static ErlDrvBinary *shared;
 
@@ -226,6 +390,13 @@ static Suite *suite(void)
     tcase_add_test(tc, damage_is_told_once);
     tcase_add_test(tc, what_is_left_is_told_once_and_only_of_that_driver);
     tcase_add_test(tc, twenty_reports_of_a_kind_are_written_and_all_are_counted);
+    tcase_add_test(tc, each_range_that_was_sent_is_looked_at);
+    tcase_add_test(tc, a_change_is_not_forgotten_when_more_is_sent);
+    tcase_add_test(tc, of_many_ranges_the_last_are_looked_at);
+    tcase_add_test(tc, what_is_skipped_of_a_vector_is_not_sent);
+    tcase_add_test(tc, what_the_host_has_no_more_may_be_changed);
+    tcase_add_test(tc, what_the_host_gives_back_while_it_is_looked_at_may_be_changed);
+    tcase_add_test(tc, a_thread_may_hold_any_number_of_locks_and_data);
     tcase_add_test(tc, threads_may_do_all_of_it_at_once);
     return s;
 }
