@@ -11,6 +11,7 @@
 #include "auth.h"
 #include "check/check.h"
 #include "commands.h"
+#include "host/conn.h"
 #include "interrupt.h"
 #include "out.h"
 #include "ports.h"
@@ -220,8 +221,13 @@ static const struct option options[] = {
 
 static bool set_address(struct ph_cli *cli, enum ph_transport transport, const char *address)
 {
+    char why[256];
     if (cli->address) {
         ph_complain("only one of --unix, --tcp and --daemon can be given");
+        return false;
+    }
+    if (!ph_link_address_ok(transport, address, why, sizeof why)) {
+        ph_complain("%s", why);
         return false;
     }
     cli->transport = transport;
