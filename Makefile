@@ -75,8 +75,8 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 
 DAEMON_LIBS := -L$(ERL_LIB) -lei -levent_core -levent_extra -levent_pthreads -ljansson -lnettle -lsystemd -lelf -lz -ldl
 CLI_LIBS := -L$(ERL_LIB) -lei -ljansson -lnettle -ledit -lelf -lm
-# What check shares with the daemon: the rules of which drivers are loaded.
-CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/list.c base/mem.c base/reserve.c base/log.c base/trust.c))
+# What is shared with the daemon: the rules of which drivers are loaded, and how addresses are written.
+CLI_OBJ := $(call obj,$(CLI_SRC) $(PROTO_SRC) $(addprefix daemon/,driver/entry.c driver/path.c driver/settings.c base/address.c base/list.c base/mem.c base/reserve.c base/log.c base/trust.c))
 
 # Where make install puts things: /usr for packages. The Erlang application is found by code:lib_dir(porthost) there.
 PREFIX ?= /usr/local
@@ -203,7 +203,9 @@ $(BUILD)/obj/proto/cli/check/symbols.o: $(BUILD)/gen/api_functions.h
 $(BUILD)/porthostctl: $(CLI_OBJ)
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(CLI_LIBS)
 
-$(BUILD)/tests/unit/check_term: tests/unit/check_term.c $(filter-out $(call obj,proto/cli/main.c),$(CLI_OBJ))
+UNIT_CLI := $(addprefix $(BUILD)/tests/unit/check_,link term)
+
+$(UNIT_CLI): $(BUILD)/tests/unit/%: tests/unit/%.c $(filter-out $(call obj,proto/cli/main.c),$(CLI_OBJ))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -DPH_VERSION='"$(VERSION)"' $(CFLAGS_ALL) -fPIE -o $@ $(filter %.c %.o,$^) $(LDFLAGS_ALL) -pie $(CLI_LIBS) -lcheck_pic -lrt -lm -lsubunit
 

@@ -318,6 +318,15 @@ static int host(const struct ph_options *o)
     return status;
 }
 
+/* The status of what has been said on stdout, if it has got there. */
+static int told(int status)
+{
+    if (status || (fflush(stdout) == 0 && !ferror(stdout)))
+        return status;
+    fprintf(stderr, "porthostd: cannot write to stdout: %s\n", strerror(errno));
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     struct ph_options o;
@@ -325,8 +334,10 @@ int main(int argc, char **argv)
     ph_log_set_format(PH_LOG_TEXT, PH_LOG_PREFIX_AUTO); /* until the configuration says how */
     if (ph_activated_claim())
         return 1;
-    if (ph_options_parse(argc, argv, &o, &status) == 0)
-        status = o.check ? check(&o) : host(&o);
+    if (ph_options_parse(argc, argv, &o, &status))
+        status = told(status);
+    else
+        status = o.check ? told(check(&o)) : host(&o);
     ph_options_free(&o);
     return status;
 }

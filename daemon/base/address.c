@@ -24,12 +24,29 @@ char *ph_address_host(const char *host_port, const char **port)
 }
 
 /* A number as getaddrinfo takes one (which cuts off what is too large), or the name of a service. */
-static bool port_exists(const char *port)
+static bool port_exists(const char *port, long long least)
 {
     char *end;
     errno = 0;
     long long number = strtoll(port, &end, 10);
-    return *end || (errno == 0 && number >= 0 && number <= UINT16_MAX);
+    return *end || (errno == 0 && number >= least && number <= UINT16_MAX);
+}
+
+static const char *port_wrong(const char *port, bool listens)
+{
+    if (port_exists(port, !listens))
+        return NULL;
+    return listens ? "the port must be from 0 to 65535" : "the port must be from 1 to 65535";
+}
+
+const char *ph_address_wrong(const char *host_port, bool listens)
+{
+    const char *port;
+    char *host = ph_address_host(host_port, &port);
+    if (!host)
+        return "expected HOST:PORT";
+    ph_free(host);
+    return port_wrong(port, listens);
 }
 
 struct addrinfo *ph_address_find(const char *host_port, const char **why)
@@ -41,10 +58,9 @@ struct addrinfo *ph_address_find(const char *host_port, const char **why)
         *why = "expected HOST:PORT";
         return NULL;
     }
-    int err = 0;
-    if (!port_exists(port))
-        *why = "the port must be from 0 to 65535";
-    else if ((err = getaddrinfo(host, port, &hints, &found)))
+    *why = port_wrong(port, true);
+    int err = *why ? 0 : getaddrinfo(host, port, &hints, &found);
+    if (err)
         *why = gai_strerror(err);
     ph_free(host);
     return found;

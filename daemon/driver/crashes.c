@@ -18,7 +18,7 @@
 #include "base/trust.h"
 #include "whole.h"
 
-#define MAX_FILES 100u /* of crashes that count; the oldest of more are removed */
+#define MAX_FILES 100u /* of all crashes; the oldest of more are removed */
 #define ALLOWED_PREFIX "allowed-"
 #define ROOM_BYTES 32768 /* for what is written about a crash */
 
@@ -26,7 +26,7 @@ struct crash {
     TAILQ_ENTRY(crash) link;
     long long at; /* seconds since 1970 */
     char *file;   /* its name in the directory */
-    char *driver;
+    char *driver; /* NULL until prune: it bars none, as it has been allowed or none is named */
 };
 TAILQ_HEAD(crashes, crash);
 
@@ -107,14 +107,16 @@ static void insert(struct crashes *list, struct crash *c)
 static void read_file(struct crashes *list, int dir, const char *file)
 {
     size_t prefix = strlen(PH_CRASH_FILE_PREFIX);
-    char *end, *driver;
-    if (strncmp(file, PH_CRASH_FILE_PREFIX, prefix) != 0)
+    bool allowed = strncmp(file, ALLOWED_PREFIX, strlen(ALLOWED_PREFIX)) == 0;
+    const char *name = file + (allowed ? strlen(ALLOWED_PREFIX) : 0);
+    char *end;
+    if (strncmp(name, PH_CRASH_FILE_PREFIX, prefix) != 0)
         return;
-    long long at = strtoll(file + prefix, &end, 10);
-    if (end == file + prefix || *end != '-' || !(driver = driver_of(dir, file)))
+    long long at = strtoll(name + prefix, &end, 10);
+    if (end == name + prefix || *end != '-')
         return;
     struct crash *c = ph_alloc(sizeof *c);
-    *c = (struct crash){.at = at, .file = ph_strdup(file), .driver = driver};
+    *c = (struct crash){.at = at, .file = ph_strdup(file), .driver = allowed ? NULL : driver_of(dir, file)};
     insert(list, c);
 }
 
@@ -137,16 +139,19 @@ static int read_dir(struct crashes *list, int fd)
     return err ? -1 : 0;
 }
 
+/* Files beyond the newest; and what is left of the list are those that bar a driver. */
 static void prune(struct crashes *list, int fd)
 {
     struct crash *c, *next;
     unsigned n = 0;
     for (c = TAILQ_FIRST(list); c; c = next) {
         next = TAILQ_NEXT(c, link);
-        if (++n <= MAX_FILES)
+        bool kept = ++n <= MAX_FILES;
+        if (kept && c->driver)
             continue;
         TAILQ_REMOVE(list, c, link);
-        unlinkat(fd, c->file, 0);
+        if (!kept)
+            unlinkat(fd, c->file, 0);
         free_crash(c);
     }
 }

@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,11 +87,32 @@ static bool reactor_answers(void)
 
 /* --- requests --- */
 
+/* libevent would answer HEAD with the body, and without its length: the client takes that for the beginning of the next answer. */
+static void without_body(struct evkeyvalq *headers, struct evbuffer *body)
+{
+    char length[24];
+    snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
+    evhttp_add_header(headers, "Content-Length", length);
+    evbuffer_drain(body, evbuffer_get_length(body));
+}
+
 static void reply(struct evhttp_request *req, int status, const char *type, struct evbuffer *body)
 {
-    evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Type", type);
-    evhttp_send_reply(req, status, status == HTTP_OK ? "OK" : "Service Unavailable", body);
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+    evhttp_add_header(headers, "Content-Type", type);
+    if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD)
+        without_body(headers, body);
+    evhttp_send_reply(req, status, NULL, body);
     evbuffer_free(body);
+}
+
+static void reply_line(struct evhttp_request *req, int status, const char *line)
+{
+    struct evbuffer *body = evbuffer_new();
+    if (!body)
+        return;
+    evbuffer_add_printf(body, "%s\n", line);
+    reply(req, status, "text/plain; charset=utf-8", body);
 }
 
 static void on_metrics(struct evhttp_request *req, void *arg)
@@ -106,12 +128,14 @@ static void on_metrics(struct evhttp_request *req, void *arg)
 static void on_health(struct evhttp_request *req, void *arg)
 {
     const char *wrong = atomic_load(&ending) ? "the daemon ends" : reactor_answers() ? NULL : "a reactor does not answer";
-    struct evbuffer *body = evbuffer_new();
     (void)arg;
-    if (!body)
-        return;
-    evbuffer_add_printf(body, "%s\n", wrong ? wrong : "ok");
-    reply(req, wrong ? HTTP_SERVUNAVAIL : HTTP_OK, "text/plain; charset=utf-8", body);
+    reply_line(req, wrong ? HTTP_SERVUNAVAIL : HTTP_OK, wrong ? wrong : "ok");
+}
+
+static void on_other(struct evhttp_request *req, void *arg)
+{
+    (void)arg;
+    reply_line(req, HTTP_NOTFOUND, "not found");
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -243,6 +267,7 @@ static struct server *new_server(const char *address, bool remote)
     evhttp_set_timeout(s->http, TIMEOUT_S);
     evhttp_set_cb(s->http, "/metrics", on_metrics, NULL);
     evhttp_set_cb(s->http, "/healthz", on_health, NULL);
+    evhttp_set_gencb(s->http, on_other, NULL);
     return s;
 }
 

@@ -11,6 +11,7 @@
 #include "auth.h"
 #include "check/check.h"
 #include "commands.h"
+#include "host/conn.h"
 #include "interrupt.h"
 #include "out.h"
 #include "ports.h"
@@ -220,8 +221,13 @@ static const struct option options[] = {
 
 static bool set_address(struct ph_cli *cli, enum ph_transport transport, const char *address)
 {
+    char why[256];
     if (cli->address) {
         ph_complain("only one of --unix, --tcp and --daemon can be given");
+        return false;
+    }
+    if (!ph_link_address_ok(transport, address, why, sizeof why)) {
+        ph_complain("%s", why);
         return false;
     }
     cli->transport = transport;
@@ -299,23 +305,28 @@ static void hold_standard_descriptors(void)
             _exit(PH_EXIT_FAILED); /* there is nowhere to say why */
 }
 
+static bool take_options(struct ph_cli *cli, int argc, char **argv)
+{
+    int id;
+    while ((id = getopt_long(argc, argv, "+", options, NULL)) != -1)
+        if (!take_option(cli, id))
+            return false;
+    if (cli->driver_path && cli->transport != PH_OWN_DAEMON) {
+        ph_complain("--driver-path is for a daemon that is started, not for one that is running");
+        return false;
+    }
+    if (cli->cookie && cli->transport != PH_TCP) {
+        ph_complain("--cookie-file is for --tcp");
+        return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct ph_cli cli = {.timeout_ms = TIMEOUT_MS};
-    int id;
     hold_standard_descriptors();
-    while ((id = getopt_long(argc, argv, "+", options, NULL)) != -1)
-        if (!take_option(&cli, id))
-            return PH_EXIT_USAGE;
-    if (cli.driver_path && cli.transport != PH_OWN_DAEMON) {
-        ph_complain("--driver-path is for a daemon that is started, not for one that is running");
-        return PH_EXIT_USAGE;
-    }
-    if (cli.cookie && cli.transport != PH_TCP) {
-        ph_complain("--cookie-file is for --tcp");
-        return PH_EXIT_USAGE;
-    }
-    enum ph_exit e = dispatch(&cli, argv + optind);
+    enum ph_exit e = take_options(&cli, argc, argv) ? dispatch(&cli, argv + optind) : PH_EXIT_USAGE;
     free((char *)cli.cookie);
     return (int)e;
 }

@@ -167,6 +167,13 @@ mkdir "$state/crash-5-5"
 printf 'driver: ' >"$state/crash-6-6"
 start --config "$dir/c.json" && client ping && stop && [ "$(find "$state" -name 'crash-*-1' -size -50c | wc -l)" -le 100 ]
 ok $? "files that are none, or too many, do no harm"
+rm -r "${state:?}"/*
+for i in $(seq 50); do
+  printf 'CRITICAL\n' | tee "$state/crash-$i-1" >"$state/allowed-crash-$i-2"
+  printf 'CRITICAL\ndriver: d\n' >"$state/crash-$i-3"
+done
+start --config "$dir/c.json" && client ping && stop && [ "$(find "$state" -type f | wc -l)" = 100 ] && [ -z "$(find "$state" -name '*crash-1[0-6]-*')" ] && [ "$(find "$state" -name '*crash-2?-*' | wc -l)" = 30 ]
+ok $? "the newest hundred are kept, also of those that name no driver or are allowed"
 config '{"state_dir": "'"$dir"'/nowhere"}'
 refuses 1 "state directory $dir/nowhere: No such file" --unix "$dir/s2" --config "$dir/c.json"
 ok $? "a state directory that is not there is an error"

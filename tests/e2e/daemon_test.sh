@@ -7,6 +7,15 @@
 ok $? "--help describes the options on standard output"
 [[ $("$daemon" --version) =~ ^porthostd\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
 ok $? "--version says the version"
+echo '{"listeners": [{"unix": "'"$socket"'"}]}' >"$dir/c.json"
+unheard() { # OPTION...: neither on a full disk nor where there is no stdout
+  "$daemon" "$@" >/dev/full 2>"$dir/err"
+  [ $? -eq 1 ] && grep -qx "porthostd: cannot write to stdout: No space left on device" "$dir/err" || return 1
+  "$daemon" "$@" >&- 2>"$dir/err"
+  [ $? -eq 1 ]
+}
+unheard --help && unheard --version && unheard --check-config "$dir/c.json"
+ok $? "what cannot be written to standard output is status 1"
 refuses 2 "nothing to serve"
 ok $? "without anything to serve it ends with status 2"
 refuses 2 "unrecognized option" --wrong

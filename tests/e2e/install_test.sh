@@ -48,9 +48,11 @@ ok $? "installed again, it leaves the configuration as it is"
 make -s uninstall DESTDIR="$dest" PREFIX=/usr >"$log" 2>&1 && grep -q "has been changed and stays" "$log" && [ "$(in_dest)" = ./etc/porthost/porthostd.json ]
 ok $? "uninstalled, it leaves a configuration that was changed, and nothing else"
 rm -r "$dest"
-make -s install DESTDIR="$dest" PREFIX=/opt/x UNITDIR=/opt/units SYSCONFDIR=/opt/etc ERLANG_LIBDIR=/opt/erl >"$log" 2>&1 &&
+(umask 077 && make -s install DESTDIR="$dest" PREFIX=/opt/x UNITDIR=/opt/units SYSCONFDIR=/opt/etc ERLANG_LIBDIR=/opt/erl) >"$log" 2>&1 &&
   grep -q '^ExecStart=/opt/x/sbin/porthostd ' "$dest/opt/units/porthostd.service" && grep -q /opt/x/lib/porthost/drivers "$dest/opt/etc/porthost/porthostd.json"
 ok $? "units and configuration name the prefix that was chosen"
+[ "$(find "$dest" | wc -l)" -gt 40 ] && find "$dest" \( -type d ! -perm 755 \) -o ! -perm -444 >"$log" && [ ! -s "$log" ]
+ok $? "everybody has access to what is installed, whatever the umask"
 make -s uninstall DESTDIR="$dest" PREFIX=/opt/x UNITDIR=/opt/units SYSCONFDIR=/opt/etc ERLANG_LIBDIR=/opt/erl >"$log" 2>&1 && in_dest >"$log" && [ ! -s "$log" ] &&
   [ -z "$(find "$dest" -name 'porthost*')" ]
 ok $? "uninstalled, it leaves nothing"

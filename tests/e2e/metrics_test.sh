@@ -89,6 +89,13 @@ stop
 begin --metrics 127.0.0.1:0
 [ "$(status /healthz)" = 200 ] && [ "$(status /metrics)" = 200 ] && [ "$(status /)" = 404 ] && [ "$(status "/metrics?x=1")" = 200 ]
 ok $? "/metrics and /healthz, and nothing else"
+exec 8<>"/dev/tcp/${at%:*}/${at##*:}"
+{ printf 'HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n' /metrics /healthz / && printf 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'; } >&8
+timeout 20 tr -d '\r' <&8 >"$dir/o"
+exec 8>&-
+[ "$(grep -vE '^(Date|Content-Type|Connection):' "$dir/o" | sed -E 's/^(Content-Length:) [0-9]{4,}$/\1 many/' | tr '\n' '|')" = \
+  'HTTP/1.1 200 OK|Content-Length: many||HTTP/1.1 200 OK|Content-Length: 3||HTTP/1.1 404 Not Found|Content-Length: 10||HTTP/1.1 200 OK|Content-Length: 3||ok|' ]
+ok $? "HEAD: how long the answer to GET would be, and nothing that would be taken for the next one"
 [ "$(curl -s -m 20 -o /dev/null -w '%{http_code}' -X DELETE "http://$at/metrics")" != 200 ] && head -c 100000 /dev/zero | tr '\0' x | curl -s -m 20 -o /dev/null --data-binary @- "http://$at/metrics"
 scrape
 ok $? "other methods and long bodies do no harm"

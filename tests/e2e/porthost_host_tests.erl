@@ -8,6 +8,9 @@
 
 -export([init/1]).
 
+-define(NAME, "host.porthost.test").        % see named/2
+-define(LOOPBACK_6, {0, 0, 0, 0, 0, 0, 0, 1}).
+
 start(Transport) ->
     start(Transport, #{}).
 
@@ -205,8 +208,67 @@ the_caller_survives_a_host_that_does_not_start_test() ->
     ?assertEqual({'DOWN', Ref, process, Pid, normal}, next()).
 
 tcp_works_as_unix_sockets_do_test() ->
-    {ok, Listener} = gen_tcp:listen(0, [binary, {packet, 4}, {active, false},
-                                        {ip, {127, 0, 0, 1}}]),
+    {_, Number} = Listener = tcp_host([{ip, {127, 0, 0, 1}}], 0),
+    {ok, Host} = start({tcp, "127.0.0.1", Number}),
+    ok = porthost:stop(Host),
+    gone(Listener).
+
+so_does_tcp_over_ipv6_test_() ->
+    [Test || has_ipv6(),
+             Test <- [[{"to " ++ What, fun() -> ipv6_works(Host) end}
+                       || {What, Host} <- [{"a name", ?NAME}, {"an atom", list_to_atom(?NAME)},
+                                           {"an address", ?LOOPBACK_6}, {"its text", "::1"}]],
+                      fun a_name_of_two_addresses_is_that_of_the_one_that_answers/0,
+                      fun an_address_that_does_not_answer_leaves_time_for_the_next/0]].
+
+has_ipv6() ->
+    case gen_tcp:listen(0, [inet6, {ip, ?LOOPBACK_6}]) of
+        {ok, L} -> gen_tcp:close(L) =:= ok;
+        {error, _} -> false
+    end.
+
+%% The name has only an address of IPv6.
+ipv6_works(Name) ->
+    {_, Number} = Listener = tcp_host([inet6, {ip, ?LOOPBACK_6}], 0),
+    named([?LOOPBACK_6], fun() ->
+                                 {ok, Host} = start({tcp, Name, Number}),
+                                 ok = porthost:stop(Host)
+                         end),
+    gone(Listener).
+
+a_name_of_two_addresses_is_that_of_the_one_that_answers() ->
+    {_, Number} = Listener = tcp_host([inet6, {ip, ?LOOPBACK_6}], 0),
+    named([{127, 0, 0, 1}, ?LOOPBACK_6],
+          fun() ->
+                  {ok, Host} = start({tcp, ?NAME, Number}),
+                  ok = porthost:stop(Host),
+                  gone(Listener),
+                  ?assertEqual({error, {porthost, {connect, econnrefused}}}, start({tcp, ?NAME, Number}))
+          end).
+
+%% The kernel answers nobody who would connect to the one of IPv4.
+an_address_that_does_not_answer_leaves_time_for_the_next() ->
+    {ok, Silent} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, {backlog, 0}]),
+    {ok, Number} = inet:port(Silent),
+    Waiting = fill(Number, []),
+    Listener = tcp_host([inet6, {ip, ?LOOPBACK_6}], Number),
+    named([{127, 0, 0, 1}, ?LOOPBACK_6],
+          fun() ->
+                  {ok, Host} = start({tcp, ?NAME, Number}, #{timeout => 2000}),
+                  ok = porthost:stop(Host)
+          end),
+    gone(Listener),
+    [gen_tcp:close(S) || S <- [Silent | Waiting]].
+
+fill(Number, Waiting) ->
+    case gen_tcp:connect({127, 0, 0, 1}, Number, [], 200) of
+        {ok, S} when length(Waiting) < 20 -> fill(Number, [S | Waiting]);
+        {error, timeout} -> Waiting
+    end.
+
+%% One that greets the first who comes: a listener, and its port.
+tcp_host(Options, Wanted) ->
+    {ok, Listener} = gen_tcp:listen(Wanted, [binary, {packet, 4}, {active, false} | Options]),
     {ok, Number} = inet:port(Listener),
     spawn_link(fun() ->
                        {ok, Socket} = gen_tcp:accept(Listener),
@@ -215,8 +277,21 @@ tcp_works_as_unix_sockets_do_test() ->
                        ok = gen_tcp:send(Socket, term_to_binary(porthost_fake:hello())),
                        gen_tcp:recv(Socket, 0)
                end),
-    {ok, Host} = start({tcp, "127.0.0.1", Number}),
-    ok = porthost:stop(Host).
+    {Listener, Number}.
+
+gone({Listener, _}) -> gen_tcp:close(Listener).
+
+%% ?NAME has these addresses while Fun runs.
+named(Addresses, Fun) ->
+    Lookup = proplists:get_value(lookup, inet:get_rc(), [native]),
+    [ok = inet_db:add_host(A, [?NAME]) || A <- Addresses],
+    ok = inet_db:set_lookup([file | Lookup -- [file]]),
+    try
+        Fun()
+    after
+        ok = inet_db:set_lookup(Lookup),
+        [ok = inet_db:del_host(A) || A <- Addresses]
+    end.
 
 the_death_of_a_spawned_host_is_told_with_its_signal_test_() ->
     [fun() ->

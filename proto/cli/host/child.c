@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include "whole.h"
 
 #define PIPE_BYTES (1 << 20)
+#define REST_READS 20
+#define REST_READ_MS 5
 
 bool ph_child_beside(char *path, size_t cap)
 {
@@ -153,6 +156,16 @@ static void describe(int status, char *how, size_t cap)
         snprintf(how, cap, "it ended with status %d", WEXITSTATUS(status));
 }
 
+/* An interrupt comes amidst a conversation. Nobody wants what is still said, but a daemon that could not write it would complain. */
+static void read_rest(int fd)
+{
+    char dropped[65536];
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (int i = 0; i < REST_READS; i++)
+        if (poll(&p, 1, REST_READ_MS) > 0 && read(fd, dropped, sizeof dropped) == 0)
+            return;
+}
+
 void ph_child_end(struct ph_child *c, int grace_ms, char *how, size_t cap)
 {
     int status = 0;
@@ -160,6 +173,8 @@ void ph_child_end(struct ph_child *c, int grace_ms, char *how, size_t cap)
         how[0] = 0;
     if (c->out >= 0)
         close(c->out);
+    if (c->in >= 0 && ph_interrupt_signal())
+        read_rest(c->in);
     if (c->in >= 0)
         close(c->in);
     c->in = c->out = -1;

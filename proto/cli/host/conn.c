@@ -15,13 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "args.h"
+#include "base/address.h"
 #include "host/child.h"
 #include "interrupt.h"
 #include "proto.h"
 
 #define READ_BYTES 65536
-#define PORT_MAX 65535u
+#define UNIX_PATH_MAX (sizeof ((struct sockaddr_un *)NULL)->sun_path - 1)
 
 struct bytes {
     uint8_t *p;
@@ -107,13 +107,21 @@ static int socket_to(int family, const struct sockaddr *addr, socklen_t len, int
     return err ? -1 : fd;
 }
 
+bool ph_link_address_ok(enum ph_transport transport, const char *address, char *why, size_t cap)
+{
+    const char *wrong = transport == PH_TCP ? ph_address_wrong(address, false) : NULL;
+    if (wrong)
+        snprintf(why, cap, "%s: %s", address, wrong);
+    else if (transport == PH_UNIX && (!*address || strlen(address) > UNIX_PATH_MAX))
+        snprintf(why, cap, "the path of a unix socket has 1 to %zu bytes", UNIX_PATH_MAX);
+    else
+        return true;
+    return false;
+}
+
 static int open_unix(const char *path, int64_t deadline, char *why, size_t cap)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof addr.sun_path) {
-        snprintf(why, cap, "the path of a unix socket has at most %zu bytes", sizeof addr.sun_path - 1);
-        return -1;
-    }
     memcpy(addr.sun_path, path, strlen(path));
     int fd = socket_to(AF_UNIX, (struct sockaddr *)&addr, sizeof addr, deadline);
     if (fd < 0)
@@ -121,37 +129,26 @@ static int open_unix(const char *path, int64_t deadline, char *why, size_t cap)
     return fd;
 }
 
-/* HOST:PORT or [HOST]:PORT into two texts. The resolver would take the lower 16 bits of any number. */
-static bool split_address(const char *address, char *host, size_t cap, const char **port)
+/* The end of this address's equal share of the time that is left for it and those behind it: one where nobody answers leaves them some. */
+static int64_t share_of(const struct addrinfo *a, int64_t deadline)
 {
-    uint64_t number;
-    const char *colon = strrchr(address, ':');
-    if (!colon || colon == address || !ph_text_number((struct ph_text){colon + 1, strlen(colon + 1)}, PORT_MAX, &number) || number == 0)
-        return false;
-    size_t len = (size_t)(colon - address);
-    bool brackets = address[0] == '[' && len > 2 && colon[-1] == ']';
-    snprintf(host, cap, "%.*s", (int)(brackets ? len - 2 : len), address + brackets);
-    *port = colon + 1;
-    return true;
+    int64_t now = ph_now_ms(), n = 0;
+    for (; a; a = a->ai_next)
+        n++;
+    return deadline == PH_NEVER || deadline <= now ? deadline : now + (deadline - now) / n;
 }
 
 static int open_tcp(const char *address, int64_t deadline, char *why, size_t cap)
 {
-    char host[256];
-    const char *port;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    if (!split_address(address, host, sizeof host, &port)) {
-        snprintf(why, cap, "%s is not HOST:PORT, with a port from 1 to %u", address, PORT_MAX);
-        return -1;
-    }
-    int rc = getaddrinfo(host, port, &hints, &found);
-    if (rc != 0) {
-        snprintf(why, cap, "cannot find %s: %s", address, gai_strerror(rc));
+    const char *none;
+    struct addrinfo *found = ph_address_find(address, &none);
+    if (!found) {
+        snprintf(why, cap, "cannot find %s: %s", address, none);
         return -1;
     }
     int fd = -1;
     for (struct addrinfo *a = found; a && fd < 0; a = a->ai_next)
-        fd = socket_to(a->ai_family, a->ai_addr, a->ai_addrlen, deadline);
+        fd = socket_to(a->ai_family, a->ai_addr, a->ai_addrlen, share_of(a, deadline));
     if (fd < 0)
         snprintf(why, cap, "cannot connect to %s: %s", address, strerror(errno));
     freeaddrinfo(found);

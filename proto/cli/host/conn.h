@@ -4,6 +4,7 @@
 #ifndef PH_CLI_CONN_H
 #define PH_CLI_CONN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cli.h"
@@ -33,7 +34,10 @@ struct ph_link;
 
 int64_t ph_now_ms(void);
 
-/* A new connection, to be freed by ph_link_close. NULL with the reason in why. */
+/* False with the reason in why: an address of that transport is not written like this. */
+bool ph_link_address_ok(enum ph_transport transport, const char *address, char *why, size_t cap);
+
+/* A new connection, to an address that is ok, to be freed by ph_link_close. NULL with the reason in why. */
 struct ph_link *ph_link_open(const struct ph_cli *cli, int64_t deadline, char *why, size_t cap);
 
 /* Queues a frame with a copy of what is in w. -1 without memory. */

@@ -23,7 +23,8 @@ struct shell {
     char *buf; /* buf[from..to) has been read and not been run */
     size_t from, to, cap;
     unsigned line; /* of the input, from 1 */
-    bool eof, quit, failed, tty;
+    bool eof, quit, tty;
+    enum ph_exit failed; /* the input was not read to its end */
     struct ph_edit *edit; /* stdin is a terminal, with an editor; NULL: it is read as it comes */
 };
 
@@ -132,14 +133,20 @@ static void read_input(struct shell *sh)
     if (!make_room(sh)) {
         ph_complain("stdin:%u: this line is too long", sh->line);
         sh->to = 0;
-        sh->eof = sh->failed = true;
+        sh->eof = true;
+        sh->failed = PH_EXIT_USAGE;
         return;
     }
     ssize_t n = read(STDIN_FILENO, sh->buf + sh->to, sh->cap - sh->to);
-    if (n > 0)
+    if (n > 0) {
         sh->to += (size_t)n;
-    else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+    } else if (n == 0) {
         sh->eof = true;
+    } else if (errno != EINTR && errno != EAGAIN) {
+        ph_complain("cannot read stdin: %s", strerror(errno));
+        sh->eof = true;
+        sh->failed = PH_EXIT_FAILED;
+    }
 }
 
 /* Runs the first line of what was read, if it has come as a whole. False if not. */
@@ -225,8 +232,7 @@ enum ph_exit ph_shell_run(struct ph_session *s)
         worst = e > worst ? e : worst;
     }
     ph_edit_close(sh.edit);
-    if (sh.failed && worst < PH_EXIT_USAGE)
-        worst = PH_EXIT_USAGE;
+    worst = sh.failed > worst ? sh.failed : worst;
     e = worst == PH_EXIT_NO_CONNECTION ? worst : ph_ports_finish(&sh.ports);
     ph_ports_free(&sh.ports);
     free(sh.buf);

@@ -44,7 +44,8 @@
                    | {unix, Path :: file:name_all()}
                    | {tcp, inet:socket_address() | inet:hostname(), inet:port_number()}.
 %% How to reach a host. With `spawn' the host is a child of this node, and ends with the
-%% connection; Command is for example `"porthostd --stdio"'.
+%% connection; Command is for example `"porthostd --stdio"'. With `tcp' the addresses of a name, of IPv4
+%% and then of IPv6, are tried one after the other.
 
 -type options() :: #{transport := transport(), cookie => cookie(), name => atom(),
                      timeout => timeout(),

@@ -187,12 +187,12 @@ open({spawn, Command}, _) ->
         error:Why -> {error, Why}
     end;
 open({unix, Path}, Timeout) ->
-    socket(unix, {local, Path}, 0, [{sndbuf, ?UNIX_BUFFER}], Timeout);
+    socket(unix, gen_tcp, {local, Path}, 0, [{sndbuf, ?UNIX_BUFFER}], Timeout);
 open({tcp, Host, Number}, Timeout) ->
-    socket(tcp, Host, Number, [{nodelay, true}, {keepalive, true}], Timeout).
+    socket(tcp, porthost_tcp, Host, Number, [{nodelay, true}, {keepalive, true}], Timeout).
 
-socket(Kind, Address, Number, Options, Timeout) ->
-    try gen_tcp:connect(Address, Number, ?SOCKET_OPTIONS ++ Options, Timeout) of
+socket(Kind, By, Address, Number, Options, Timeout) ->
+    try By:connect(Address, Number, ?SOCKET_OPTIONS ++ Options, Timeout) of
         {ok, Socket} -> in_and_out(Kind, Socket);
         {error, Why} -> {error, Why}
     catch

@@ -51,5 +51,7 @@ check_that 'a port that has ended by itself at the end is no failure' test "$sta
 check_lines 'the other ports are heard and closed' 0 out '^\{p2,\{data,<<"hello">>\}\}$' '^\{exit,p2,normal\}$' '^\{ok,close,true\}$'
 own shell </dev/null
 check 'no lines are no mistake' 0 ''
+own shell <"$dir"
+check_err 'input that cannot be read is not the end of it' 1 '^porthostctl: cannot read stdin: Is a directory$'
 
 finish

@@ -31,11 +31,21 @@ check_err 'no unix socket: status 3' 3 'cannot connect to .*/none: No such file 
 run "$ctl" --tcp 127.0.0.1:1 ping
 check_err 'no TCP listener: status 3' 3 'cannot connect to 127.0.0.1:1: Connection refused'
 run "$ctl" --tcp nowhere ping
-check_err 'an address without a port: status 3' 3 'nowhere is not HOST:PORT'
-for port in 0 65536 99999 http; do
+check_err 'an address without a port: wrong usage' 2 'nowhere: expected HOST:PORT'
+for port in 0 65536 99999; do
     run timeout 30 "$ctl" --tcp "localhost:$port" ping
-    check_err "an address with port $port: status 3" 3 "localhost:$port is not HOST:PORT"
+    check_err "an address with port $port: wrong usage" 2 "localhost:$port: the port must be from 1 to 65535"
 done
+run timeout 30 "$ctl" --tcp localhost:no-such-service ping
+check_err 'the name of no service: status 3' 3 'cannot find localhost:no-such-service: '
+if getent services tcpmux >/dev/null; then
+    run timeout 30 "$ctl" --tcp 127.0.0.1:tcpmux ping
+    check_err 'the name of a service is a port' 3 'cannot connect to 127.0.0.1:tcpmux: Connection refused'
+fi
+run timeout 30 "$ctl" --tcp "$(printf '%0246d177.0.0.1x' 0):1" ping # 255 bytes of it are 127.0.0.1
+check_err 'of a long name nothing is cut off' 3 'cannot find 0'
+run "$ctl" --unix "$(printf '%108s' '' | tr ' ' x)" ping
+check_err 'a path that is too long: wrong usage' 2 'the path of a unix socket has 1 to 107 bytes'
 run "$ctl" --daemon "$dir/none" ping
 check_err 'no daemon: status 3' 3 'the host has ended the connection: it ended with status 127'
 
