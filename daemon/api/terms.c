@@ -19,39 +19,45 @@ ErlDrvTermData driver_mk_term_nil(void)
     return PH_NIL;
 }
 
-/* erl_driver(3), driver_mk_atom. Latin-1; any thread. */
+/* These three are documented as for callbacks only, but work in any thread. Known drivers call them in their async jobs, which the checking mode lets pass. */
+static bool in_own_thread(void)
+{
+    return ph_self.kind == PH_THREAD_DRIVER || ph_self.kind == PH_THREAD_FOREIGN;
+}
+
+/* erl_driver(3), driver_mk_atom. Latin-1. */
 ErlDrvTermData driver_mk_atom(char *string)
 {
+    if (ph_checking() && in_own_thread())
+        ph_violation(PH_VIOLATION_WRONG_THREAD, "%s: this thread runs no callback", __func__);
     return ph_atom_latin1(string, strlen(string));
 }
 
-/* In the checking mode, of functions that any thread may call: that port is gone. */
-static void gone(ErlDrvPort port, const char *function)
-{
-    if (ph_checking())
-        ph_port_not_here(port, function);
-}
-
-/* erl_driver(3), driver_mk_port. Any thread: drivers call it from their async jobs too. */
-ErlDrvTermData driver_mk_port(ErlDrvPort port)
+/* A reference, or NULL. In the checking mode reports that the port is gone, or that this is no thread for it. */
+static struct ph_port *by_handle(ErlDrvPort port, const char *function)
 {
     struct ph_port *p = ph_port_by_handle((uint64_t)(uintptr_t)port);
-    if (!p) {
-        gone(port, __func__);
+    if (ph_checking() && (!p || in_own_thread()))
+        ph_port_not_here(port, function);
+    return p;
+}
+
+/* erl_driver(3), driver_mk_port. */
+ErlDrvTermData driver_mk_port(ErlDrvPort port)
+{
+    struct ph_port *p = by_handle(port, __func__);
+    if (!p)
         return PH_NIL;
-    }
     ph_port_unref(p);
     return ph_port_word((uint64_t)(uintptr_t)port);
 }
 
-/* erl_driver(3), driver_connected. Any thread, as driver_mk_port. */
+/* erl_driver(3), driver_connected. */
 ErlDrvTermData driver_connected(ErlDrvPort port)
 {
-    struct ph_port *p = ph_port_by_handle((uint64_t)(uintptr_t)port);
-    if (!p) {
-        gone(port, __func__);
+    struct ph_port *p = by_handle(port, __func__);
+    if (!p)
         return PH_NIL;
-    }
     ErlDrvTermData owner = p->owner;
     ph_port_unref(p);
     return owner;

@@ -3,9 +3,11 @@
  * ph_thread_start may be called from any thread. Setting up ph_self is up to the function that runs in the thread. */
 #include "base/thread.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +16,8 @@
 #define NAME_MAX_BYTES 15 /* what Linux keeps */
 
 _Thread_local struct ph_thread ph_self;
+
+static atomic_uint started; /* and not at their end yet */
 
 /* Allocated by the starter, freed by the new thread, like the alternate stack. */
 struct start {
@@ -39,6 +43,7 @@ static void drop_alt_stack(void *arg)
     struct alt_stack *alt = arg;
     sigaltstack(&alt->before, NULL);
     ph_free(alt->memory);
+    atomic_fetch_sub(&started, 1);
 }
 
 static void *thread_main(void *p)
@@ -93,12 +98,26 @@ int ph_thread_start(pthread_t *tid, const char *name, size_t stack, void *(*run)
         struct start *s = ph_alloc(sizeof *s);
         *s = (struct start){.run = run, .arg = arg, .alt_stack = ph_alloc_try(PH_ALT_STACK)};
         memcpy(s->name, name, strnlen(name, NAME_MAX_BYTES));
+        atomic_fetch_add(&started, 1);
         err = s->alt_stack == NULL ? ENOMEM : pthread_create(tid, &attr, thread_main, s);
         if (err != 0) {
+            atomic_fetch_sub(&started, 1);
             ph_free(s->alt_stack);
             ph_free(s);
         }
     }
     pthread_attr_destroy(&attr);
     return err;
+}
+
+bool ph_thread_knows_all(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    unsigned n = 0;
+    if (!tasks)
+        return false;
+    for (const struct dirent *e; (e = readdir(tasks));)
+        n += e->d_name[0] != '.';
+    closedir(tasks);
+    return n == atomic_load(&started) + 1;
 }

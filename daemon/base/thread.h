@@ -50,4 +50,7 @@ void ph_thread_alt_stack(void *memory, stack_t *before);
  * 0 or errno. stack in bytes, raised to the system's minimum; 0 for the default. */
 int ph_thread_start(pthread_t *tid, const char *name, size_t stack, void *(*run)(void *), void *arg);
 
+/* Whether the process has no threads but the main one and those that ph_thread_start has started. False also if the system does not say, or one is just ending. */
+bool ph_thread_knows_all(void);
+
 #endif

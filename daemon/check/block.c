@@ -281,10 +281,15 @@ static bool find_block(const void *p, size_t *size, struct ph_report *r)
     return live;
 }
 
-bool ph_block_is_live(const void *p, struct ph_report *r)
+void ph_block_lost(const void *p, const struct ph_act *given)
 {
-    size_t size;
-    return find_block(p, &size, r);
+    pthread_mutex_lock(&ph_things_mu);
+    struct ph_thing *t = ph_thing_find_locked(PH_THING_BLOCK, p);
+    if (t && t->kind == PH_THING_BLOCK && !t->gone && !t->given) {
+        t->given = ph_alloc(sizeof *t->given);
+        *t->given = *given;
+    }
+    pthread_mutex_unlock(&ph_things_mu);
 }
 
 bool ph_block_take(const void *p, size_t size, struct ph_report *r)

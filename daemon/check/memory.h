@@ -15,7 +15,8 @@ void ph_blocks_start(void); /* binaries come from here from now on; once */
 void *ph_block_alloc(size_t size);
 void *ph_block_realloc(void *p, size_t size);
 void ph_block_free(void *p);
-bool ph_block_is_live(const void *p, struct ph_report *r); /* of driver_alloc; where it was made goes to the notes */
+/* If it is a live block: a driver_async was given it, with nothing that frees it, whose port has ended before the job. It may be freed otherwise; if it is left, that is told. */
+void ph_block_lost(const void *p, const struct ph_act *given);
 /* The host takes a block or a driver's reference to a binary over: an answer of control or call. False, with the text and notes of the report, if it is no live one, or
  * has less than size bytes. */
 bool ph_block_take(const void *p, size_t size, struct ph_report *r);
@@ -40,5 +41,7 @@ bool ph_vector_has_size(const ErlIOVec *ev, const char *function); /* so many by
 void ph_blocks_look_recent(void);
 /* What a driver that is being unloaded has left is reported, and what is in quarantine looked at; afterwards it is nobody's. */
 void ph_things_left(const char *driver);
+/* Something of the driver's is left, and nothing by which a thread of its could still run: its destructors may change that. */
+bool ph_things_may_be_freed(const char *driver);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns where libc lies, found once, and the signal that asks a thread for its stack. Which frames are the host's is told from where the linker put its code. */
+/* Owns the signal that asks a thread for its stack. Which frames are the host's is told by image.c. */
 #include "check/stack.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
-#include <link.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -14,34 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check/image.h"
 #include "check/symbol.h"
 
 #define RAW_DEPTH 40
 #define STACK_SIGNAL (SIGRTMAX - 1) /* nobody's */
-
-extern const char __executable_start[], etext[]; /* the linker's */
-
-static bool is_host(const void *at)
-{
-    return (uintptr_t)at >= (uintptr_t)__executable_start && (uintptr_t)at < (uintptr_t)etext;
-}
-
-static uintptr_t libc_begin, libc_end; /* its code; set by ph_stack_start */
-
-static int find_libc(struct dl_phdr_info *info, size_t size, void *arg)
-{
-    uintptr_t in = (uintptr_t)arg;
-    (void)size;
-    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-        uintptr_t begin = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr, end = begin + info->dlpi_phdr[i].p_memsz;
-        if (info->dlpi_phdr[i].p_type != PT_LOAD || in < begin || in >= end)
-            continue;
-        libc_begin = begin;
-        libc_end = end;
-        return 1;
-    }
-    return 0;
-}
 
 static void on_question(int sig);
 
@@ -50,32 +27,29 @@ void ph_stack_start(void)
     const struct sigaction sa = {.sa_handler = on_question, .sa_flags = SA_RESTART | SA_ONSTACK};
     void *frame;
     backtrace(&frame, 1);
-    dl_iterate_phdr(find_libc, dlsym(RTLD_DEFAULT, "pthread_create"));
+    ph_images_start();
     sigaction(STACK_SIGNAL, &sa, NULL);
-}
-
-static bool is_libc(const void *at)
-{
-    return (uintptr_t)at >= libc_begin && (uintptr_t)at < libc_end;
 }
 
 /* The first frame behind those of the host that are at it now. */
 static int behind_host(void *const *raw, int n)
 {
     int i = 0;
-    while (i < n && !is_host(raw[i])) /* a sanitizer's backtrace */
+    while (i < n && !ph_image_is_host(raw[i])) /* a sanitizer's backtrace */
         i++;
-    while (i < n && is_host(raw[i]))
+    while (i < n && ph_image_is_host(raw[i]))
         i++;
     return i;
 }
 
-/* From there up to what the host called. */
+/* From there up to what the host called, which may be the linker or what begins a thread: they are not shown. */
 static void keep(struct ph_stack *s, void *const *raw, int i, int n)
 {
     s->n = 0;
-    for (; i < n && s->n < PH_STACK_DEPTH && !is_host(raw[i]); i++)
+    for (; i < n && s->n < PH_STACK_DEPTH && !ph_image_is_host(raw[i]); i++)
         s->at[s->n++] = raw[i];
+    while (s->n > 0 && ph_image_is_linked(s->at[s->n - 1]))
+        s->n--;
 }
 
 /* From what called the host up to what the host called. */
@@ -83,8 +57,6 @@ void ph_stack_take(struct ph_stack *s)
 {
     void *raw[RAW_DEPTH];
     int n = backtrace(raw, RAW_DEPTH), i = behind_host(raw, n);
-    while (n > i && is_libc(raw[n - 1])) /* how a thread begins */
-        n--;
     keep(s, raw, i, n);
 }
 
@@ -100,14 +72,15 @@ static struct {
     struct ph_stack stack; /* the answering thread's, then the asker's */
 } question;
 
-/* From the function of libc that the driver is in, or else the driver itself, up to what the host called; behind the handler comes what the kernel returns to. */
+/* From the function of a library that the driver is in, or else the driver itself, up to what the host called. A driver that has called the host is behind it and
+ * its libraries; behind the handler comes what the kernel returns to. */
 static void take_interrupted(struct ph_stack *s)
 {
     void *raw[RAW_DEPTH];
     int n = backtrace(raw, RAW_DEPTH), first = behind_host(raw, n) + 1, i = first;
-    while (i < n && (is_host(raw[i]) || is_libc(raw[i])))
+    while (i < n && (ph_image_is_host(raw[i]) || ph_image_is_linked(raw[i])))
         i++;
-    while (i < n && i > first && is_libc(raw[i - 1]))
+    while (i < n && i > first && ph_image_is_linked(raw[i - 1]))
         i--;
     keep(s, raw, i, n);
 }
@@ -155,35 +128,56 @@ static bool look_up(const void *at, Dl_info *info)
     return dladdr((const char *)at - 1, info) != 0 && info->dli_fname;
 }
 
-void ph_stack_describe(const void *at, char *buf, size_t size)
+struct place {
+    char name[256];  /* of the function, or empty */
+    uint64_t offset; /* in it */
+    char file[PATH_MAX];
+    uint64_t in_file;
+};
+
+static void find_symbol(struct place *p)
+{
+    if (ph_symbol_find(p->file, p->in_file - 1, p->name, sizeof p->name, &p->offset))
+        p->offset++;
+}
+
+/* False: it is in no object, and was in none. */
+static bool find_place(const void *at, struct place *p)
 {
     Dl_info info;
-    char name[256];
-    uint64_t offset = 0;
-    if (!look_up(at, &info)) {
+    bool loaded = look_up(at, &info);
+    *p = (struct place){.in_file = 0};
+    if (!loaded && !ph_image_gone(at, p->file, sizeof p->file, &p->in_file))
+        return false;
+    if (loaded) {
+        snprintf(p->file, sizeof p->file, "%s", info.dli_fname);
+        p->in_file = (uintptr_t)at - (uintptr_t)info.dli_fbase;
+    }
+    if (!loaded || !info.dli_sname) {
+        find_symbol(p);
+        return true;
+    }
+    snprintf(p->name, sizeof p->name, "%s", info.dli_sname);
+    p->offset = (uintptr_t)at - (uintptr_t)info.dli_saddr;
+    return true;
+}
+
+void ph_stack_describe(const void *at, char *buf, size_t size)
+{
+    struct place p;
+    if (!find_place(at, &p))
         snprintf(buf, size, "%p", at);
-        return;
-    }
-    uint64_t in_file = (uintptr_t)at - (uintptr_t)info.dli_fbase;
-    bool found = info.dli_sname != NULL;
-    if (found) {
-        snprintf(name, sizeof name, "%s", info.dli_sname);
-        offset = (uintptr_t)at - (uintptr_t)info.dli_saddr;
-    } else {
-        found = ph_symbol_find(info.dli_fname, in_file - 1, name, sizeof name, &offset);
-        offset++;
-    }
-    if (found)
-        snprintf(buf, size, "%s+0x%jx (%s+0x%jx)", name, (uintmax_t)offset, info.dli_fname, (uintmax_t)in_file);
+    else if (p.name[0])
+        snprintf(buf, size, "%s+0x%jx (%s+0x%jx)", p.name, (uintmax_t)p.offset, p.file, (uintmax_t)p.in_file);
     else
-        snprintf(buf, size, "%s+0x%jx", info.dli_fname, (uintmax_t)in_file);
+        snprintf(buf, size, "%s+0x%jx", p.file, (uintmax_t)p.in_file);
 }
 
 bool ph_stack_object(const struct ph_stack *s, char *buf, size_t size)
 {
     Dl_info info;
     for (unsigned i = 0; i < s->n; i++) {
-        if (is_host(s->at[i]) || !look_up(s->at[i], &info))
+        if (ph_image_is_host(s->at[i]) || ph_image_is_linked(s->at[i]) || !look_up(s->at[i], &info))
             continue;
         const char *slash = strrchr(info.dli_fname, '/'), *name = slash ? slash + 1 : info.dli_fname;
         snprintf(buf, size, "%.*s", (int)strcspn(name, "."), name);

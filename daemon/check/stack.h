@@ -22,7 +22,7 @@ bool ph_stack_take_of(pid_t thread, struct ph_stack *s);
 void ph_stack_answer_here(void); /* the calling thread does from now on */
 /* "function+0x12 (/path/file.so+0x1234)", as far as it is known, in buf. */
 void ph_stack_describe(const void *at, char *buf, size_t size);
-/* The object file, without directory and suffix, of the innermost frame that is not the host's; in buf. False: there is none. */
+/* The object file, without directory and suffix, of the innermost frame that is not the host's or of a library that it is linked with; in buf. False: there is none. */
 bool ph_stack_object(const struct ph_stack *s, char *buf, size_t size);
 
 #endif

@@ -37,11 +37,12 @@ static bool find_in(Elf *elf, Elf_Scn *section, const GElf_Shdr *head, uint64_t 
     return false;
 }
 
-static bool find(Elf *elf, uint64_t at, char *buf, size_t size, uint64_t *offset)
+/* In the sections of this type. */
+static bool find(Elf *elf, GElf_Word type, uint64_t at, char *buf, size_t size, uint64_t *offset)
 {
     GElf_Shdr head;
     for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section));)
-        if (gelf_getshdr(section, &head) && head.sh_type == SHT_SYMTAB && find_in(elf, section, &head, at, buf, size, offset))
+        if (gelf_getshdr(section, &head) && head.sh_type == type && find_in(elf, section, &head, at, buf, size, offset))
             return true;
     return false;
 }
@@ -53,7 +54,7 @@ bool ph_symbol_find(const char *file, uint64_t at, char *buf, size_t size, uint6
         return false;
     pthread_once(&once, start);
     Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
-    bool found = elf && find(elf, at, buf, size, offset);
+    bool found = elf && (find(elf, SHT_SYMTAB, at, buf, size, offset) || find(elf, SHT_DYNSYM, at, buf, size, offset));
     elf_end(elf);
     close(fd);
     return found;

@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "check/memory.h"
 
 pthread_mutex_t ph_things_mu = PTHREAD_MUTEX_INITIALIZER;
 
@@ -25,6 +26,7 @@ struct ph_thing *ph_thing_find_locked(enum ph_thing_kind kind, const void *at)
 
 void ph_thing_forget_locked(struct ph_thing *t)
 {
+    ph_free(t->given);
     ph_map_del(map_of(t->kind), (uintptr_t)t->at);
     ph_free(t->history);
     ph_free(t->sent);
@@ -94,6 +96,31 @@ struct ph_thing_name *ph_things_of(const char *driver, size_t *n)
     return w.names;
 }
 
+struct rest {
+    const char *driver; /* compared by address */
+    bool some, threads;
+};
+
+static void look_at_rest(void *thing, void *arg)
+{
+    const struct ph_thing *t = thing;
+    struct rest *r = arg;
+    if (t->gone || t->made.who.driver != r->driver)
+        return;
+    r->some = true;
+    r->threads = r->threads || t->kind == PH_THING_THREAD || (t->kind == PH_THING_PDL && t->refs > 0);
+}
+
+bool ph_things_may_be_freed(const char *driver)
+{
+    struct rest r = {.driver = ph_who_driver(driver, "").driver};
+    pthread_mutex_lock(&ph_things_mu);
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+        ph_map_each(&maps[i], look_at_rest, &r);
+    pthread_mutex_unlock(&ph_things_mu);
+    return r.some && !r.threads;
+}
+
 void ph_thing_notes(struct ph_report *r, const struct ph_thing *t)
 {
     char who[160];
@@ -103,6 +130,8 @@ void ph_thing_notes(struct ph_report *r, const struct ph_thing *t)
         const struct ph_ref_change *c = &t->history->change[i % PH_HISTORY];
         ph_report_note(r, &c->act.stack, "%s %s: %ld left", c->function, ph_who_text(&c->act.who, who, sizeof who), c->left);
     }
+    if (t->given)
+        ph_report_note(r, &t->given->stack, "given to driver_async %s, which ended before the job was done", ph_who_text(&t->given->who, who, sizeof who));
     if (t->gone)
         ph_report_note(r, &t->ended.stack, "ended %s", ph_who_text(&t->ended.who, who, sizeof who));
 }

@@ -29,6 +29,7 @@ struct ph_thing { /* guarded by ph_things_mu */
     bool told;   /* its damage, or that it was left */
     bool orphan; /* a lock whose holder has gone */
     const void *at;
+    struct ph_act *given; /* of a block: to a driver_async that nothing frees the data of, and whose port has ended. NULL: not so */
     size_t size; /* of a block, or of a binary's data */
     char *raw;   /* a block's memory, guards included */
     size_t used; /* of raw, between the guards */

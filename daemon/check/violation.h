@@ -45,7 +45,7 @@
     X(BAD_ANSWER, bad_answer)                     \
     X(VECTOR_CHANGED, vector_changed)             \
     X(DATA_CHANGED, data_changed)                 \
-    X(ASYNC_LOST, async_lost)                     \
+    X(ENTRY_CHANGED, entry_changed)               \
     X(BAD_TERM, bad_term)                         \
     X(BAD_ARGUMENT, bad_argument)
 

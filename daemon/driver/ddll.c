@@ -360,9 +360,10 @@ static void run_end(struct ph_job *job)
     struct drivers all = {.n = 0};
     ph_driver_each(collect, &all); /* finish() is not called under the list's mutex: it may use the list */
     for (size_t i = 0; i < all.n; i++) {
+        bool permanent = all.d[i]->status == PH_DRIVER_PERMANENT || atomic_load(&all.d[i]->locked);
         ph_driver_set_status(all.d[i], PH_DRIVER_PERMANENT); /* not to be unloaded, and finished again, when its last user or data lock goes */
         if (!ph_driver_is_removed(all.d[i]))
-            ph_loader_finish(all.d[i]);
+            ph_loader_end(all.d[i], permanent);
     }
     for (size_t i = 0; i < all.n; i++)
         ph_driver_release(all.d[i]);

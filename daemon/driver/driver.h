@@ -44,6 +44,7 @@ struct ph_driver {
     bool kill_ports;        /* given with the first load */
     bool by_host;           /* found in the driver path for an open, not loaded by a user */
     void *dl;               /* NULL if linked_in */
+    const ErlDrvEntry *watched; /* in the checking mode: what entry is a copy of, if it lies in a loaded object; else NULL */
     ErlDrvEntry *given;     /* what remove_driver_entry knows it by */
     char *path;             /* directory as the user wrote it, without trailing slashes; "" for by_host */
     char *file;             /* resolved, NULL if linked_in */
@@ -102,8 +103,9 @@ int ph_driver_remove_entry(ErlDrvEntry *entry);
 /* dlopens file, finds and checks the entry, copies it into d, calls init(). On failure everything is undone and err is set. */
 int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *err);
 void ph_loader_cannot_open(const char *file, const char *text, struct ph_load_error *err); /* err becomes an open_error with this text */
-void ph_loader_finish(struct ph_driver *d); /* finish() */
-void ph_loader_unload(struct ph_driver *d); /* that, and dlclose */
+/* finish(), when the host ends. permanent: it may not be unloaded, which the checking mode does to have its destructors run. */
+void ph_loader_end(struct ph_driver *d, bool permanent);
+void ph_loader_unload(struct ph_driver *d); /* finish() and dlclose */
 /* The text for an open_error number, or NULL; borrowed, immortal. */
 const char *ph_open_error_text(int number);
 

@@ -2,6 +2,8 @@
 /* Which versions of the driver interface are spoken, and the description of an entry. Called by the loader, ddll_info.c and porthostctl's check. */
 #include "driver/entry.h"
 
+#include <string.h>
+
 #include "proto.h"
 
 bool ph_entry_spoken(const ErlDrvEntry *e)
@@ -17,6 +19,18 @@ size_t ph_entry_size(const ErlDrvEntry *e)
 {
     bool whole = e->major_version > 3 || (e->major_version == 3 && e->minor_version >= 2);
     return whole ? sizeof *e : offsetof(ErlDrvEntry, emergency_close);
+}
+
+const char *ph_entry_difference(const ErlDrvEntry *a, const ErlDrvEntry *b)
+{
+    if (memcmp(a, b, ph_entry_size(b)) == 0)
+        return NULL;
+#define X(name)                                                                                           \
+    if (offsetof(ErlDrvEntry, name) < ph_entry_size(b) && a->name != b->name)                             \
+        return #name;
+    PH_CALLBACKS(X)
+#undef X
+    return "what is no callback";
 }
 
 static void write_flags(struct ph_wbuf *w, int set)

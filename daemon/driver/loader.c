@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "check/lock.h"
 #include "check/memory.h"
+#include "check/image.h"
 #include "driver/crashes.h"
 #include "driver/driver.h"
 #include "driver/entry.h"
@@ -103,6 +104,26 @@ static int init(ErlDrvEntry *entry)
     return failed;
 }
 
+/* Destructors are the driver's code, too. */
+static void close_object(void *dl, const char *driver)
+{
+    struct ph_thread outer = ph_self;
+    if (ph_checking())
+        ph_images_keep();
+    ph_self.driver = driver;
+    ph_self.callback = "dlclose";
+    dlclose(dl);
+    if (ph_checking())
+        ph_locks_leave();
+    ph_self = outer;
+}
+
+static bool is_in_object(const void *at)
+{
+    Dl_info info;
+    return dladdr(at, &info) != 0;
+}
+
 static int load(struct ph_driver *d, const char *file, struct ph_load_error *err)
 {
     void *dl = dlopen(file, RTLD_NOW | RTLD_LOCAL);
@@ -121,6 +142,7 @@ static int load(struct ph_driver *d, const char *file, struct ph_load_error *err
     }
     memset(&d->entry, 0, sizeof d->entry);
     memcpy(&d->entry, entry, ph_entry_size(entry));
+    d->watched = ph_checking() && is_in_object(entry) ? entry : NULL;
     if (init(&d->entry) != 0) {
         refuse(file, "driver_init_failed", "its init callback failed", err);
         goto fail;
@@ -129,7 +151,9 @@ static int load(struct ph_driver *d, const char *file, struct ph_load_error *err
     ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "loaded from %s", file);
     return 0;
 fail:
-    dlclose(dl);
+    close_object(dl, d->name);
+    if (ph_checking())
+        ph_things_left(d->name);
     return -1;
 }
 
@@ -143,25 +167,49 @@ int ph_loader_load(struct ph_driver *d, const char *file, struct ph_load_error *
     return result;
 }
 
-void ph_loader_finish(struct ph_driver *d)
+static void entry_verify(const struct ph_driver *d)
+{
+    const char *what = d->watched ? ph_entry_difference(d->watched, &d->entry) : NULL;
+    if (what)
+        ph_violation(PH_VIOLATION_ENTRY_CHANGED, "the driver_entry is not as driver_init returned it: %s is changed", what);
+}
+
+static void finish(struct ph_driver *d)
 {
     ph_self.driver = d->name;
     ph_self.callback = "finish";
+    if (ph_checking())
+        entry_verify(d);
     if (d->entry.finish)
         d->entry.finish();
     if (ph_checking())
         ph_locks_leave();
     ph_self.callback = NULL;
     ph_self.driver = NULL;
-    if (ph_checking())
-        ph_things_left(d->name);
+}
+
+static void close_driver(struct ph_driver *d)
+{
+    if (d->dl)
+        close_object(d->dl, d->name);
+    d->dl = NULL;
+}
+
+void ph_loader_end(struct ph_driver *d, bool permanent)
+{
+    finish(d);
+    if (!ph_checking())
+        return;
+    if (!permanent && ph_things_may_be_freed(d->name) && ph_thread_knows_all())
+        close_driver(d);
+    ph_things_left(d->name);
 }
 
 void ph_loader_unload(struct ph_driver *d)
 {
-    ph_loader_finish(d);
-    if (d->dl)
-        dlclose(d->dl);
-    d->dl = NULL;
+    finish(d);
+    close_driver(d);
+    if (ph_checking())
+        ph_things_left(d->name);
     ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_INFO, &(struct ph_where){.driver = d->name}, "unloaded");
 }

@@ -10,7 +10,6 @@
 #include "check/lock.h"
 #include "check/memory.h"
 #include "port/callback.h"
-#include "port/misuse.h"
 #include "port/pdl.h"
 
 struct port_async {
@@ -41,13 +40,14 @@ static void done(struct port_async *a)
     atomic_fetch_sub(&under_way, 1); /* last: the end of the daemon waits for it */
 }
 
+/* given: what called driver_async, in the checking mode, or NULL. */
 static void deliver(struct ph_port *p, void *data, void (*free_fn)(void *), const struct ph_act *given)
 {
     bool dead = ph_port_state(p) == PH_PORT_DEAD;
-    if (ph_checking() && dead && !free_fn)
-        ph_async_data_lost(p, data, given);
+    if (given && dead && !free_fn)
+        ph_block_lost(data, given);
     if ((dead || !ph_callback_ready_async(p, data)) && free_fn)
-        free_fn(data);
+        ph_callback_async_free(p->driver, free_fn, data);
 }
 
 static void run_ready(struct ph_job *job)
@@ -126,7 +126,7 @@ int ph_port_async_cancel(long id)
         return 0;
     ph_driver_count(a->port->driver->slot, PH_DRIVER_ASYNC_JOBS, UINT64_MAX);
     if (a->free_fn)
-        a->free_fn(a->data);
+        ph_callback_async_free(a->port->driver, a->free_fn, a->data);
     done(a);
     return 1;
 }

@@ -8,6 +8,8 @@
 #include "base/flood.h"
 #include "base/recent.h"
 #include "base/thread.h"
+#include "check/lock.h"
+#include "check/memory.h"
 #include "port/misuse.h"
 #include "port/trace.h"
 #include "sched/overlap.h"
@@ -249,16 +251,44 @@ void ph_callback_process_exit(struct ph_port *p, ErlDrvMonitor *monitor)
     leave(p, &outer);
 }
 
+/* --- without a port --- */
+
+static struct ph_thread enter_without_port(const struct ph_driver *d, const char *callback)
+{
+    struct ph_thread outer = ph_self;
+    ph_self.port = NULL;
+    ph_self.driver = d->name;
+    ph_self.callback = callback;
+    return outer;
+}
+
+/* What it has left locked is told, unless it ran within a callback, at whose end it is. */
+static void leave_without_port(const struct ph_thread *outer)
+{
+    if (ph_checking() && !outer->callback) {
+        ph_locks_leave();
+        ph_blocks_look_recent();
+    }
+    ph_self = *outer;
+    ph_self.now_ns = 0; /* it was nobody's callback */
+}
+
 void ph_callback_stop_select(struct ph_driver *d, int fd)
 {
     if (!d->entry.stop_select) {
         ph_log_flood(PH_FLOOD_DRIVERS, PH_LOG_WARNING, &(struct ph_where){.driver = d->name}, "the driver has no stop_select callback; fd %d is left open", fd);
         return;
     }
-    struct ph_thread outer = ph_self;
-    ph_self.port = NULL;
-    ph_self.driver = d->name;
-    ph_self.callback = "stop_select";
+    struct ph_thread outer = enter_without_port(d, "stop_select");
+    if (ph_checking())
+        ph_self.lock = NULL; /* so that no port's functions can be called: it is not to */
     d->entry.stop_select((ErlDrvEvent)(intptr_t)fd, NULL);
-    ph_self = outer;
+    leave_without_port(&outer);
+}
+
+void ph_callback_async_free(struct ph_driver *d, void (*free_fn)(void *), void *data)
+{
+    struct ph_thread outer = enter_without_port(d, "async_free");
+    free_fn(data);
+    leave_without_port(&outer);
 }

@@ -18,6 +18,8 @@ void ph_callback_ready(struct ph_port *p, int fd, bool output); /* ready_output 
 bool ph_callback_ready_async(struct ph_port *p, void *thread_data); /* false: the driver has none */
 void ph_callback_process_exit(struct ph_port *p, ErlDrvMonitor *monitor);
 void ph_callback_refused(struct ph_port *p, const char *callback, bool exists); /* logs why a control or call is answered badarg: not there, or bad data */
-void ph_callback_stop_select(struct ph_driver *d, int fd); /* of no port; any host thread */
+/* These two are of no port; any host thread. */
+void ph_callback_stop_select(struct ph_driver *d, int fd);
+void ph_callback_async_free(struct ph_driver *d, void (*free_fn)(void *), void *data);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owns what is known of the descriptors that ports have selected: which file it was then, so that one that was closed meanwhile, or stands for another file now, is
- * noticed. */
+/* Owns what is known of the descriptors that ports have selected, each direction by a port of its own: which file it was then, so that one that was closed
+ * meanwhile, or stands for another file now, is noticed. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -9,11 +9,16 @@
 #include "port/misuse.h"
 #include "port/select.h"
 
+enum { IN, OUT };
+static const int bit[2] = {ERL_DRV_READ, ERL_DRV_WRITE};
+
 struct chosen {
-    int fd, mode; /* of ERL_DRV_READ, ERL_DRV_WRITE */
-    uint64_t port; /* handle */
-    dev_t dev;
-    ino_t ino;
+    int fd;
+    struct {
+        uint64_t port; /* handle, 0: not selected */
+        dev_t dev;     /* these two: when it was */
+        ino_t ino;
+    } dir[2];
 };
 
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards the map; a leaf */
@@ -30,10 +35,29 @@ static void remove_locked(struct chosen *c)
     ph_free(c);
 }
 
-static bool is_same(const struct chosen *c)
+/* One of the port's directions is selected, and another file now, or none. */
+static bool is_changed(const struct chosen *c, uint64_t port)
 {
-    struct stat st;
-    return fstat(c->fd, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino;
+    struct stat st = {0};
+    bool is_open = fstat(c->fd, &st) == 0, changed = false;
+    for (int i = 0; i < 2; i++)
+        changed = changed || (c->dir[i].port == port && (!is_open || st.st_dev != c->dir[i].dev || st.st_ino != c->dir[i].ino));
+    return changed;
+}
+
+static bool has(const struct chosen *c, uint64_t port)
+{
+    return c->dir[IN].port == port || c->dir[OUT].port == port;
+}
+
+/* These directions of the port's, or of all ports', are selected no more. */
+static void clear_locked(struct chosen *c, int mode, uint64_t port, bool all)
+{
+    for (int i = 0; i < 2; i++)
+        if (mode & bit[i] && (all || c->dir[i].port == port))
+            c->dir[i].port = 0;
+    if (!c->dir[IN].port && !c->dir[OUT].port)
+        remove_locked(c);
 }
 
 static void remember(const struct ph_port *p, int fd, int mode)
@@ -48,23 +72,24 @@ static void remember(const struct ph_port *p, int fd, int mode)
         c->fd = fd;
         ph_map_put(&map, (uint64_t)fd + 1, c);
     }
-    c->mode |= mode & (ERL_DRV_READ | ERL_DRV_WRITE);
-    c->port = p->handle;
-    c->dev = st.st_dev;
-    c->ino = st.st_ino;
+    for (int i = 0; i < 2; i++) {
+        if (!(mode & bit[i]))
+            continue;
+        c->dir[i].port = p->handle;
+        c->dir[i].dev = st.st_dev;
+        c->dir[i].ino = st.st_ino;
+    }
     pthread_mutex_unlock(&mu);
 }
 
-/* Whether the port had it, and it is another file now, or none. */
+/* Whether the port had it, and it is another file now, or none. Who ends the use ends it for all, as in select.c. */
 static bool drop(const struct ph_port *p, int fd, int mode)
 {
     pthread_mutex_lock(&mu);
     struct chosen *c = find_locked(fd);
-    bool own = c && c->port == p->handle, changed = own && !is_same(c);
-    if (own)
-        c->mode &= mode & ERL_DRV_USE ? 0 : ~mode;
-    if (own && !c->mode)
-        remove_locked(c);
+    bool changed = c && is_changed(c, p->handle), use = (mode & ERL_DRV_USE) != 0;
+    if (c)
+        clear_locked(c, use ? ERL_DRV_READ | ERL_DRV_WRITE : mode, p->handle, use && (mode & ERL_DRV_USE_NO_CALLBACK) != ERL_DRV_USE_NO_CALLBACK);
     pthread_mutex_unlock(&mu);
     return changed;
 }
@@ -107,11 +132,11 @@ static void visit(void *chosen, void *arg)
 {
     struct search *s = arg;
     struct chosen *c = chosen;
-    if (!s->found && c->port == s->port && (s->any || !is_same(c)))
+    if (!s->found && has(c, s->port) && (s->any || is_changed(c, s->port)))
         s->found = c;
 }
 
-/* One that has changed (or, with any, any one), which is forgotten; -1: none. */
+/* One that has changed (or, with any, any one), which is the port's no more; -1: none. */
 static int take(uint64_t port, bool any)
 {
     struct search s = {.port = port, .any = any};
@@ -120,7 +145,7 @@ static int take(uint64_t port, bool any)
     ph_map_each(&map, visit, &s);
     if (s.found) {
         fd = s.found->fd;
-        remove_locked(s.found);
+        clear_locked(s.found, ERL_DRV_READ | ERL_DRV_WRITE, port, false);
     }
     pthread_mutex_unlock(&mu);
     return fd;

@@ -89,19 +89,34 @@ static bool find_alive(uint64_t handle, const char *function, struct ph_who *who
     return false;
 }
 
+static bool in_stop_select(void)
+{
+    return ph_self.callback && strcmp(ph_self.callback, "stop_select") == 0;
+}
+
 void ph_port_not_here(ErlDrvPort port, const char *function)
 {
     struct ph_who who;
     if (find_alive((uint64_t)(uintptr_t)port, function, &who))
-        tell(PH_VIOLATION_WRONG_THREAD, &who, function, "runs no callback in this thread");
+        tell(PH_VIOLATION_WRONG_THREAD, &who, function, in_stop_select() ? "is nothing that stop_select may do anything with" : "runs no callback in this thread");
+}
+
+/* With its lock, a thread may be late without being wrong. */
+static bool is_late(ErlDrvPort port)
+{
+    struct ph_port *p = ph_lock_has_pdl() ? ph_port_by_handle((uint64_t)(uintptr_t)port) : NULL;
+    bool dead = !p || ph_port_state(p) == PH_PORT_DEAD;
+    if (p)
+        ph_port_unref(p);
+    return dead && ph_lock_has_pdl();
 }
 
 void ph_port_queue_not_here(ErlDrvPort port, const char *what)
 {
     struct ph_who who;
-    if (ph_lock_has_pdl()) /* with its lock, a thread may be late without being wrong */
-        return;
-    if (find_alive((uint64_t)(uintptr_t)port, what, &who))
+    if (in_stop_select())
+        ph_port_not_here(port, what);
+    else if (!is_late(port) && find_alive((uint64_t)(uintptr_t)port, what, &who))
         tell(PH_VIOLATION_QUEUE_WITHOUT_LOCK, &who, what, "has no port data lock that this thread holds");
 }
 
@@ -113,6 +128,7 @@ void ph_port_callback_left(struct ph_port *p, uint64_t ns)
     ph_locks_leave();
     ph_blocks_look_recent();
     ph_fds_verify(p);
+    ph_self.now_ns = 0; /* what the checks took is not the next callback's time */
 }
 
 void ph_port_violation(struct ph_port *p, enum ph_violation kind, const char *callback, const char *fmt, ...)
@@ -123,18 +139,6 @@ void ph_port_violation(struct ph_port *p, enum ph_violation kind, const char *ca
     vsnprintf(r.text, sizeof r.text, fmt, ap);
     va_end(ap);
     ph_report_tell(&r);
-}
-
-void ph_async_data_lost(struct ph_port *p, const void *data, const struct ph_act *given)
-{
-    struct ph_report r;
-    struct ph_act act = {.who = ph_port_who(p, "ready_async")};
-    char who[160];
-    ph_report_init(&r, PH_VIOLATION_ASYNC_LOST, &act, "the port has ended, and driver_async was given nothing that frees the data at %p", data);
-    if (given)
-        ph_report_note(&r, &given->stack, "given to driver_async %s", ph_who_text(&given->who, who, sizeof who));
-    if (ph_block_is_live(data, &r))
-        ph_report_tell(&r);
 }
 
 /* --- what outputv is given --- */

@@ -26,9 +26,6 @@ void ph_port_callback_left(struct ph_port *p, uint64_t ns);
 /* About the port, though the thread runs no callback of it now. */
 void ph_port_violation(struct ph_port *p, enum ph_violation kind, const char *callback, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* Nobody gets the data of an async job: reported, if they are a block. given: what called driver_async, or NULL. */
-void ph_async_data_lost(struct ph_port *p, const void *data, const struct ph_act *given);
-
 /* --- what outputv is given --- */
 
 struct ph_vector_copy {

@@ -18,10 +18,12 @@ struct running { /* a thread's; in the list while a callback runs in it, so the 
     const char *callback;
     uint64_t since_ns;
     bool told;
+    bool asked; /* for its stack: it cannot leave until that is taken, so what is shown is what it is in; the others are not held up */
 };
 
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards the rest; over the names of report.c; reports are told without it */
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t answered = PTHREAD_COND_INITIALIZER; /* one is asked no more */
 static LIST_HEAD(, running) all = LIST_HEAD_INITIALIZER(all);
 static uint64_t limit_ns = 100000000;
 static bool asleep; /* until there is one, or another limit */
@@ -62,6 +64,8 @@ void ph_slow_entered(struct ph_port *p, const char *callback, uint64_t since_ns)
 void ph_slow_left(uint64_t ns)
 {
     pthread_mutex_lock(&mu);
+    while (mine.asked)
+        pthread_cond_wait(&answered, &mu);
     LIST_REMOVE(&mine, link);
     bool tell = !mine.told && ns > limit_ns;
     uint64_t most = limit_ns;
@@ -86,13 +90,18 @@ static void wait_locked(uint64_t until_ns)
     pthread_cond_clockwait(&more, &mu, CLOCK_MONOTONIC, &at);
 }
 
-/* It cannot leave before its stack is taken: what is shown is what it is in. */
+/* Without the mutex while it waits for the stack. */
 static void describe_locked(struct ph_report *r, struct running *slow, uint64_t ns)
 {
     struct ph_act act = {.who = ph_port_who(slow->port, slow->callback)};
-    slow->told = true;
+    uint64_t most = limit_ns;
+    slow->told = slow->asked = true;
+    pthread_mutex_unlock(&mu);
     ph_stack_take_of(slow->thread, &act.stack);
-    ph_report_init(r, PH_VIOLATION_SLOW_CALLBACK, &act, "it has taken %" PRIu64 " ms, more than %" PRIu64 ", and goes on", ns / 1000000, limit_ns / 1000000);
+    ph_report_init(r, PH_VIOLATION_SLOW_CALLBACK, &act, "it has taken %" PRIu64 " ms, more than %" PRIu64 ", and goes on", ns / 1000000, most / 1000000);
+    pthread_mutex_lock(&mu);
+    slow->asked = false;
+    pthread_cond_broadcast(&answered);
 }
 
 /* Waits for the next that takes too long. */

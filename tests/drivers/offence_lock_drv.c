@@ -224,6 +224,18 @@ ACTION(async_leaves_locked)
     driver_async(((struct offender *)self)->port, NULL, async_lock, NULL, NULL);
 }
 
+static void slowly(void *unused)
+{
+    (void)unused;
+    usleep(300000);
+}
+
+/* The port has ended before, so it is freed. */
+ACTION(free_leaves_locked)
+{
+    driver_async(((struct offender *)self)->port, NULL, slowly, &mutex, async_lock);
+}
+
 ACTION(pdl_refcount)
 {
     driver_pdl_dec_refc(((struct offender *)self)->pdl);
@@ -322,7 +334,7 @@ ACTION(leave_key)
 
 #define IS(name) {#name, name}
 static const struct action actions[] = {
-    IS(none), IS(null_mutex), IS(dead_mutex), IS(null_cond), IS(lock_twice), IS(read_twice), IS(pdl_twice), IS(unlock),
+    IS(none), IS(free_leaves_locked), IS(null_mutex), IS(dead_mutex), IS(null_cond), IS(lock_twice), IS(read_twice), IS(pdl_twice), IS(unlock),
     IS(unlock_elsewhere), IS(unlock_otherwise), IS(unlock_pdl), IS(wait_unlocked), IS(destroy_held), IS(destroy_elsewhere), IS(leave_locked),
     IS(unlock_left), IS(leave_pdl), IS(thread_leaves_locked), IS(foreign_leaves_locked),
     IS(async_leaves_locked), IS(pdl_refcount), IS(leave_pdl_reference), IS(queue_unlocked),

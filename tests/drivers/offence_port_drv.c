@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include "probe.h"
 
@@ -162,6 +163,34 @@ static void *enqueue(void *p)
     return NULL;
 }
 
+static void *make_atom(void *p)
+{
+    driver_mk_atom((char *)"atom");
+    return p;
+}
+
+static void *make_port(void *p)
+{
+    driver_mk_port(((struct offender *)p)->port);
+    return p;
+}
+
+static void *get_connected(void *p)
+{
+    driver_connected(((struct offender *)p)->port);
+    return p;
+}
+
+static ErlDrvPDL of_other; /* of a port that goes on */
+
+static void *enqueue_with_other(void *p)
+{
+    driver_pdl_lock(of_other);
+    enqueue(p);
+    driver_pdl_unlock(of_other);
+    return NULL;
+}
+
 static void run(void *(*fn)(void *), void *arg)
 {
     ErlDrvTid tid;
@@ -194,6 +223,33 @@ ACTION(thread_queue)
     run(enqueue, self);
 }
 
+ACTION(thread_mk_atom)
+{
+    run(make_atom, self);
+}
+
+ACTION(thread_mk_port)
+{
+    run(make_port, self);
+}
+
+ACTION(thread_connected)
+{
+    run(get_connected, self);
+}
+
+ACTION(lend_lock)
+{
+    of_other = driver_pdl_create(((struct offender *)self)->port);
+}
+
+ACTION(thread_queue_other)
+{
+    struct offender *o = self;
+    o->pdl = driver_pdl_create(o->port);
+    run(enqueue_with_other, self);
+}
+
 static void async_output(void *p)
 {
     output(p);
@@ -218,10 +274,37 @@ ACTION(async_lost)
     say(a, "%d", driver_async(o->port, NULL, slowly, driver_alloc(77), NULL) >= 0);
 }
 
+/* Somebody does: finish. */
+static void *freed;
+
+ACTION(async_kept)
+{
+    struct offender *o = self;
+    freed = driver_alloc(78);
+    say(a, "%d", driver_async(o->port, NULL, slowly, freed, NULL) >= 0);
+}
+
+static void finish(void)
+{
+    driver_free(freed);
+}
+
 ACTION(doze)
 {
     usleep(150000);
     say(a, "awake"); /* so that its frame is there while it sleeps */
+}
+
+/* In the host most of the time, or in what that calls. */
+ACTION(churn)
+{
+    struct timespec now, begin;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        for (int i = 0; i < 100; i++)
+            driver_free(driver_alloc(10));
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 200);
 }
 
 /* Until somebody writes to the named pipe. */
@@ -233,13 +316,13 @@ ACTION(hang)
         close(fd);
 }
 
-/* The host gives nothing of a stack that has no signals. */
+/* The host gives nothing of a stack that has no signals. For so many ms, 150 without a number. */
 ACTION(doze_deaf)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    usleep(150000);
+    usleep(arg[0] ? (unsigned)atoi(arg) * 1000 : 150000);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -314,7 +397,7 @@ ACTION(steal)
 static const struct action actions[] = {
     IS(none), IS(stale_output), IS(stale_timer), IS(stale_queue), IS(stale_mk_port), IS(unknown_output),
     IS(acknowledge), IS(demonitor_unmade), IS(get_unmade), IS(lend), IS(demonitor_lent), IS(get_lent), IS(after_failure), IS(fail_in_stop), IS(fill_queue), IS(thread_output), IS(thread_timer), IS(foreign_output),
-    IS(thread_queue), IS(async), IS(async_lost), IS(doze), IS(hang), IS(doze_deaf), IS(select_negative), IS(select_closed),
+    IS(thread_queue), IS(thread_mk_atom), IS(thread_mk_port), IS(thread_connected), IS(lend_lock), IS(thread_queue_other), IS(async), IS(async_lost), IS(async_kept), IS(doze), IS(churn), IS(hang), IS(doze_deaf), IS(select_negative), IS(select_closed),
     IS(close_selected), IS(reuse_selected), IS(close_then_deselect), IS(use), IS(steal),
     {NULL, NULL},
 };
@@ -342,6 +425,7 @@ static ErlDrvEntry entry = {
     .driver_name = "offence_port_drv",
     .start = start,
     .stop = stop,
+    .finish = finish,
     .flush = flush,
     .control = control,
     .ready_input = ready_input,

@@ -127,12 +127,15 @@ p wrong_thread 'a thread of its own' control 0 thread_timer
 p wrong_thread 'a thread of its own' control 0 foreign_output
 p wrong_thread async_invoke control 0 async wait 200
 p queue_without_lock 'a thread of its own' control 0 thread_queue
-p async_lost ready_async control 0 async_lost
-in_note 'given to driver_async in control of port 1 of offence_port_drv at' async_lost && in_note 'made in control of port 1 of offence_port_drv at' async_lost
-ok $? "what is lost is reported with where it was made, and given away"
+p wrong_thread 'a thread of its own' control 0 thread_mk_port
+p wrong_thread 'a thread of its own' control 0 thread_connected
+reported=reported_without_port p wrong_thread 'a thread of its own' control 0 thread_mk_atom
 p slow_callback control control 0 doze
 await in_stack doze
 ok $? "a slow callback is reported with what it was in"
+p slow_callback control control 0 churn
+await in_stack churn
+ok $? "also if it is in the host then"
 p slow_callback control control 0 doze_deaf
 p bad_fd control control 0 select_negative
 p bad_fd control control 0 select_closed
@@ -142,6 +145,24 @@ p fd_closed control control 0 close_then_deselect
 p no_stop_select control control 0 use
 kill "$other"
 wait "$other" 2>/dev/null
+client_in_background open offence_port_drv control 0 lend_lock wait 60000
+await grep -q 'ok,control' "$dir/o2"
+p queue_without_lock 'a thread of its own' control 0 thread_queue_other
+kill "$other"
+wait "$other" 2>/dev/null
+mark=$(log_lines)
+client open offence_select_drv control 0 none control 0 late_output close wait 200 && ! since | grep 'check: '
+ok $? "a driver without flush may send when it is closed"
+offence offence_select_drv wrong_thread stop_select control 0 call
+[ "$(since | grep -c 'check: wrong_thread')" -eq 2 ]
+ok $? "nothing but memory may be had in stop_select"
+mark=$(log_lines)
+client_in_background open offence_port_drv control 0 'doze_deaf 1500'
+sleep 0.2 # it is asked for its stack from now on, for a second
+for _ in 1 2 3 4 5 6; do client open offence_memory_drv control 0 none; done
+wait "$other"
+await reported slow_callback control offence_port_drv && [ "$(since | grep -c 'check: slow_callback')" -eq 1 ]
+ok $? "nobody else is slow while one that is slow does not answer"
 mkfifo "$dir/fifo"
 mark=$(log_lines)
 client_in_background open offence_port_drv control 0 "hang $dir/fifo"
@@ -157,6 +178,17 @@ await grep -q 'ok,control' "$dir/o2"
 p fd_stolen control control 0 steal
 kill "$other"
 wait "$other" 2>/dev/null
+
+# Two ports with one descriptor, of which each has a direction: 5 is ERL_DRV_READ | ERL_DRV_USE.
+shell() {
+  mark=$(log_lines)
+  printf '%s\n' "$@" quit | timeout 30 "$ctl" --unix "$socket" shell >"$dir/o" 2>&1
+}
+both=('a = open select_probe_drv' 'b = open select_probe_drv' 'a control 0 socketpair' 'a control 0 select 5' 'a control 0 share' 'b control 0 take' 'b control 0 select 6' 'b wait 100')
+shell "${both[@]}" 'a control 0 deselect 7' 'b control 0 forget' && grep -q stopped "$dir/o" && ! since | grep 'check: '
+ok $? "two ports may have a descriptor together, and the one that ends its use ends it for both"
+shell "${both[@]}" 'a control 0 close_mine' 'a control 0 forget' 'b control 0 forget' && reported fd_closed control select_probe_drv && [ "$(since | grep -c 'check: fd_closed')" -eq 1 ] && others fd_closed
+ok $? "closing it while one has it selected is reported"
 client_in_background open offence_port_drv control 0 lend wait 60000
 await grep -q 'ok,control' "$dir/o2"
 p monitor_unknown control control 0 demonitor_lent
@@ -210,6 +242,7 @@ l lock_left 'a thread of its own' control 0 thread_leaves_locked
 l lock_left 'a thread of its own' control 0 foreign_leaves_locked
 l lock_left async_invoke control 0 async_leaves_locked wait 200 control 0 unlock_left
 l tsd_left async_invoke control 0 async_leaves_data wait 200
+l lock_left async_free control 0 free_leaves_locked
 mark=$(log_lines)
 client open offence_init_drv && reported_without_port lock_left init offence_init_drv && reported_without_port tsd_left init offence_init_drv
 ok $? "offence_init_drv: lock_left and tsd_left in init"
@@ -223,16 +256,44 @@ metrics=$(sed -n 's|.*metrics at \(http://[^ ]*\).*|\1|p' "$dir/err")
 curl -sS -m 20 "$metrics" >"$dir/o" && grep -qFx 'porthost_driver_violations_total{driver="offence_memory_drv",kind="double_free"} 3' "$dir/o"
 ok $? "metrics count them by driver and kind"
 
+# --- loading and unloading ---
+
+# What is loaded is unloaded at the end.
+cycle() { # DRIVER COMMAND
+  shell "load $1" "p = open $1$2" 'p close' "unload $1"
+}
+cycle offence_end_drv '' && cycle offence_end_drv ' leave' && await reported_without_port leak finish offence_end_drv && await in_note 'made in start of port 1 of offence_end_drv at' start &&
+  [ "$(since | grep -c 'check: leak')" -eq 1 ] && others leak
+ok $? "what a destructor frees is not left, and what is left is reported with the functions of the driver that has gone"
+! grep '33 bytes' "$dir/err"
+ok $? "nor is it later"
+cycle offence_end_drv ' twice' && await reported_without_port double_free dlclose offence_end_drv && await in_stack end && others double_free
+ok $? "what a destructor does wrong is its driver's"
+shell 'load offence_load_drv'
+await reported_without_port leak finish offence_load_drv && since | grep -q 'a block of 55 bytes, made in init of offence_load_drv, is left'
+ok $? "what an init that fails has left is reported"
+tested+=" entry_changed"
+cycle load_patching_drv '' && await reported_without_port entry_changed finish load_patching_drv && since | grep -q 'as driver_init returned it: start is changed' && others entry_changed
+ok $? "load_patching_drv: entry_changed in finish"
+
 # --- what is left ---
 
 mark=$(log_lines)
 client open offence_memory_drv control 0 leak control 0 leak_binary
 client open offence_lock_drv control 0 leave_thread control 0 leave_mutex control 0 leave_key control 0 leave_pdl_reference
+client open offence_port_drv control 0 async_lost control 0 async_kept
+client open offence_end_drv
 stop
 status=$?
 reported_without_port leak finish offence_memory_drv && since | grep -q 'a block of 4321 bytes, made in control of port .* is left' &&
   since | grep -q 'a binary of 1234 bytes, made in control of port .* is left'
 ok $? "offence_memory_drv: leak in finish: blocks and binaries, and who has made them"
+reported_without_port leak finish offence_port_drv && in_note 'given to driver_async in control of port 1 of offence_port_drv, which ended before the job was done at' async_lost &&
+  since | grep -q 'a block of 77 bytes, made in control of port 1 of offence_port_drv, is left' && ! since | grep ' 78 bytes'
+ok $? "data of an async job that nobody frees are left, and reported with where they were given away"
+# The thread sanitizer has a thread of its own, which may run anything.
+[[ $daemon == */build-thread/* ]] || ! since | grep ' 33 bytes'
+ok $? "what a destructor frees is not left"
 reported_without_port lock_left finish offence_init_drv
 ok $? "offence_init_drv: lock_left in finish"
 for what in 'the thread' 'the mutex' 'the thread-specific data key' 'the port data lock'; do
