@@ -111,7 +111,7 @@ static void write_users(struct ph_wbuf *w, struct ph_driver *d)
     ph_w_list(w, n);
     LIST_FOREACH(u, &d->users, link) {
         ph_w_tuple(w, 2);
-        ph_w_word(w, u->pid);
+        ph_w_word(w, u->watch.pid);
         ph_w_uint(w, u->count);
     }
     if (n)
@@ -138,7 +138,7 @@ static void write_waiters(struct ph_wbuf *w, struct ph_driver *d, enum ph_ddll_w
     for (unsigned when = first; when <= last; when++)
         TAILQ_FOREACH(i, &d->waiters[when], link) {
             ph_w_tuple(w, 2);
-            ph_w_word(w, i->pid);
+            ph_w_word(w, i->watch.pid);
             ph_w_uint(w, 1);
         }
     if (n)

@@ -9,25 +9,28 @@
 
 #define PH_DDLL_KEPT_LEAST 1024u /* bytes that each counts as at least: they take time rather than memory, when the driver goes */
 
-struct ph_user { /* a process that has loaded the driver, count times */
-    LIST_ENTRY(ph_user) link;
+struct ph_watch { /* first in a user or waiter: the process that it is for */
     atomic_uint refs;         /* the registry's, the monitor's, the job's */
-    struct ph_driver *driver; /* NULL: it is none any more */
+    struct ph_driver *driver; /* NULL: in no list any more */
     struct ph_peer *peer;     /* reference */
     ErlDrvTermData pid;
+    size_t kept;
+    uint64_t monitor;         /* of the process, see peer.h; 0: none */
+    void (*gone)(struct ph_watch *w);
+    struct ph_job down;       /* with a reference: the process has ended */
+};
+
+struct ph_user { /* a process that has loaded the driver, count times */
+    struct ph_watch watch;
+    LIST_ENTRY(ph_user) link;
     unsigned count;
-    uint64_t monitor;    /* of the process, see peer.h */
-    struct ph_job down;  /* with a reference: the process has ended */
 };
 
 struct ph_waiter { /* one message to come */
+    struct ph_watch watch;
     TAILQ_ENTRY(ph_waiter) link;
-    struct ph_driver *driver;
-    struct ph_peer *peer; /* reference */
-    ErlDrvTermData pid;
     enum ph_ddll_when when;
     struct ph_slice ref; /* encoded reference: in body */
-    size_t kept;
     uint8_t body[];
 };
 
@@ -47,6 +50,16 @@ void ph_ddll_try_load(struct ph_ddll_req *req, struct ph_driver *d);
 char *ph_ddll_permitted(const char *name, const char *file, uint64_t conn, struct ph_load_error *err);
 /* A new driver from file (taken), listed, its user being req's unless req is NULL; NULL and err. */
 struct ph_driver *ph_ddll_load_file(const char *name, const struct ph_ddll_req *req, char *file, struct ph_load_error *err);
+
+/* --- ddll_watch.c --- */
+int ph_watch_order(uint64_t a, uint64_t b);                   /* for trees: as strcmp */
+int ph_watch_by_peer(const void *key, const void *watch); /* the same, of what begins with a watch */
+/* size bytes that begin with a watch, for the process of a request: the rest is zero, and driver to be set by who lists it. When the process has ended, gone is called in ddll's
+ * lock, if it is listed still. NULL, and why. */
+void *ph_watch_new(size_t size, const struct ph_ddll_req *req, void (*gone)(struct ph_watch *w), const char **why);
+bool ph_watch_begin(struct ph_watch *w);   /* monitors the process; false: the connection that speaks for it has closed, or no memory */
+void ph_watch_is_over(struct ph_watch *w); /* as if it had just ended */
+void ph_watch_end(struct ph_watch *w);     /* it is listed no more: freed, when a down that is on its way has come */
 
 /* --- ddll_user.c --- */
 struct ph_user *ph_user_find(struct ph_driver *d, ErlDrvTermData pid, struct ph_peer *peer); /* NULL: not there */
@@ -69,7 +82,8 @@ void ph_ddll_go(struct ph_driver *d, enum ph_driver_status status, const struct 
 void ph_ddll_try_unload(struct ph_ddll_req *req, struct ph_driver *d);
 
 /* --- ddll_wait.c --- */
-const char *ph_waiter_add(struct ph_driver *d, const struct ph_ddll_req *req, enum ph_ddll_when when); /* NULL, or why not */
+/* Before the answer: NULL, or why not. Its process is monitored from now on. */
+const char *ph_waiter_add(struct ph_driver *d, const struct ph_ddll_req *req, enum ph_ddll_when when);
 void ph_waiters_tell(struct ph_driver *d, unsigned whens, const char *up_or_down, const char *what); /* whens: bits 1 << when; they are removed */
 void ph_waiters_tell_load_failure(struct ph_driver *d, const struct ph_load_error *err);
 void ph_waiter_remove(struct ph_peer *peer, struct ph_slice ref); /* one that waits for a message with that reference, if there is any */

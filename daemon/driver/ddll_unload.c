@@ -106,7 +106,7 @@ void ph_ddll_try_unload(struct ph_ddll_req *req, struct ph_driver *d)
 
 void ph_user_gone(struct ph_user *u)
 {
-    struct ph_driver *d = u->driver;
+    struct ph_driver *d = u->watch.driver;
     ph_user_free(u);
     if (LIST_EMPTY(&d->users) && d->status != PH_DRIVER_PERMANENT && !atomic_load(&d->locked)) /* which may have been said, and waits for its turn */
         begin_unload(d, d->kill_ports, NULL, false);

@@ -2,7 +2,7 @@
 %% What a client can make the registry of drivers keep and do is bounded, and does not hold up others. Each test has a daemon of its own.
 -module(driver_bounds_tests).
 -include_lib("eunit/include/eunit.hrl").
--import(raw_client, [with_daemon/1, connect/1, send_all/2, next/1, until/2, request/2, rss/1, pid/2, stats/2, open/3, eventually/1]).
+-import(raw_client, [with_daemon/1, connect/1, send/2, send_all/2, next/1, until/2, request/2, rss/1, pid/2, stats/2, open/3, eventually/1]).
 
 -define(MIB, 1024). % of rss
 -define(LEAST, 1024). % bytes that a user or a monitor counts as
@@ -69,6 +69,40 @@ demonitors_among_very_many_monitors_hold_up_nobody_test_() ->
         eventually(fun() -> awaiting(Other) =:= 121000 end),
         pour(S, [unwatch(R) || R <- Refs] ++ [unwatch(Same), unwatch(Same)]),
         eventually(fun() -> awaiting(Other) =:= 119998 end)
+    end).
+
+%% Each is for a process, as a user is.
+monitors_go_with_their_process_test_() ->
+    with_daemon(fun(D) ->
+        [S, Other] = [connect(D), connect(D)],
+        {ok, loaded} = request(Other, load(self())),
+        [Ann, Bob] = [pid(a@b, 1), pid(a@b, 2)],
+        Watched = fun(Pid) -> until(S, fun(F) -> element(1, F) =:= monitor andalso element(3, F) =:= Pid end) end,
+        [send_all(S, [{monitor_driver, w, Pid, make_ref(), "echo_drv", When}]) || Pid <- [Ann, Bob], When <- [unloaded, unloaded_only]],
+        [Id, Late] = [begin {monitor, Id, Pid} = Watched(Pid), Id end || Pid <- [Ann, Bob]],
+        eventually(fun() -> awaiting(Other) =:= 4 end),
+        send_all(S, [{down, Id, killed}]),
+        eventually(fun() -> awaiting(Other) =:= 3 end),
+        {ok, pending_driver} = request(Other, unload(self())),
+        %% its end has crossed what tells that nobody asks for it any more
+        {demonitor, Late} = until(S, fun(F) -> F =:= {demonitor, Late} end),
+        send_all(S, [{down, Late, killed}]),
+        ?assertEqual({ok, []}, request(S, {drivers, drivers}))
+    end).
+
+%% Each of one process's has a monitor of its own: together they take no longer than as many of as many.
+very_many_monitors_of_a_process_that_ends_hold_up_nobody_test_() ->
+    with_daemon(fun(D) ->
+        [S, Other] = [connect(D), connect(D)],
+        {ok, loaded} = request(Other, load(self())),
+        N = 100000,
+        spawn_link(fun() -> [send(S, {monitor_driver, w, pid(a@b, 1), make_ref(), "echo_drv", unloaded}) || _ <- lists:seq(1, N)] end),
+        Ids = [begin {monitor, Id, _} = until(S, fun(F) -> element(1, F) =:= monitor end), Id end || _ <- lists:seq(1, N)],
+        eventually(fun() -> awaiting(Other) =:= N end),
+        drained(S),
+        pour(S, [{down, Id, killed} || Id <- Ids]),
+        ?assertMatch({ok, _}, request(Other, {open, open, 1, 1, self(), "delay_drv 0", []})),
+        eventually(fun() -> awaiting(Other) =:= 0 end)
     end).
 
 very_many_users_hold_up_nobody_test_() ->

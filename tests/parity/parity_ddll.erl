@@ -254,6 +254,22 @@ monitors() ->
               R = Monitor(?D, unloaded),
               [ddll(demonitor, [R]), ddll(demonitor, [R]), try_unload([]), down(), none()]
       end},
+     {"a process that has ended waits no more",
+      fun() ->
+              try_load([]),
+              Waiting = fun() -> lists:sum([N || {_, N} <- ddll(info, [?D, awaiting_unload])]) end,
+              [A, B] = [proc(a), proc(b)],
+              ask(B, fun() -> try_load([]) end),
+              ask(B, fun() -> try_load([]) end),
+              [ask(A, fun() -> Monitor(?D, When) end) || When <- [unloaded, unloaded, unloaded_only]],
+              ask(B, fun() -> Monitor(?D, unloaded_only) end),
+              R = ask(B, fun() -> try_unload([{monitor, pending}]) end),
+              Monitor(?D, unloaded),
+              Before = Waiting(),
+              [exit(Pid, kill) || Pid <- [A, B]],
+              until(fun() -> Waiting() =< 1 end),
+              [R, Before, Waiting(), length(ddll(info, [?D, processes])), try_unload([]), msgs(1)]
+      end},
      {"taking back what is no monitor is true for a reference and a badarg otherwise",
       fun() -> [ddll(demonitor, [make_ref()]), ddll(demonitor, [a]), ddll(demonitor, [1])] end},
      {"monitors that are not understood are a badarg",
