@@ -8,6 +8,33 @@
 #include "driver.h"
 #include "out.h"
 
+/* ---- the table ---- */
+
+struct ph_cli_port *ph_ports_find(const struct ph_ports *ports, struct ph_text name)
+{
+    for (size_t i = 0; i < ports->n; i++)
+        if (ph_text_is(name, ports->at[i]->name))
+            return ports->at[i];
+    return NULL;
+}
+
+/* The entry of that name, which is new or of a port that is closed. */
+static struct ph_cli_port *entry(struct ph_ports *ports, struct ph_text name, uint64_t id)
+{
+    struct ph_cli_port *port = ph_ports_find(ports, name);
+    if (!port) {
+        struct ph_cli_port **at = realloc(ports->at, (ports->n + 1) * sizeof *at);
+        port = at ? malloc(sizeof *port) : NULL;
+        ports->at = at ? at : ports->at;
+        if (!port)
+            return NULL;
+        at[ports->n++] = port;
+    }
+    *port = (struct ph_cli_port){.id = id, .ports = ports};
+    memcpy(port->name, name.p, name.len);
+    return port;
+}
+
 /* ---- events ---- */
 
 static struct ph_cli_port *port_of_event(const struct ph_ports *ports, struct ph_cur *c)
@@ -52,12 +79,46 @@ static bool is_bookkeeping(const char *name)
     return false;
 }
 
+static void print_created(const struct ph_cli_port *port, const struct ph_cli_port *parent, struct ph_cur rest)
+{
+    struct ph_wbuf w;
+    ph_wbuf_init(&w, NULL);
+    ph_w_tuple(&w, 5);
+    ph_w_atom(&w, "created");
+    ph_w_atom(&w, port->name);
+    ph_w_atom(&w, parent ? parent->name : "undefined");
+    ph_w_raw(&w, rest.p, (size_t)(rest.end - rest.p));
+    ph_out_term(port->ports->session->cli, (struct ph_slice){w.buf, w.len});
+    ph_wbuf_free(&w);
+}
+
+/* {created, PortId, ParentId, Owner, Driver}: it is a port like others from now on. */
+static void on_created(struct ph_ports *ports, const struct ph_event *e)
+{
+    char name[sizeof ((struct ph_cli_port *)0)->name];
+    uint64_t id;
+    struct ph_cur c = e->args;
+    if (ph_etf_uint64(&c, &id) < 0)
+        return;
+    const struct ph_cli_port *parent = port_of_event(ports, &c);
+    ph_session_created_name(id, name, sizeof name);
+    const struct ph_cli_port *port = entry(ports, (struct ph_text){name, strlen(name)}, id);
+    if (port)
+        print_created(port, parent, c);
+    else
+        ph_complain("there is no memory for %s", name);
+}
+
 static void on_event(void *arg, const struct ph_event *e)
 {
     struct ph_ports *ports = arg;
     struct ph_cur rest = e->args, flag;
     if (strcmp(e->name, "send") == 0) {
         print_message(ports, e);
+        return;
+    }
+    if (strcmp(e->name, "created") == 0) {
+        on_created(ports, e);
         return;
     }
     struct ph_cli_port *port = port_of_event(ports, &rest);
@@ -76,7 +137,7 @@ static void on_event(void *arg, const struct ph_event *e)
         ph_out_term(ports->session->cli, e->whole);
 }
 
-/* ---- the table ---- */
+/* ---- beginning and end ---- */
 
 void ph_ports_init(struct ph_ports *ports, struct ph_session *s)
 {
@@ -95,37 +156,12 @@ void ph_ports_free(struct ph_ports *ports)
     free(ports->at);
 }
 
-struct ph_cli_port *ph_ports_find(const struct ph_ports *ports, struct ph_text name)
-{
-    for (size_t i = 0; i < ports->n; i++)
-        if (ph_text_is(name, ports->at[i]->name))
-            return ports->at[i];
-    return NULL;
-}
-
 bool ph_port_name_ok(struct ph_text name)
 {
     for (size_t i = 0; i < name.len; i++)
         if ((uint8_t)name.p[i] > 127)
             return false;
-    return name.len < sizeof ((struct ph_cli_port *)0)->name && ph_atom_plain(name.p, name.len);
-}
-
-/* The entry of that name, which is new or of a port that is closed. */
-static struct ph_cli_port *entry(struct ph_ports *ports, struct ph_text name)
-{
-    struct ph_cli_port *port = ph_ports_find(ports, name);
-    if (!port) {
-        struct ph_cli_port **at = realloc(ports->at, (ports->n + 1) * sizeof *at);
-        port = at ? malloc(sizeof *port) : NULL;
-        ports->at = at ? at : ports->at;
-        if (!port)
-            return NULL;
-        at[ports->n++] = port;
-    }
-    *port = (struct ph_cli_port){.id = ++ports->last_id, .ports = ports};
-    memcpy(port->name, name.p, name.len);
-    return port;
+    return name.len < sizeof ((struct ph_cli_port *)0)->name && ph_atom_plain(name.p, name.len) && !ph_session_is_created_name(name);
 }
 
 /* ---- requests ---- */
@@ -197,7 +233,7 @@ enum ph_exit ph_port_open(struct ph_ports *ports, struct ph_text name, struct ph
 {
     struct ph_session *s = ports->session;
     struct ph_slice value = {0};
-    struct ph_cli_port *p = entry(ports, name);
+    struct ph_cli_port *p = entry(ports, name, ph_session_port_id(s));
     *port = p;
     if (!p) {
         ph_complain("there is no memory for a port");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ports that a session has opened, each with a name, which is an atom and stands for the port in all that is printed:
- * it is the port's term for the host. What comes from the host is printed as it comes, a term to a line:
+ * it is the port's term for the host. A driver may create more of them, which are called as the session says (host/session.h). What comes from the host is printed as it comes, a term to a line:
  *
  *   Message                     to us, as {p1,{data,"x"}}, {p1,eof}, or whatever a driver sends
  *   {send,Pid,Message}          to another process
+ *   {created,Port,Parent,Owner,Driver}
  *   {exit,Port,Reason}  {busy,Port,Boolean}  {signal,Port,Pid,Reason}
  *   {ok,Request,Value}  {error,Request,Reason}    the reply to a step
  *
@@ -27,7 +28,6 @@ struct ph_ports {
     struct ph_session *session;
     struct ph_cli_port **at; /* one for each name, owned */
     size_t n;
-    uint64_t last_id;
 };
 
 /* The ports take over the session's events. */

@@ -122,6 +122,70 @@ for option in '--jobs 0' '--jobs many' '--timeout soon' '--valgrind --gdb' '--fr
     run $option empty.phs # in words
     check "refused: $option" 2 'porthostctl: |unrecognized'
 done
+wrong 'a variable that has a value is no port that is created' '^wrong.phs:3:.*this variable has a value already' <<'EOF'
+set Child = 1
+open p child_probe_drv
+expect created Child by p
+EOF
+wrong 'a port that is created gets no other value' '^wrong.phs:3:.*this variable is a port' <<'EOF'
+open p child_probe_drv
+expect created Child by p
+set Child = 1
+EOF
+wrong 'the names of ports that are created are not opened' '^wrong.phs:1:.*for ports that drivers create' <<'EOF'
+open created_2 echo_drv
+EOF
+
+# ---- ports that drivers create ----
+
+script created.phs <<'EOF'
+load child_probe_drv
+open common child_probe_drv
+test "as many as there are, one after the other"
+open p child_probe_drv
+repeat 30
+    control p 0 "create kid"
+    expect created Kid by p
+    expect {child, Kid}
+    command Kid "x"
+    expect {Kid, {data, "childx"}}
+    control Kid 0 "create grandkid"
+    expect created Grandkid by Kid
+    expect {child, Grandkid}
+    close Kid
+    expect exit Kid normal
+    close Grandkid
+end
+test "of which parent"
+open p child_probe_drv
+control p 0 "create one" 
+control common 0 "create two"
+control p 0 "create three"
+expect created Two by common
+expect created One by p
+expect created Three by p
+expect {child, One}, {child, Two}, {child, Three}
+test "nobody asks, and one comes at the end"
+open p child_probe_drv
+control p 0 "create kid"
+control p 0 "create_in_stop"
+test "what the others have left is not seen"
+open p child_probe_drv
+expect nothing for 50ms
+control common 0 "create another"
+expect created Another by common
+expect {child, Another}
+EOF
+run created.phs
+check 'ports that drivers create are expected and used' 0 '^ok 4 ' '^ok 5 '
+script created.phs <<'EOF'
+load child_probe_drv
+open p child_probe_drv
+test "none"
+expect created Kid by p within 50ms
+EOF
+run created.phs
+check 'a port that is not created is missed' 1 '^not ok 1 ' 'expected  p creates a port' 'came      nothing of it within 0.05 s'
 
 # ---- what is run ----
 

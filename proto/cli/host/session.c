@@ -131,6 +131,58 @@ static void answer_monitor(struct ph_session *s, const struct ph_event *e)
     ph_wbuf_free(&out);
 }
 
+/* ---- ports ---- */
+
+#define GRANTS 8 /* at first: so many may be created before we hear of it */
+#define GRANTED 1000000000u /* ids of ports that drivers create are above, those of others below */
+#define CREATED "created_"
+
+void ph_session_created_name(uint64_t id, char *name, size_t cap)
+{
+    snprintf(name, cap, CREATED "%llu", (unsigned long long)(id - GRANTED));
+}
+
+bool ph_session_is_created_name(struct ph_text name)
+{
+    size_t n = strlen(CREATED);
+    if (name.len <= n || memcmp(name.p, CREATED, n) != 0)
+        return false;
+    for (size_t i = n; i < name.len; i++)
+        if (name.p[i] < '0' || name.p[i] > '9')
+            return false;
+    return true;
+}
+
+static void grant(struct ph_session *s, unsigned n)
+{
+    char name[32];
+    struct ph_wbuf out;
+    ph_wbuf_init(&out, NULL);
+    ph_w_version(&out);
+    ph_w_tuple(&out, 2);
+    ph_w_atom(&out, "grant");
+    ph_w_list(&out, n);
+    while (n-- > 0) {
+        uint64_t id = GRANTED + ++s->granted;
+        ph_session_created_name(id, name, sizeof name);
+        ph_w_tuple(&out, 2);
+        ph_w_uint(&out, id);
+        ph_w_atom(&out, name);
+    }
+    ph_w_nil(&out);
+    ph_link_send(s->link, &out);
+    ph_wbuf_free(&out);
+}
+
+uint64_t ph_session_port_id(struct ph_session *s)
+{
+    if (s->granted == 0)
+        grant(s, GRANTS);
+    return ++s->opened;
+}
+
+/* ---- events ---- */
+
 static void handle_event(struct ph_session *s, const struct ph_event *e)
 {
     if (strcmp(e->name, "goodbye") == 0) {
@@ -144,6 +196,8 @@ static void handle_event(struct ph_session *s, const struct ph_event *e)
     }
     if (strcmp(e->name, "monitor") == 0)
         answer_monitor(s, e);
+    if (strcmp(e->name, "created") == 0)
+        grant(s, 1);
     if (s->on_event)
         s->on_event(s->arg, e);
 }

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "args.h"
 #include "auth.h"
 #include "cli.h"
 #include "host/conn.h"
@@ -37,6 +38,7 @@ struct ph_session {
     struct ph_wbuf hello;  /* the map of the host's hello */
     uint8_t client_nonce[PH_NONCE], host_nonce[PH_NONCE]; /* with a cookie */
     uint64_t tag;          /* of the last tagged request */
+    uint64_t opened, granted; /* ids of ports: so many were given */
     bool faulted;          /* the host did not understand a request */
     void (*on_event)(void *arg, const struct ph_event *e);
     bool (*lives)(void *arg, struct ph_slice pid); /* whether a process of our node other than self is there; NULL: none is */
@@ -57,6 +59,12 @@ void ph_session_begin(struct ph_session *s, const char *name, uint32_t arity);
 void ph_session_begin_tagged(struct ph_session *s, const char *name, uint32_t arity);
 void ph_session_put_self(struct ph_session *s);
 void ph_session_put(struct ph_session *s, const struct ph_wbuf *term);
+
+/* The id of a port that is to be opened. With the first one the host is granted some for ports that drivers create, and from then on one more for each that is created.
+ * The term of such a port is an atom, created_1, created_2 and so on: nothing else is to be called so. Not while a request is built. */
+uint64_t ph_session_port_id(struct ph_session *s);
+void ph_session_created_name(uint64_t id, char *name, size_t cap);
+bool ph_session_is_created_name(struct ph_text name);
 
 /* Sends an untagged request; waits only while much is unsent. PH_RESULT_OK or one that says why not. */
 enum ph_result ph_session_post(struct ph_session *s);

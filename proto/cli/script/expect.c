@@ -14,7 +14,7 @@
 
 #define EXPECT_MS 5000  /* times patience, if the statement has no time of its own */
 
-enum variant { IN_ORDER, ANY_ORDER, NOTHING, ON_EXIT, ON_CLOSED, ON_EOF, ON_BUSY, ON_READY };
+enum variant { IN_ORDER, ANY_ORDER, NOTHING, CREATED, ON_EXIT, ON_CLOSED, ON_EOF, ON_BUSY, ON_READY };
 
 /* ---- reading ---- */
 
@@ -47,6 +47,20 @@ static bool read_port_form(struct ph_script_reader *r, struct ph_statement *s, c
     return (!reason || ph_take_pattern(r)) && read_within(r, s);
 }
 
+/* expect created VARIABLE by PORT: from now on the variable is the port. */
+static bool read_created(struct ph_script_reader *r, struct ph_statement *s)
+{
+    s->variant = CREATED;
+    if (!ph_take_variable(r, "a variable, for the port", s->item) || !ph_take_word(r, "by") || !ph_take_port(r, s))
+        return false;
+    struct ph_text name = {s->item, strlen(s->item)};
+    if (ph_knows(r, PH_KNOWN_VARIABLE, name) && !ph_knows(r, PH_KNOWN_PORT, name))
+        return ph_take_mistake(r, "this variable has a value already");
+    ph_know(r, PH_KNOWN_PORT, name);
+    ph_know(r, PH_KNOWN_VARIABLE, name);
+    return read_within(r, s);
+}
+
 bool ph_take_expect(struct ph_script_reader *r, struct ph_statement *s)
 {
     static const struct { const char *word; enum variant v; } forms[] = {
@@ -58,6 +72,8 @@ bool ph_take_expect(struct ph_script_reader *r, struct ph_statement *s)
         if (s->variant == forms[i].v || r->err.text[0])
             return false;
     }
+    if (ph_take_word_if(r, "created"))
+        return read_created(r, s);
     if (ph_take_word_if(r, "nothing")) {
         s->variant = NOTHING;
         return ph_take_word(r, "for") && ph_take_duration(r, &s->within_ms);
@@ -252,7 +268,7 @@ static bool disturbed(void *arg)
     return !STAILQ_EMPTY(q->box) || q->run->turns != q->turns;
 }
 
-/* No message that is not read, and no port that ends, becomes busy or ready. */
+/* No message that is not read, and no port that is created, ends, becomes busy or ready. */
 static bool run_nothing(struct ph_run *run, const struct ph_statement *s, struct ph_mailbox *box)
 {
     struct quiet q = {run, box, run->turns};
@@ -266,7 +282,7 @@ static bool run_nothing(struct ph_run *run, const struct ph_statement *s, struct
     if (text)
         fprintf(run->why, "  came      %.*s\n", 300, text);
     else
-        fputs("  came      a port that has ended, or has become busy or ready\n", run->why);
+        fputs("  came      a port that has ended, has become busy or ready, or was created\n", run->why);
     free(text);
     tell_exits(run);
     return false;
@@ -294,6 +310,47 @@ static bool is_ready(void *arg)
 {
     const struct ph_script_port *p = arg;
     return !p->busy || p->gone;
+}
+
+struct birth {
+    const struct ph_run *run;
+    const struct ph_script_port *parent;
+    struct ph_script_port *child; /* the first that the script does not know of */
+};
+
+static bool is_born(void *arg)
+{
+    struct birth *b = arg;
+    for (size_t i = 0; !b->child && i < b->run->nports; i++)
+        if (b->run->ports[i]->unread && b->run->ports[i]->parent == b->parent)
+            b->child = b->run->ports[i];
+    return b->child != NULL;
+}
+
+static bool run_created(struct ph_run *run, const struct ph_statement *s, const struct ph_script_port *parent)
+{
+    const struct ph_script_port *of_that_name = ph_world_find_port(run, s->item);
+    struct birth b = {run, parent, NULL};
+    bool ok;
+    if (of_that_name && !of_that_name->gone)
+        return ph_run_fail_with(run, s, "%s is open", s->item);
+    ph_run_wait(run, s, time_for(run, s), is_born, &b, &ok);
+    if (!ok)
+        return false;
+    if (!b.child) {
+        ph_run_fail_with(run, s, "expected  %s creates a port", s->name);
+        fprintf(run->why, "  came      nothing of it within %g s\n", (double)time_for(run, s) / 1000);
+        tell_exits(run);
+        return false;
+    }
+    struct ph_wbuf term;
+    ph_wbuf_init(&term, NULL);
+    ph_world_put_port(&term, b.child);
+    ph_vars_set(&run->vars, (struct ph_text){s->item, strlen(s->item)}, (struct ph_slice){term.buf, term.len});
+    ph_wbuf_free(&term);
+    b.child->unread = false;
+    memcpy(b.child->name, s->item, sizeof b.child->name);
+    return true;
 }
 
 static bool run_port_state(struct ph_run *run, const struct ph_statement *s, struct ph_script_port *p)
@@ -335,14 +392,14 @@ static bool run_exit(struct ph_run *run, const struct ph_statement *s, struct ph
 }
 
 /* The next message is {Port, eof}. */
-static bool run_eof(struct ph_run *run, const struct ph_statement *s, struct ph_mailbox *box)
+static bool run_eof(struct ph_run *run, const struct ph_statement *s, const struct ph_script_port *port, struct ph_mailbox *box)
 {
     char text[PH_SCRIPT_NAME_MAX * 2 + 16];
     struct ph_statement message = *s;
     struct ph_script_term term = {0};
     ph_wbuf_init(&term.term, NULL);
     ph_w_tuple(&term.term, 2);
-    ph_w_atom(&term.term, s->name);
+    ph_world_put_port(&term.term, port);
     ph_w_atom(&term.term, "eof");
     snprintf(text, sizeof text, "{%s,eof}", s->name);
     term.text = (struct ph_text){text, strlen(text)};
@@ -366,8 +423,10 @@ bool ph_run_expect(struct ph_run *run, const struct ph_statement *s)
         return run_any_order(run, s, box);
     case NOTHING:
         return run_nothing(run, s, box);
+    case CREATED:
+        return run_created(run, s, port);
     case ON_EOF:
-        return run_eof(run, s, box);
+        return run_eof(run, s, port, box);
     case ON_EXIT:
         return run_exit(run, s, port);
     default:

@@ -67,6 +67,12 @@ bool ph_take_next_is(const struct ph_script_reader *r, const char *word)
     return p >= r->lex.end || strchr(" \t\r\n%", *p);
 }
 
+bool ph_take_next_is_variable(struct ph_script_reader *r)
+{
+    int c = ph_take_more(r) ? ph_lex_peek(&r->lex) : '\0';
+    return c == '_' || (c >= 'A' && c <= 'Z');
+}
+
 bool ph_take_word_if(struct ph_script_reader *r, const char *word)
 {
     if (!ph_take_next_is(r, word))

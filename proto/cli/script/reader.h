@@ -38,6 +38,8 @@ bool ph_take_wanted(struct ph_script_reader *r, const char *what);        /* "ex
 /* Whether the word is next on the line. */
 bool ph_take_next_is(const struct ph_script_reader *r, const char *word);
 
+bool ph_take_next_is_variable(struct ph_script_reader *r);
+
 /* Takes the word if it is next on the line; false without a mistake if it is not. */
 bool ph_take_word_if(struct ph_script_reader *r, const char *word);
 bool ph_take_word(struct ph_script_reader *r, const char *word);

@@ -22,7 +22,8 @@ static struct ph_text text_of(const char *s)
 
 bool ph_take_port(struct ph_script_reader *r, struct ph_statement *s)
 {
-    if (!ph_take_name(r, "the name of a port", s->name))
+    const char *what = "the name of a port";
+    if (!(ph_take_next_is_variable(r) ? ph_take_variable(r, what, s->name) : ph_take_name(r, what, s->name)))
         return false;
     return ph_knows(r, PH_KNOWN_PORT, text_of(s->name)) || ph_take_mistake(r, "no port of this name has been opened before");
 }
@@ -67,6 +68,8 @@ bool ph_take_open(struct ph_script_reader *r, struct ph_statement *s)
     } else if (!ph_take_name(r, "the name of a driver, or a string that begins with it", s->item)) {
         return false;
     }
+    if (ph_session_is_created_name(text_of(s->name)))
+        return ph_take_mistake(r, "names like this one are for ports that drivers create");
     ph_know(r, PH_KNOWN_PORT, text_of(s->name));
     return read_part(r, s, "options", HAS_OPTIONS) && ph_take_result(r);
 }
@@ -278,7 +281,7 @@ bool ph_run_open(struct ph_run *run, const struct ph_statement *s)
     bool text = s->variant & HAS_TEXT;
     if (port && !port->gone)
         return ph_run_fail_with(run, s, "%s is open", s->name);
-    port = ph_world_port(run, s->name, owner);
+    port = ph_world_port(run, s->name, ph_session_port_id(session), owner);
     ph_session_begin_tagged(session, "open", 7);
     ph_w_uint(&session->out, port->id);
     ph_w_atom(&session->out, port->name);

@@ -27,6 +27,9 @@ struct ph_caller {
 struct ph_script_port {
     char name[PH_SCRIPT_NAME_MAX + 1];
     uint64_t id;
+    bool created; /* by the driver of another, its parent, */
+    const struct ph_script_port *parent;
+    bool unread;  /* and that was not expected yet: its name is its term */
     bool busy;
     bool was_busy; /* since that was last expected */
     bool gone;   /* exit has come, or it could not be opened */
@@ -56,10 +59,9 @@ struct ph_run {
     size_t ncallers;
     struct ph_script_port **ports;
     size_t nports;
-    uint64_t last_id;
     struct ph_script_monitor *monitors;
     size_t nmonitors;
-    unsigned turns;             /* how often a port has ended, become busy or ready */
+    unsigned turns;             /* how often a port was created, has ended, become busy or ready */
     FILE *why;                  /* what went wrong in the test that is run */
 };
 

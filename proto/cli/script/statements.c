@@ -53,10 +53,7 @@ static bool read_test(struct ph_script_reader *r, struct ph_statement *s)
 /* Names of the environment are of either kind. */
 static bool read_env_name(struct ph_script_reader *r, char *name)
 {
-    struct ph_lex before = r->lex;
-    if (!ph_take_more(r))
-        return ph_take_wanted(r, "the name of a variable of the environment");
-    if (ph_lex_peek(&before) == '_' || (ph_lex_peek(&before) >= 'A' && ph_lex_peek(&before) <= 'Z'))
+    if (ph_take_next_is_variable(r))
         return ph_take_variable(r, "the name of a variable of the environment", name);
     return ph_take_name(r, "the name of a variable of the environment", name);
 }
@@ -107,6 +104,8 @@ static bool read_set(struct ph_script_reader *r, struct ph_statement *s)
         return false;
     if (ph_knows(r, PH_KNOWN_CALLER, text_of(s->name)))
         return ph_take_mistake(r, "this variable is a caller");
+    if (ph_knows(r, PH_KNOWN_PORT, text_of(s->name)))
+        return ph_take_mistake(r, "this variable is a port");
     if (ph_take_word_if(r, "env")) {
         s->variant = SET_ENV;
         if (!read_env_name(r, s->item) || (ph_take_more(r) && !ph_take_term(r)))

@@ -53,6 +53,13 @@ struct ph_script_port *ph_world_find_port(const struct ph_run *run, const char *
     return NULL;
 }
 
+void ph_world_put_port(struct ph_wbuf *w, const struct ph_script_port *port)
+{
+    char name[PH_SCRIPT_NAME_MAX + 1];
+    ph_session_created_name(port->id, name, sizeof name);
+    ph_w_atom(w, port->created ? name : port->name);
+}
+
 /* ---- mailboxes ---- */
 
 static void deliver(struct ph_caller *to, const struct ph_wbuf *term)
@@ -100,7 +107,10 @@ static void on_signal(struct ph_run *run, struct ph_cur c)
     ph_wbuf_init(&w, NULL);
     ph_w_tuple(&w, 3);
     ph_w_atom(&w, "EXIT");
-    ph_w_atom(&w, port ? port->name : "undefined");
+    if (port)
+        ph_world_put_port(&w, port);
+    else
+        ph_w_atom(&w, "undefined");
     ph_w_raw(&w, c.p, (size_t)(c.end - c.p));
     deliver(to, &w);
     ph_wbuf_free(&w);
@@ -123,6 +133,21 @@ static void on_unlink(struct ph_run *run, struct ph_cur c)
     for (size_t i = 0; port && i < port->nlinks; i++)
         if (port->links[i] == to)
             port->links[i--] = port->links[--port->nlinks];
+}
+
+/* {created, PortId, ParentId, Owner, Driver} */
+static void on_created(struct ph_run *run, struct ph_cur c)
+{
+    char name[PH_SCRIPT_NAME_MAX + 1];
+    uint64_t id;
+    if (ph_etf_uint64(&c, &id) < 0)
+        return;
+    const struct ph_script_port *parent = take_port(run, &c);
+    ph_session_created_name(id, name, sizeof name);
+    struct ph_script_port *port = ph_world_port(run, name, id, take_caller(run, &c));
+    port->parent = parent;
+    port->created = port->unread = true;
+    run->turns++;
 }
 
 static void on_exit_event(struct ph_run *run, struct ph_cur c)
@@ -177,7 +202,7 @@ static const struct {
     void (*handle)(struct ph_run *run, struct ph_cur c);
 } events[] = {
     {"send", on_send},     {"signal", on_signal},   {"link", on_link}, {"unlink", on_unlink},       {"exit", on_exit_event},
-    {"closed", on_closed}, {"busy", on_busy},       {"monitor", on_monitor},                        {"demonitor", on_demonitor},
+    {"closed", on_closed}, {"busy", on_busy},       {"monitor", on_monitor}, {"demonitor", on_demonitor}, {"created", on_created},
 };
 
 static void on_event(void *arg, const struct ph_event *e)
@@ -219,10 +244,10 @@ struct ph_caller *ph_world_caller(struct ph_run *run, struct ph_text name)
     return c;
 }
 
-struct ph_script_port *ph_world_port(struct ph_run *run, const char *name, const struct ph_caller *owner)
+struct ph_script_port *ph_world_port(struct ph_run *run, const char *name, uint64_t id, const struct ph_caller *owner)
 {
     struct ph_script_port *p = ph_script_alloc(sizeof *p);
-    p->id = ++run->last_id;
+    p->id = id;
     p->owner = owner;
     snprintf(p->name, sizeof p->name, "%s", name);
     ph_wbuf_init(&p->reason, NULL);
@@ -286,7 +311,7 @@ enum ph_result ph_world_kill(struct ph_run *run, struct ph_caller *c, struct ph_
 
 struct ports_from {
     const struct ph_run *run;
-    size_t n;
+    size_t n, killed; /* its ports from n on; those up to killed have been told */
 };
 
 static bool all_closed(void *arg)
@@ -296,6 +321,12 @@ static bool all_closed(void *arg)
         if (!from->run->ports[i]->closed)
             return false;
     return true;
+}
+
+static bool none_to_wait_for(void *arg)
+{
+    const struct ports_from *from = arg;
+    return all_closed(arg) || from->run->nports > from->killed;
 }
 
 static void free_port(struct ph_script_port *p)
@@ -320,13 +351,16 @@ static void forget(struct ph_run *run, size_t nports)
 
 static enum ph_result kill_ports(struct ph_run *run, size_t nports, struct ph_slice reason)
 {
-    struct ports_from from = {run, nports};
+    struct ports_from from = {run, nports, nports};
     enum ph_result r = PH_RESULT_OK;
-    for (size_t i = nports; r == PH_RESULT_OK && i < run->nports; i++)
-        if (!run->ports[i]->closed)
-            r = send_exit(run, run->ports[i], run->callers[0], reason);
-    if (r == PH_RESULT_OK)
-        r = ph_session_listen(&run->session, ph_now_ms() + run->cli.timeout_ms, -1, all_closed, &from);
+    int64_t deadline = ph_now_ms() + run->cli.timeout_ms;
+    do { /* what is killed may create more */
+        for (; r == PH_RESULT_OK && from.killed < run->nports; from.killed++)
+            if (!run->ports[from.killed]->closed)
+                r = send_exit(run, run->ports[from.killed], run->callers[0], reason);
+        if (r == PH_RESULT_OK)
+            r = ph_session_listen(&run->session, deadline, -1, none_to_wait_for, &from);
+    } while (r == PH_RESULT_OK && from.killed < run->nports && ph_now_ms() < deadline);
     if (r == PH_RESULT_OK && !all_closed(&from))
         r = PH_RESULT_TIMEOUT;
     return r;

@@ -17,8 +17,11 @@ struct ph_caller *ph_world_find_caller(const struct ph_run *run, const char *nam
 /* The port that has that name now; NULL: none had. */
 struct ph_script_port *ph_world_find_port(const struct ph_run *run, const char *name);
 
+/* Appends its term. */
+void ph_world_put_port(struct ph_wbuf *w, const struct ph_script_port *port);
+
 /* A new port of that name; the one that had it is out of reach. */
-struct ph_script_port *ph_world_port(struct ph_run *run, const char *name, const struct ph_caller *owner);
+struct ph_script_port *ph_world_port(struct ph_run *run, const char *name, uint64_t id, const struct ph_caller *owner);
 
 /* Ends a process: its links break, its monitors are told. PH_RESULT_OK or one that says why the host could not be told. */
 enum ph_result ph_world_kill(struct ph_run *run, struct ph_caller *c, struct ph_slice reason);

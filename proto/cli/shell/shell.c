@@ -61,7 +61,7 @@ static enum ph_exit run_open(struct shell *sh, struct ph_args *a, struct ph_text
         return PH_EXIT_USAGE;
     }
     if (!ph_port_name_ok(name) || ph_command_find(name) || ph_step_is(name)) {
-        ph_args_complain(a, "%.*s cannot be the name of a port: it is no plain atom, or a command", (int)name.len, name.p);
+        ph_args_complain(a, "%.*s cannot be the name of a port: it is no plain atom, or a command, or is for one that a driver creates", (int)name.len, name.p);
         return PH_EXIT_USAGE;
     }
     if (port && !port->closed) {

@@ -49,6 +49,19 @@ p2 command hello
 EOF
 check_that 'a port that has ended by itself at the end is no failure' test "$status" = 0
 check_lines 'the other ports are heard and closed' 0 out '^\{p2,\{data,<<"hello">>\}\}$' '^\{exit,p2,normal\}$' '^\{ok,close,true\}$'
+run timeout 30 "$ctl" --daemon "$daemon" --driver-path "$probes" shell <<'EOF'
+p = open child_probe_drv
+p control 0 create kid
+created_1 command hello
+created_1 control 0 create grandchild
+created_1 close
+p close
+EOF
+check_lines 'a port that a driver creates is one of the session' 0 out '^\{created,created_1,p,<0\.[0-9]+\.0>,<<"kid">>\}$' '^\{child,created_1\}$' \
+    '^\{created_1,\{data,"childhello"\}\}$' '^\{created,created_2,created_1,.*<<"grandchild">>\}$' '^\{exit,created_1,normal\}$'
+check_lines 'and is closed with the others' 0 out '^\{exit,created_2,normal\}$'
+own shell <<<$'created_1 = open echo_drv\np = open echo_drv'
+check_err 'its name is given to no other' 2 '^porthostctl: stdin:1: created_1 cannot be the name of a port'
 own shell </dev/null
 check 'no lines are no mistake' 0 ''
 own shell <"$dir"
