@@ -2,6 +2,8 @@
 %% The port functions of the client, one by one: results, exceptions, and what goes to the host.
 -module(porthost_client_tests).
 
+-export([log/2]).    % as a handler of logger
+
 -include_lib("eunit/include/eunit.hrl").
 
 -define(HOST(Body), porthost_fake:run(fun(_Fake) -> Body end)).
@@ -387,6 +389,34 @@ message_effects(Port, Way) ->
     ?assertEqual({Port, closed}, next()),
     Way(Port, {Me, close}),
     ?assertEqual(nothing, nothing_comes()).
+
+%% A command that is not iodata is logged, by whatever way it comes; other bad signals are not.
+bad_output_is_logged_test() ->
+    ?PORT(Port, begin
+        process_flag(trap_exit, true),
+        ok = logger:add_handler(?MODULE, ?MODULE, #{config => self()}),
+        logger:set_handler_config(default, level, none),
+        Logged = fun() -> receive {logged, Text} -> Text after 5000 -> nothing end end,
+        Bad = lists:flatten(io_lib:format("Bad value on output port ~p", [Port])),
+        try
+            ?assertError(badarg, porthost:port_command(Port, foo)),
+            ?assertEqual(Bad, Logged()),
+            [begin
+                 Way(Port, {self(), foo}),
+                 ?assertEqual({'EXIT', Port, badsig}, next()),
+                 Way(Port, {self(), {command, <<1:3>>}}),
+                 ?assertEqual(Bad, Logged()),
+                 ?assertEqual({'EXIT', Port, badsig}, next())
+             end
+             || {_, Way} <- ways()]
+        after
+            logger:set_handler_config(default, level, all),
+            logger:remove_handler(?MODULE)
+        end
+    end).
+
+log(#{msg := {Format, Args}}, #{config := To}) ->
+    To ! {logged, lists:flatten(io_lib:format(Format, Args))}.
 
 results_of_sending_test() ->
     ?PORT(Port, begin

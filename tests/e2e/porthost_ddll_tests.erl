@@ -76,6 +76,17 @@ a_refusal_of_the_host_is_badarg_test_() ->
              {unload, [drv]}, {monitor, [driver, {drv, foo}]}, {demonitor, [make_ref()]},
              {info, [drv]}, {info, [drv, foo]}, {loaded_drivers, []}, {format_error, [foo]}]].
 
+%% As in the VM it is the function that was called, with its arguments, which the report of a crash shows.
+errors_are_raised_in_the_function_that_was_called_test() ->
+    answering({error, badarg}, fun(_) ->
+        [begin
+             {'EXIT', {badarg, [{Module, F, A, _}, {?MODULE, _, _, _} | _]}} = (catch {ok, apply(porthost_ddll, Function, Args)}),
+             ?assertEqual({porthost_ddll, Function, Args}, {Module, F, A})
+         end
+         || {Function, Args} <- [{info, [drv, foo]}, {info, [1]}, {monitor, [driver, {drv, foo}]}, {try_load, [1, drv, []]}, {load, ["", drv]},
+                                 {on, [porthost, info, [drv, foo]]}]]
+    end).
+
 results_of_the_try_functions_test_() ->
     Ref = make_ref(),
     [fun() ->

@@ -65,12 +65,12 @@ flat_data_is_a_binary_test() ->
 messages_of_a_port_are_known_test() ->
     Me = self(),
     ?assertEqual({command, {Me, {command, <<"ab">>}}},
-                 porthost_wire:message({Me, {command, "ab"}})),
-    ?assertEqual({other, {Me, close}}, porthost_wire:message({Me, close})),
-    ?assertEqual({other, {Me, {connect, Me}}}, porthost_wire:message({Me, {connect, Me}})).
+                 porthost_wire:message(self(), {Me, {command, "ab"}})),
+    ?assertEqual({other, {Me, close}}, porthost_wire:message(self(), {Me, close})),
+    ?assertEqual({other, {Me, {connect, Me}}}, porthost_wire:message(self(), {Me, {connect, Me}})).
 
 what_is_a_bad_signal_is_not_sent_in_full_test_() ->
-    [?_assertEqual({other, badsig}, porthost_wire:message(Message))
+    [?_assertEqual({other, badsig}, porthost_wire:message(self(), Message))
      || Message <- [foo, {self(), foo}, {self(), {command, foo}}, {a, {command, "x"}},
                     {self(), {connect, foo}}, {a, close}, nested(10000)]].
 

@@ -188,7 +188,7 @@ port_command(Port, Data) ->
     case lookup(Port) of
         #port{via = Via, id = Id} = Row ->
             Call = {port_command, [Port, Data]},
-            Sent = iodata(data, Data, Call),
+            Sent = output(Row, Data, Call),
             case may_send(Row, suspend) of
                 true -> posted(porthost_wire:post(Via, {command, Id, self(), Sent}), Call);
                 down -> fail(badarg, Call)
@@ -208,7 +208,7 @@ port_command(Port, Data, Options) ->
                 suspend -> port_command(Port, Data);
                 notsup -> fail(notsup, Call);
                 busy -> false;
-                force -> force(Row, iodata(data, Data, Call), Call)
+                force -> force(Row, output(Row, Data, Call), Call)
             end;
         real -> erlang:port_command(Port, Data, Options);
         none -> fail(badarg, {port_command, [Port, Data, Options]})
@@ -240,7 +240,7 @@ port_control(Port, Op, Data) ->
     case lookup(Port) of
         #port{id = Id} = Row when ?IS_OP(Op) ->
             Call = {port_control, [Port, Op, Data]},
-            Sent = iodata(flat, Data, Call),
+            Sent = flat(Data, Call),
             value(in_turn(Row, {control, tag, Id, self(), Op, Sent}), Call);
         real -> erlang:port_control(Port, Op, Data);
         _ -> fail(badarg, {port_control, [Port, Op, Data]})
@@ -487,8 +487,8 @@ send_port(Row, Message, Options, Call) ->
     end.
 
 %% To a port that is gone a message just vanishes.
-signal(#port{via = Via, id = Id} = Row, Message, Mode, Call) ->
-    {Class, Sent} = porthost_wire:message(Message),
+signal(#port{pid = Pid, via = Via, id = Id} = Row, Message, Mode, Call) ->
+    {Class, Sent} = porthost_wire:message(Pid, Message),
     Waits = case Class of command -> Row; other -> Row#port{busy = false} end,
     case may_send(Waits, Mode) of
         nosuspend -> nosuspend;
@@ -539,8 +539,13 @@ in_turn(#port{via = Via} = Row, Request) ->
 while_open(#port{state = closing}, _) -> down;
 while_open(Row, Request) -> in_turn(Row, Request).
 
-iodata(Form, Data, Call) ->
-    try porthost_wire:Form(Data)
+output(#port{pid = Pid}, Data, Call) ->
+    try porthost_wire:data(Data)
+    catch error:badarg -> porthost_wire:bad_output(Pid), fail(badarg, Call)
+    end.
+
+flat(Data, Call) ->
+    try porthost_wire:flat(Data)
     catch error:badarg -> fail(badarg, Call)
     end.
 

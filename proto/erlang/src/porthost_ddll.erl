@@ -31,128 +31,147 @@
 
 %% @doc One of the functions of this module, by name and arguments, on a given host.
 -spec on(porthost:host(), Function :: atom(), Arguments :: [term()]) -> term().
-on(Host, try_load, [Path, Driver, Options]) ->
-    Ref = make_ref(),
-    outcome(request(Host, {load, tag, self(), Ref, path(Path), name(Driver), list(Options)}));
-on(Host, try_unload, [Driver, Options]) ->
-    outcome(request(Host, {unload, tag, self(), make_ref(), name(Driver), list(Options)}));
-on(Host, load, [Path, Driver]) ->
-    load_and_wait(Host, Path, Driver, []);
-on(Host, load_driver, [Path, Driver]) ->
-    load_and_wait(Host, Path, Driver, [{driver_options, [kill_ports]}]);
-on(Host, reload, [Path, Driver]) ->
-    load_and_wait(Host, Path, Driver, [{reload, pending_driver}]);
-on(Host, reload_driver, [Path, Driver]) ->
-    load_and_wait(Host, Path, Driver,
-                  [{reload, pending_driver}, {driver_options, [kill_ports]}]);
-on(Host, unload, [Driver]) ->
-    unload_and_wait(Host, Driver, []);
-on(Host, unload_driver, [Driver]) ->
-    unload_and_wait(Host, Driver, [{monitor, pending_driver}, kill_ports]);
-on(Host, monitor, [driver, {Driver, When}]) when is_atom(When) ->
-    Ref = make_ref(),
-    true = value(request(Host, {monitor_driver, tag, self(), Ref, name(Driver), When})),
-    Ref;
-on(Host, demonitor, [Ref]) when is_reference(Ref) ->
-    value(request(Host, {demonitor_driver, tag, self(), Ref}));
-on(Host, loaded_drivers, []) ->
-    {ok, value(request(Host, {drivers, tag}))};
-on(Host, info, []) ->
-    {ok, Drivers} = on(Host, loaded_drivers, []),
-    [{Driver, Info} || Driver <- Drivers, Info <- info_unless_gone(Host, Driver),
-                       not lists:member({linked_in_driver, true}, Info)];
-on(Host, info, [Driver]) ->
-    [{Item, on(Host, info, [Driver, Item])} || Item <- ?INFO];
-on(Host, info, [Driver, Item]) when is_atom(Item) ->
-    value(request(Host, {driver_info, tag, name(Driver), Item}));
-on(Host, format_error, [Code]) ->
-    error_text(Host, Code);
-on(Host, format_error_int, [Code]) ->
-    error_text(Host, Code);
-on(_, start, []) ->
-    {error, {already_started, undefined}};
-on(_, stop, []) ->
-    ok;
-on(_, _, _) ->
-    error(badarg).
+on(Host, Function, Args) ->
+    in_call(on, [Host, Function, Args], fun() -> on_host(Host, Function, Args) end).
 
 %% @doc `erl_ddll:try_load/3'.
 -spec try_load(path(), driver(), [term()]) -> result().
-try_load(Path, Driver, Options) -> on(?DEFAULT_HOST, try_load, [Path, Driver, Options]).
+try_load(Path, Driver, Options) -> default(try_load, [Path, Driver, Options]).
 
 %% @doc `erl_ddll:try_unload/2'.
 -spec try_unload(driver(), [term()]) -> result().
-try_unload(Driver, Options) -> on(?DEFAULT_HOST, try_unload, [Driver, Options]).
+try_unload(Driver, Options) -> default(try_unload, [Driver, Options]).
 
 %% @doc `erl_ddll:load/2'.
 -spec load(path(), driver()) -> ok | {error, term()}.
-load(Path, Driver) -> on(?DEFAULT_HOST, load, [Path, Driver]).
+load(Path, Driver) -> default(load, [Path, Driver]).
 
 %% @doc `erl_ddll:load_driver/2'.
 -spec load_driver(path(), driver()) -> ok | {error, term()}.
-load_driver(Path, Driver) -> on(?DEFAULT_HOST, load_driver, [Path, Driver]).
+load_driver(Path, Driver) -> default(load_driver, [Path, Driver]).
 
 %% @doc `erl_ddll:unload/1'.
 -spec unload(driver()) -> ok | {error, term()}.
-unload(Driver) -> on(?DEFAULT_HOST, unload, [Driver]).
+unload(Driver) -> default(unload, [Driver]).
 
 %% @doc `erl_ddll:unload_driver/1'.
 -spec unload_driver(driver()) -> ok | {error, term()}.
-unload_driver(Driver) -> on(?DEFAULT_HOST, unload_driver, [Driver]).
+unload_driver(Driver) -> default(unload_driver, [Driver]).
 
 %% @doc `erl_ddll:reload/2'.
 -spec reload(path(), driver()) -> ok | {error, term()}.
-reload(Path, Driver) -> on(?DEFAULT_HOST, reload, [Path, Driver]).
+reload(Path, Driver) -> default(reload, [Path, Driver]).
 
 %% @doc `erl_ddll:reload_driver/2'.
 -spec reload_driver(path(), driver()) -> ok | {error, term()}.
-reload_driver(Path, Driver) -> on(?DEFAULT_HOST, reload_driver, [Path, Driver]).
+reload_driver(Path, Driver) -> default(reload_driver, [Path, Driver]).
 
 %% @doc `erl_ddll:monitor/2'.
 -spec monitor(driver, {driver(), loaded | unloaded | unloaded_only}) -> reference().
-monitor(Tag, Item) -> on(?DEFAULT_HOST, monitor, [Tag, Item]).
+monitor(Tag, Item) -> default(monitor, [Tag, Item]).
 
 %% @doc `erl_ddll:demonitor/1'.
 -spec demonitor(reference()) -> true.
-demonitor(Ref) -> on(?DEFAULT_HOST, demonitor, [Ref]).
+demonitor(Ref) -> default(demonitor, [Ref]).
 
 %% @doc `erl_ddll:loaded_drivers/0'.
 -spec loaded_drivers() -> {ok, [string()]}.
-loaded_drivers() -> on(?DEFAULT_HOST, loaded_drivers, []).
+loaded_drivers() -> default(loaded_drivers, []).
 
 %% @doc `erl_ddll:info/0'.
 -spec info() -> [{string(), [{atom(), term()}]}].
-info() -> on(?DEFAULT_HOST, info, []).
+info() -> default(info, []).
 
 %% @doc `erl_ddll:info/1'.
 -spec info(driver()) -> [{atom(), term()}].
-info(Driver) -> on(?DEFAULT_HOST, info, [Driver]).
+info(Driver) -> default(info, [Driver]).
 
 %% @doc `erl_ddll:info/2'.
 -spec info(driver(), atom()) -> term().
-info(Driver, Item) -> on(?DEFAULT_HOST, info, [Driver, Item]).
+info(Driver, Item) -> default(info, [Driver, Item]).
 
 %% @doc `erl_ddll:format_error/1'. Numbers of `open_error' are those of the host.
 -spec format_error(term()) -> string().
-format_error(Code) -> on(?DEFAULT_HOST, format_error, [Code]).
+format_error(Code) -> default(format_error, [Code]).
 
 %% @doc The same.
 -spec format_error_int(term()) -> string().
-format_error_int(Code) -> on(?DEFAULT_HOST, format_error_int, [Code]).
+format_error_int(Code) -> default(format_error_int, [Code]).
 
 %% @doc `erl_ddll:start/0'.
 -spec start() -> {error, {already_started, undefined}}.
-start() -> on(?DEFAULT_HOST, start, []).
+start() -> default(start, []).
 
 %% @doc `erl_ddll:stop/0'.
 -spec stop() -> ok.
-stop() -> on(?DEFAULT_HOST, stop, []).
+stop() -> default(stop, []).
+
+default(Function, Args) ->
+    in_call(Function, Args, fun() -> on_host(?DEFAULT_HOST, Function, Args) end).
+
+%% Errors are raised as if in the function that the user has called.
+in_call(Function, Args, Fun) ->
+    try Fun()
+    catch
+        error:Reason when Reason =:= badarg; Reason =:= system_limit; element(1, Reason) =:= porthost ->
+            {current_stacktrace, Stack} = process_info(self(), current_stacktrace),
+            Callers = lists:dropwhile(fun(Frame) -> lists:member(element(1, Frame), [erlang, ?MODULE]) end,
+                                      Stack),
+            erlang:raise(error, Reason, [{?MODULE, Function, Args, []} | Callers])
+    end.
+
+%% By name and arguments.
+
+on_host(Host, try_load, [Path, Driver, Options]) ->
+    Ref = make_ref(),
+    outcome(request(Host, {load, tag, self(), Ref, path(Path), name(Driver), list(Options)}));
+on_host(Host, try_unload, [Driver, Options]) ->
+    outcome(request(Host, {unload, tag, self(), make_ref(), name(Driver), list(Options)}));
+on_host(Host, load, [Path, Driver]) ->
+    load_and_wait(Host, Path, Driver, []);
+on_host(Host, load_driver, [Path, Driver]) ->
+    load_and_wait(Host, Path, Driver, [{driver_options, [kill_ports]}]);
+on_host(Host, reload, [Path, Driver]) ->
+    load_and_wait(Host, Path, Driver, [{reload, pending_driver}]);
+on_host(Host, reload_driver, [Path, Driver]) ->
+    load_and_wait(Host, Path, Driver,
+                  [{reload, pending_driver}, {driver_options, [kill_ports]}]);
+on_host(Host, unload, [Driver]) ->
+    unload_and_wait(Host, Driver, []);
+on_host(Host, unload_driver, [Driver]) ->
+    unload_and_wait(Host, Driver, [{monitor, pending_driver}, kill_ports]);
+on_host(Host, monitor, [driver, {Driver, When}]) when is_atom(When) ->
+    Ref = make_ref(),
+    true = value(request(Host, {monitor_driver, tag, self(), Ref, name(Driver), When})),
+    Ref;
+on_host(Host, demonitor, [Ref]) when is_reference(Ref) ->
+    value(request(Host, {demonitor_driver, tag, self(), Ref}));
+on_host(Host, loaded_drivers, []) ->
+    {ok, value(request(Host, {drivers, tag}))};
+on_host(Host, info, []) ->
+    {ok, Drivers} = on_host(Host, loaded_drivers, []),
+    [{Driver, Info} || Driver <- Drivers, Info <- info_unless_gone(Host, Driver),
+                       not lists:member({linked_in_driver, true}, Info)];
+on_host(Host, info, [Driver]) ->
+    [{Item, on_host(Host, info, [Driver, Item])} || Item <- ?INFO];
+on_host(Host, info, [Driver, Item]) when is_atom(Item) ->
+    value(request(Host, {driver_info, tag, name(Driver), Item}));
+on_host(Host, format_error, [Code]) ->
+    error_text(Host, Code);
+on_host(Host, format_error_int, [Code]) ->
+    error_text(Host, Code);
+on_host(_, start, []) ->
+    {error, {already_started, undefined}};
+on_host(_, stop, []) ->
+    ok;
+on_host(_, _, _) ->
+    error(badarg).
 
 %% The functions that wait.
 
 load_and_wait(Host, Path, Driver, Options) ->
     #host{conn = Conn, via = #via{writer = Life}} = host(Host),
-    case on(Conn, try_load, [Path, Driver, [{monitor, pending_driver} | Options]]) of
+    case on_host(Conn, try_load, [Path, Driver, [{monitor, pending_driver} | Options]]) of
         {error, inconsistent} -> {error, bad_driver_name};
         {error, Reason} -> {error, Reason};
         {ok, pending_driver, Ref} -> wait(Life, Ref);
@@ -161,7 +180,7 @@ load_and_wait(Host, Path, Driver, Options) ->
 
 unload_and_wait(Host, Driver, Options) ->
     #host{conn = Conn, via = #via{writer = Life}} = host(Host),
-    case on(Conn, try_unload, [Driver, Options]) of
+    case on_host(Conn, try_unload, [Driver, Options]) of
         {error, Reason} -> {error, Reason};
         {ok, pending_driver, Ref} -> wait(Life, Ref);
         {ok, _} -> ok
@@ -206,7 +225,7 @@ value({error, system_limit}) -> error(system_limit);
 value(_) -> error(badarg).
 
 info_unless_gone(Host, Driver) ->
-    try [on(Host, info, [Driver])]
+    try [on_host(Host, info, [Driver])]
     catch error:badarg -> []
     end.
 

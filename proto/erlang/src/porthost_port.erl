@@ -273,7 +273,7 @@ send_exit(#st{id = Id} = St, To, From, Reason) ->
 message(#st{ending = true} = St, _) ->
     St;
 message(#st{id = Id} = St, Message) ->
-    {Class, Sent} = porthost_wire:message(Message),
+    {Class, Sent} = porthost_wire:message(self(), Message),
     Sender = case Sent of {Pid, _} -> Pid; badsig -> self() end,
     Frame = porthost_wire:encode(via(St), {send, Id, Sender, Sent}),
     atomics:add(St#st.unwritten, 1, 1),

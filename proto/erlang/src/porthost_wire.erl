@@ -11,8 +11,9 @@
 
 -export([hello/3, encode/1, encode/2, decode/1, decode/2, elements/2, frame/2, post/2, request/2]).
 -export([write/2, leave/2, write_out/2, whole/2, traffic/0, unwritten/1, taken/2]).
--export([data/1, flat/1, message/1, reason/2, fits/2]).
+-export([data/1, flat/1, message/2, bad_output/1, reason/2, fits/2]).
 
+-include_lib("kernel/include/logger.hrl").
 -include("porthost.hrl").
 
 -export_type([failure/0]).
@@ -299,20 +300,25 @@ shape(_Binary, _, _) ->
 
 %% @doc A message to a port in the form in which it is sent. What the host will take for a bad
 %% signal anyway is not sent in full.
--spec message(term()) -> {command | other, term()}.
-message({Pid, {command, Data}}) when is_pid(Pid) ->
+-spec message(Port :: pid(), term()) -> {command | other, term()}.
+message(Port, {Pid, {command, Data}}) when is_pid(Pid) ->
     try {command, {Pid, {command, data(Data)}}}
-    catch error:badarg -> {other, badsig}
+    catch error:badarg -> bad_output(Port), {other, badsig}
     end;
-message({Pid, close} = Message) when is_pid(Pid) ->
+message(_, {Pid, close} = Message) when is_pid(Pid) ->
     {other, Message};
-message({Pid, {connect, New}} = Message) when is_pid(Pid), is_pid(New), node(New) =:= node() ->
+message(_, {Pid, {connect, New}} = Message) when is_pid(Pid), is_pid(New), node(New) =:= node() ->
     case porthost_registry:lookup(New) of
         #port{} -> {other, badsig};
         _ -> {other, Message}
     end;
-message(_) ->
+message(_, _) ->
     {other, badsig}.
+
+%% @doc What the VM logs of a command that is not iodata, whoever is told of it.
+-spec bad_output(pid()) -> ok.
+bad_output(Port) ->
+    ?LOG_ERROR("Bad value on output port ~p", [Port]).
 
 %% @doc An exit reason in the form in which it is sent.
 -spec reason(#via{}, term()) -> term().
