@@ -41,7 +41,7 @@ ok $? "its units have no errors"
 (cd /package && erl -noshell -eval 'io:format("~s ~p~n", [code:lib_dir(porthost), application:load(porthost)]), halt().') >"$log" 2>&1 &&
   grep -qE '/porthost-[0-9.]+ ok$' "$log"
 ok $? "Erlang finds the application"
-[ "$(zcat /usr/share/man/man{1,5,7,8}/porthost*.gz 2>"$log" | grep -c '^\.Dt PORTHOST')" -eq 4 ] && [ -s /usr/share/bash-completion/completions/porthostctl ]
+[ "$(zcat /usr/share/man/man{1,3,5,7,8}/porthost*.gz 2>"$log" | grep -c '^\.Dt PORTHOST')" -eq 5 ] && [ -s /usr/share/bash-completion/completions/porthostctl ]
 ok $? "the man pages and the completion are there"
 
 # As the unit says: its directory, its user.

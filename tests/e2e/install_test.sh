@@ -10,7 +10,7 @@ in_dest() { (cd "$dest" && find . -type f | sort); }
 make -s install DESTDIR="$dest" PREFIX=/usr >"$log" 2>&1
 ok $? "it installs"
 missing=
-for f in usr/sbin/porthostd usr/bin/porthostctl usr/lib/porthost/drivers/echo_drv.so usr/share/man/man{8/porthostd.8,1/porthostctl.1,5/porthostd.json.5,7/porthost-protocol.7} \
+for f in usr/sbin/porthostd usr/bin/porthostctl usr/lib/porthost/drivers/echo_drv.so usr/share/man/man{8/porthostd.8,1/porthostctl.1,3/porthost.3,5/porthostd.json.5,7/porthost-protocol.7} \
   usr/lib/systemd/system/porthostd{,@}.{service,socket} usr/share/bash-completion/completions/porthostctl usr/share/doc/porthost/PROTOCOL.md \
   etc/porthost/porthostd.json usr/lib/sysusers.d/porthost.conf; do
   [ -s "$dest/$f" ] || missing+=" $f"

@@ -39,4 +39,18 @@ done
 [ -z "$missing" ]
 ok $? "porthost-protocol.7 has every request and event"
 
+missing=
+for m in porthost porthost_ddll porthost_pool; do
+  # Of a gen_server's callbacks nothing is said.
+  for f in $(erl -noshell -pa "$(dirname "$daemon")/erlang/porthost/ebin" -eval "
+      Callbacks = [module_info, behaviour_info, enter, init, handle_call, handle_cast, handle_info, terminate],
+      [io:format(\"~s/~w \", [F, A]) || {F, A} <- $m:module_info(exports), not lists:member(F, Callbacks)], halt()." </dev/null); do
+    sed -n "/^\.Sh MODULE $m\$/,/^\.Sh/{/^\.Sh MODULE $m\$/p;/^\.It /p}" conf/porthost.3 | grep -qE "^\.It.* $f( |\$)" || missing+=" $m:$f"
+    functions=$((${functions:-0} + 1))
+  done
+done
+[ -z "$missing" ] || echo "# porthost.3 lacks$missing"
+[ -z "$missing" ] && [ "${functions:-0}" -gt 40 ]
+ok $? "porthost.3 has every function of the Erlang client"
+
 finish

@@ -192,6 +192,8 @@ messages() ->
       fun() -> [Bad(fun(_) -> {self(), {command, D}} end) || D <- [a, [256], {}]] end},
      {"an output callback gets the whole bytes of a bit string sent by message",
       fun() -> [Bad(fun(_) -> {self(), {command, D}} end) || D <- [<<1:1>>, <<65, 1:1>>]] end},
+     {"an output callback gets the whole bytes of a bit string",
+      fun() -> P = open("output_probe_drv"), [[command(P, D), trace(if D =:= "end" -> 1; true -> 0 end)] || D <- [<<1:3>>, <<65, 1:1>>, "end"]] end},
      {"a message in the name of another than the owner is a badsig to the owner",
       fun() -> [Bad(fun(_) -> {spawn(fun() -> ok end), Request} end) || Request <- [{command, "x"}, close, {connect, self()}]] end},
      {"a connect message to what is no process is a badsig",
