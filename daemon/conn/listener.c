@@ -22,8 +22,10 @@
 #include "base/mem.h"
 #include "conn/activated.h"
 #include "conn/conn.h"
+#include "conn/socket_file.h"
 
 #define BUFFER_SIZE (1 << 20)
+#define BACKLOG 1024
 
 struct listener {
     SLIST_ENTRY(listener) link;
@@ -32,8 +34,7 @@ struct listener {
     struct event *retry; /* accepts again after descriptors ran out */
     enum { ACCEPTS, PAUSES, TRIES } state;
     bool fresh;          /* opened by the ph_listeners_set that runs */
-    dev_t dev;           /* these two: of the file of a unix socket that the daemon has made */
-    ino_t ino;
+    struct ph_socket_file file; /* of a unix socket that the daemon has made */
 };
 
 static SLIST_HEAD(, listener) listeners = SLIST_HEAD_INITIALIZER(listeners);
@@ -110,24 +111,25 @@ static void on_accept_error(struct evconnlistener *evl, void *arg)
     event_add(l->retry, &pause_time);
 }
 
-static int add_listener(struct ph_access *access, const struct sockaddr *addr, socklen_t len)
+/* A listener of the socket, which is bound; takes it. It is the first of the list then. -1: errno. */
+static int add_listener(struct ph_access *access, int fd)
 {
     struct event_base *base = ph_reactor_base(ph_reactor_first());
     struct listener *l = ph_calloc(1, sizeof *l);
-    unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
-    int fd = ph_activated_take(addr);
-    l->evl = fd >= 0 ? evconnlistener_new(base, on_accept, l, flags, 0, fd) : evconnlistener_new_bind(base, on_accept, l, flags, 1024, addr, (int)len);
-    if (!l->evl) {
-        ph_free(l);
-        return -1;
-    }
-    l->retry = event_new(base, -1, 0, on_retry, l);
-    if (!l->retry || event_add(l->retry, &never)) {
+    int err = 0;
+    if (!(l->evl = evconnlistener_new(base, on_accept, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd)))
+        err = errno;
+    else if (!(l->retry = event_new(base, -1, 0, on_retry, l)) || event_add(l->retry, &never))
+        err = ENOMEM;
+    if (err) {
         if (l->retry)
             event_free(l->retry);
-        evconnlistener_free(l->evl);
+        if (l->evl)
+            evconnlistener_free(l->evl);
+        else
+            close(fd);
         ph_free(l);
-        errno = ENOMEM;
+        errno = err;
         return -1;
     }
     l->access = ph_access_ref(access);
@@ -137,67 +139,62 @@ static int add_listener(struct ph_access *access, const struct sockaddr *addr, s
     return 0;
 }
 
-/* A socket that nobody listens on any more is removed; -1 if somebody does or may, or if it is no socket. */
-static int make_way(const char *path, const struct sockaddr_un *addr)
-{
-    struct stat st;
-    if (lstat(path, &st))
-        return 0;
-    if (!S_ISSOCK(st.st_mode)) {
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: the file exists and is not a socket", path);
-        return -1;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int err = fd < 0 || connect(fd, (const struct sockaddr *)addr, sizeof *addr) ? errno : 0;
-    if (fd >= 0)
-        close(fd);
-    if (err == ECONNREFUSED && (err = unlink(path) ? errno : 0) == 0)
-        return 0;
-    if (err == 0 || err == EAGAIN)
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: another daemon listens there", path);
-    else
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: cannot take the place of the file that is there: %s", path, strerror(err));
-    return -1;
-}
-
-/* Whether the file at its path is the socket that the daemon made there: somebody may have removed it, and another daemon come. */
-static bool has_its_file(const struct listener *l)
-{
-    struct stat st;
-    return lstat(l->access->unix_path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino;
-}
+/* --- unix sockets --- */
 
 static bool made_file(const struct listener *l)
 {
     return l->access->unix_path && !ph_activated_unix(l->access->unix_path);
 }
 
+/* The file at its path is the socket that the daemon made there. */
+static bool has_file(const struct listener *l)
+{
+    return made_file(l) && ph_socket_has_file(l->access->unix_path, &l->file);
+}
+
 static bool has_lost_file(const struct listener *l)
 {
-    return made_file(l) && !has_its_file(l);
+    return made_file(l) && !has_file(l);
 }
 
-static int remember_file(struct listener *l)
+static int set_rights(const struct ph_access *a)
 {
-    struct stat st;
-    if (lstat(l->access->unix_path, &st))
-        return -1;
-    l->dev = st.st_dev;
-    l->ino = st.st_ino;
-    return 0;
+    return ph_activated_unix(a->unix_path) ? 0 : ph_socket_set_rights(a);
 }
 
-static int set_file(const struct ph_access *a)
+static int listen_at_file(struct ph_access *a, int fd, const struct ph_socket_file *file)
 {
-    if (ph_activated_unix(a->unix_path))
-        return 0;
-    uid_t owner = a->owner == PH_NOBODY ? geteuid() : a->owner;
-    gid_t group = a->group == PH_NOBODY ? getegid() : a->group;
-    if (lchown(a->unix_path, owner, group) || chmod(a->unix_path, (mode_t)a->mode)) {
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: cannot set owner, group and mode: %s", a->unix_path, strerror(errno));
+    if (add_listener(a, fd)) {
+        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", a->unix_path, strerror(errno));
+        if (ph_socket_has_file(a->unix_path, file))
+            unlink(a->unix_path);
         return -1;
     }
-    return 0;
+    SLIST_FIRST(&listeners)->file = *file;
+    if (ph_socket_has_file(a->unix_path, file))
+        return 0;
+    ph_log(PH_LOG_ERROR, NULL, "unix socket %s: another daemon has put its own in the place of the file", a->unix_path);
+    return -1;
+}
+
+static int listen_passed(struct ph_access *a, const struct sockaddr_un *addr)
+{
+    int fd = ph_activated_take((const struct sockaddr *)addr);
+    if (fd >= 0 && add_listener(a, fd) == 0)
+        return 0;
+    ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", a->unix_path, fd < 0 ? "it has a listener already" : strerror(errno));
+    return -1;
+}
+
+static int listen_own(struct ph_access *a, const struct sockaddr_un *addr)
+{
+    struct ph_socket_file file;
+    int lock = ph_socket_lock(addr->sun_path);
+    int fd = ph_socket_bind(addr, &file);
+    int result = fd < 0 ? -1 : listen_at_file(a, fd, &file);
+    if (lock >= 0)
+        close(lock);
+    return result ? -1 : ph_socket_set_rights(a);
 }
 
 static int listen_unix(struct ph_access *a)
@@ -209,22 +206,29 @@ static int listen_unix(struct ph_access *a)
         return -1;
     }
     strcpy(addr.sun_path, path);
-    if (!ph_activated_unix(path) && make_way(path, &addr))
+    if (ph_activated_unix(path) ? listen_passed(a, &addr) : listen_own(a, &addr))
         return -1;
-    mode_t old = umask(0177); /* the socket is the user's own from the first moment */
-    int result = add_listener(a, (struct sockaddr *)&addr, sizeof addr);
-    bool bound = !result && !ph_activated_unix(path);
-    if (bound)
-        result = remember_file(SLIST_FIRST(&listeners));
+    ph_log(PH_LOG_NOTICE, NULL, "listening on unix socket %s", path);
+    return 0;
+}
+
+/* --- TCP --- */
+
+/* The socket that was passed, or one of its own; -1: errno. */
+static int bind_tcp(const struct sockaddr *addr, socklen_t len)
+{
+    static const int on = 1;
+    int fd = ph_activated_take(addr);
+    if (fd >= 0)
+        return fd;
+    fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) && !setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) && !bind(fd, addr, len))
+        return fd;
     int err = errno;
-    if (bound && result)
-        unlink(path); /* nobody will know whose it is */
-    umask(old);
-    if (result)
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", path, strerror(err));
-    else if (!(result = set_file(a)))
-        ph_log(PH_LOG_NOTICE, NULL, "listening on unix socket %s", path);
-    return result;
+    if (fd >= 0)
+        close(fd);
+    errno = err;
+    return -1;
 }
 
 /* Says the port that was really bound: the address may have asked for any. */
@@ -248,11 +252,11 @@ static int listen_tcp(struct ph_access *access)
         ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, why);
         return -1;
     }
-    int listening = 0;
+    int listening = 0, fd;
     for (a = found; a; a = a->ai_next) {
         if (!access->cookie && !ph_address_is_loopback(a->ai_addr))
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", host_port);
-        else if (add_listener(access, a->ai_addr, a->ai_addrlen))
+        else if ((fd = bind_tcp(a->ai_addr, a->ai_addrlen)) < 0 || add_listener(access, fd))
             ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, strerror(errno));
         else if (++listening)
             log_tcp(host_port);
@@ -268,7 +272,7 @@ static int listen_tcp(struct ph_access *access)
 static void close_listener(struct listener *l)
 {
     SLIST_REMOVE(&listeners, l, listener, link);
-    if (made_file(l) && has_its_file(l)) /* as long as it listens no other file can be that inode */
+    if (has_file(l)) /* as long as it listens no other file can be that inode */
         unlink(l->access->unix_path);
     evconnlistener_free(l->evl);
     event_free(l->retry);
@@ -302,7 +306,7 @@ static int keep_open(const struct ph_access *a)
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
     if (a->unix_path)
-        return set_file(a);
+        return set_rights(a);
     SLIST_FOREACH(l, &listeners, link)
         if (!a->cookie && same_place(l->access, a) && (getsockname(evconnlistener_get_fd(l->evl), (struct sockaddr *)&addr, &len) ||
                                                        !ph_address_is_loopback((struct sockaddr *)&addr))) {
@@ -327,8 +331,8 @@ static void take_back(void)
         next = SLIST_NEXT(l, link);
         if (l->fresh)
             close_listener(l);
-        else if (made_file(l) && has_its_file(l))
-            set_file(l->access);
+        else if (has_file(l))
+            ph_socket_set_rights(l->access);
     }
 }
 
