@@ -33,7 +33,8 @@ struct listener {
     struct evconnlistener *evl;
     struct event *retry; /* accepts again after descriptors ran out */
     enum { ACCEPTS, PAUSES, TRIES } state;
-    bool fresh;          /* opened by the ph_listeners_set that runs */
+    bool fresh;          /* these two: while ph_listeners_set runs, which has opened it, */
+    struct ph_access *wanted; /* or has found what its place is to be; borrowed */
     struct ph_socket_file file; /* of a unix socket that the daemon has made */
 };
 
@@ -177,20 +178,20 @@ static int listen_at_file(struct ph_access *a, int fd, const struct ph_socket_fi
     return -1;
 }
 
-static int listen_passed(struct ph_access *a, const struct sockaddr_un *addr)
+static int listen_passed(struct ph_access *a)
 {
-    int fd = ph_activated_take((const struct sockaddr *)addr);
+    int fd = ph_activated_take_unix(a->unix_path);
     if (fd >= 0 && add_listener(a, fd) == 0)
         return 0;
     ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", a->unix_path, fd < 0 ? "it has a listener already" : strerror(errno));
     return -1;
 }
 
-static int listen_own(struct ph_access *a, const struct sockaddr_un *addr)
+static int listen_own(struct ph_access *a)
 {
     struct ph_socket_file file;
-    int lock = ph_socket_lock(addr->sun_path);
-    int fd = ph_socket_bind(addr, &file);
+    int lock = ph_socket_lock(a->unix_path);
+    int fd = ph_socket_bind(a->unix_path, &file);
     int result = fd < 0 ? -1 : listen_at_file(a, fd, &file);
     if (lock >= 0)
         close(lock);
@@ -199,71 +200,95 @@ static int listen_own(struct ph_access *a, const struct sockaddr_un *addr)
 
 static int listen_unix(struct ph_access *a)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    const char *path = a->unix_path;
-    if (strlen(path) >= sizeof addr.sun_path || !path[0]) {
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: the path must have 1 to %zu bytes", path, sizeof addr.sun_path - 1);
+    if (ph_activated_unix(a->unix_path) ? listen_passed(a) : listen_own(a))
         return -1;
-    }
-    strcpy(addr.sun_path, path);
-    if (ph_activated_unix(path) ? listen_passed(a, &addr) : listen_own(a, &addr))
-        return -1;
-    ph_log(PH_LOG_NOTICE, NULL, "listening on unix socket %s", path);
+    ph_log(PH_LOG_NOTICE, NULL, "listening on unix socket %s", a->unix_path);
     return 0;
 }
 
 /* --- TCP --- */
 
-/* The socket that was passed, or one of its own; -1: errno. */
-static int bind_tcp(const struct sockaddr *addr, socklen_t len)
+static int fd_of(const struct listener *l)
 {
-    static const int on = 1;
-    int fd = ph_activated_take(addr);
-    if (fd >= 0)
-        return fd;
-    fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) && !setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) && !bind(fd, addr, len))
-        return fd;
+    return evconnlistener_get_fd(l->evl);
+}
+
+/* The listeners that end and are bound to the same port let another overlap with them, or do so no more. How many there are. */
+static unsigned share_ending(const struct sockaddr *addr, bool on)
+{
+    const struct listener *l;
+    unsigned n = 0;
+    SLIST_FOREACH(l, &listeners, link)
+        if (!l->fresh && !l->wanted && l->access->tcp && ph_address_has_port_of(addr, fd_of(l))) {
+            ph_address_share(fd_of(l), on);
+            n++;
+        }
+    return n;
+}
+
+static int add_tcp(struct ph_access *access, const struct addrinfo *at, bool shared)
+{
+    int fd = ph_activated_take_tcp(at->ai_addr);
+    if (fd < 0)
+        fd = ph_address_bind(at->ai_addr, at->ai_addrlen, shared);
+    return fd < 0 ? -1 : add_listener(access, fd);
+}
+
+/* What has the address may be what this one is to take the place of: then that goes on until this one listens. -1: errno. */
+static int open_tcp(struct ph_access *access, const struct addrinfo *at)
+{
+    int result = add_tcp(access, at, false);
+    if (!result || errno != EADDRINUSE || !share_ending(at->ai_addr, true))
+        return result;
+    result = add_tcp(access, at, true);
     int err = errno;
-    if (fd >= 0)
-        close(fd);
+    share_ending(at->ai_addr, false);
+    if (!result)
+        ph_address_share(fd_of(SLIST_FIRST(&listeners)), false);
     errno = err;
-    return -1;
+    return result;
 }
 
-/* Says the port that was really bound: the address may have asked for any. */
-static void log_tcp(const char *host_port)
+static void say_tcp(const char *host_port)
 {
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
-    const char *asked;
-    char port[NI_MAXSERV] = "?", *host = ph_address_host(host_port, &asked);
-    if (getsockname(evconnlistener_get_fd(SLIST_FIRST(&listeners)->evl), (struct sockaddr *)&addr, &len) == 0)
-        getnameinfo((struct sockaddr *)&addr, len, NULL, 0, port, sizeof port, NI_NUMERICSERV);
-    ph_log(PH_LOG_NOTICE, NULL, "listening on tcp %s:%s", host, port);
-    ph_free(host);
+    char *text = ph_address_bound(host_port, fd_of(SLIST_FIRST(&listeners)));
+    ph_log(PH_LOG_NOTICE, NULL, "listening on tcp %s", text);
+    ph_free(text);
 }
 
-static int listen_tcp(struct ph_access *access)
+static bool may_listen(const struct ph_access *a, const struct sockaddr *addr)
 {
-    const char *host_port = access->tcp, *why;
-    struct addrinfo *found = ph_address_find(host_port, &why), *a;
-    if (!found) {
-        ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, why);
-        return -1;
-    }
-    int listening = 0, fd;
-    for (a = found; a; a = a->ai_next) {
-        if (!access->cookie && !ph_address_is_loopback(a->ai_addr))
-            ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", host_port);
-        else if ((fd = bind_tcp(a->ai_addr, a->ai_addrlen)) < 0 || add_listener(access, fd))
-            ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, strerror(errno));
+    if (ph_access_may_listen(a, addr))
+        return true;
+    ph_log(PH_LOG_ERROR, NULL, "tcp %s: " PH_NEEDS_COOKIE, a->tcp);
+    return false;
+}
+
+/* One that is left open for the access, or for nobody yet if that is NULL, and listens at just that address; or NULL. */
+static struct listener *open_at(const struct sockaddr *addr, const struct ph_access *access)
+{
+    struct sockaddr_storage own;
+    struct listener *l;
+    SLIST_FOREACH(l, &listeners, link)
+        if (!l->fresh && l->wanted == access && l->access->tcp && ph_address_of(fd_of(l), &own) && ph_address_same(addr, (struct sockaddr *)&own))
+            return l;
+    return NULL;
+}
+
+static int listen_tcp(struct ph_access *access, const struct addrinfo *found)
+{
+    int listening = 0;
+    for (const struct addrinfo *at = found; at; at = at->ai_next)
+        if (open_at(at->ai_addr, access))
+            listening++;
+        else if (!may_listen(access, at->ai_addr))
+            continue;
+        else if (open_tcp(access, at))
+            ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", access->tcp, strerror(errno));
         else if (++listening)
-            log_tcp(host_port);
-    }
-    freeaddrinfo(found);
+            say_tcp(access->tcp);
     if (listening && !access->cookie)
-        ph_log(PH_LOG_WARNING, NULL, "tcp %s: without a cookie_file every user of this machine can connect", host_port);
+        ph_log(PH_LOG_WARNING, NULL, "tcp %s: without a cookie_file every user of this machine can connect", access->tcp);
     return listening ? 0 : -1;
 }
 
@@ -280,47 +305,50 @@ static void close_listener(struct listener *l)
     ph_free(l);
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a && b && strcmp(a, b) == 0;
-}
+/* What is to be listened at. */
+struct wish {
+    struct ph_access *access;
+    bool kept;              /* what is open at this place stays */
+    struct addrinfo *found; /* of another one, with TCP */
+};
 
-static bool same_place(const struct ph_access *a, const struct ph_access *b)
+static bool may_stay(const struct listener *l, const struct ph_access *a)
 {
-    return same(a->unix_path, b->unix_path) || same(a->tcp, b->tcp);
-}
-
-static bool is_open(const struct ph_access *a)
-{
-    const struct listener *l;
-    SLIST_FOREACH(l, &listeners, link)
-        if (!l->fresh && same_place(l->access, a) && !has_lost_file(l))
-            return true;
-    return false;
-}
-
-/* What is open already, by the rules of the new configuration. */
-static int keep_open(const struct ph_access *a)
-{
-    const struct listener *l;
     struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
-    if (a->unix_path)
-        return set_rights(a);
+    return a->unix_path || (ph_address_of(fd_of(l), &addr) && may_listen(a, (struct sockaddr *)&addr));
+}
+
+/* Finds what is open already and where the rest is. Before anything is opened: then it is known what ends. */
+static int prepare(struct wish *w)
+{
+    struct ph_access *a = w->access;
+    struct listener *l;
+    const char *why;
     SLIST_FOREACH(l, &listeners, link)
-        if (!a->cookie && same_place(l->access, a) && (getsockname(evconnlistener_get_fd(l->evl), (struct sockaddr *)&addr, &len) ||
-                                                       !ph_address_is_loopback((struct sockaddr *)&addr))) {
-            ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", a->tcp);
-            return -1;
+        if (!l->wanted && ph_access_same_place(l->access, a) && !has_lost_file(l)) {
+            if (!may_stay(l, a))
+                return -1;
+            l->wanted = a;
+            w->kept = true;
         }
+    if (w->kept || a->unix_path)
+        return 0;
+    if (!(w->found = ph_address_find(a->tcp, &why))) {
+        ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", a->tcp, why);
+        return -1;
+    }
+    for (const struct addrinfo *at = w->found; at; at = at->ai_next)
+        if (ph_access_may_listen(a, at->ai_addr) && (l = open_at(at->ai_addr, NULL)))
+            l->wanted = a;
     return 0;
 }
 
-static int open_one(struct ph_access *a)
+static int fulfil(const struct wish *w)
 {
-    if (is_open(a))
-        return keep_open(a);
-    return a->unix_path ? listen_unix(a) : listen_tcp(a);
+    struct ph_access *a = w->access;
+    if (w->kept)
+        return a->unix_path ? set_rights(a) : 0;
+    return a->unix_path ? listen_unix(a) : listen_tcp(a, w->found);
 }
 
 /* What it was before a ph_listeners_set that failed. */
@@ -329,6 +357,7 @@ static void take_back(void)
     struct listener *l, *next;
     for (l = SLIST_FIRST(&listeners); l; l = next) {
         next = SLIST_NEXT(l, link);
+        l->wanted = NULL;
         if (l->fresh)
             close_listener(l);
         else if (has_file(l))
@@ -336,34 +365,67 @@ static void take_back(void)
     }
 }
 
-/* The listener gets its place's new rules, or ends if the place is not wanted any more. */
-static void settle(struct listener *l, struct ph_access **list, size_t n)
+/* Connections that have come in the moment before it ends, perhaps while another was opened in its place. */
+static void take_waiting(struct listener *l)
 {
-    bool lost = has_lost_file(l); /* then another listens there now, if it is wanted */
-    for (size_t i = 0; i < n && !lost; i++)
-        if (same_place(l->access, list[i])) {
-            ph_access_ref(list[i]);
-            ph_access_unref(l->access);
-            l->access = list[i];
-            l->fresh = false;
+    struct sockaddr_storage addr;
+    for (int i = 0; i < BACKLOG; i++) {
+        socklen_t len = sizeof addr;
+        int fd = accept4(fd_of(l), (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
             return;
-        }
-    if (!lost)
-        ph_log(PH_LOG_NOTICE, NULL, "no longer listening on %s", place(l));
-    close_listener(l);
+        on_accept(l->evl, fd, (struct sockaddr *)&addr, (int)len, l);
+    }
+}
+
+/* The listener gets its place's new rules, or ends if the place is not wanted any more. */
+static void settle(struct listener *l)
+{
+    struct ph_access *wanted = l->wanted;
+    bool stays = wanted || l->fresh;
+    l->fresh = false;
+    l->wanted = NULL;
+    if (wanted) {
+        ph_access_ref(wanted);
+        ph_access_unref(l->access);
+        l->access = wanted;
+    } else if (!stays) {
+        take_waiting(l);
+        if (!has_lost_file(l)) /* then another listens there now, if it is wanted */
+            ph_log(PH_LOG_NOTICE, NULL, "no longer listening on %s", place(l));
+        close_listener(l);
+    }
+}
+
+static int open_wishes(struct wish *wishes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (prepare(&wishes[i]))
+            return -1;
+    for (size_t i = 0; i < n; i++)
+        if (fulfil(&wishes[i]))
+            return -1;
+    return 0;
 }
 
 int ph_listeners_set(struct ph_access **list, size_t n)
 {
     struct listener *l, *next;
+    struct wish *wishes = ph_calloc(n, sizeof *wishes);
     for (size_t i = 0; i < n; i++)
-        if (open_one(list[i])) {
-            take_back();
-            return -1;
-        }
+        wishes[i].access = list[i];
+    int result = open_wishes(wishes, n);
+    for (size_t i = 0; i < n; i++)
+        if (wishes[i].found)
+            freeaddrinfo(wishes[i].found);
+    ph_free(wishes);
+    if (result) {
+        take_back();
+        return -1;
+    }
     for (l = SLIST_FIRST(&listeners); l; l = next) {
         next = SLIST_NEXT(l, link);
-        settle(l, list, n);
+        settle(l);
     }
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,12 +18,39 @@
 #define LOCK_TRIES 20 /* half a second: a daemon has the lock for some calls, but who else may read the directory can keep it */
 #define LOCK_PAUSE_NS 25000000
 
-static int open_directory(const char *path)
+/* The directory that the path lies in: ph_free. */
+static char *directory_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *dir = slash ? ph_strdup(path) : ph_strdup(".");
+    char *dir = ph_strdup(slash ? path : ".");
     if (slash)
         dir[slash == path ? 1 : slash - path] = '\0';
+    return dir;
+}
+
+static const char *name_in(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool ph_socket_same_path(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (strcmp(a, b) == 0)
+        return true;
+    if (strcmp(name_in(a), name_in(b)) != 0)
+        return false;
+    char *dir_a = directory_of(a), *dir_b = directory_of(b);
+    bool same = stat(dir_a, &x) == 0 && stat(dir_b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    ph_free(dir_a);
+    ph_free(dir_b);
+    return same;
+}
+
+static int open_directory(const char *path)
+{
+    char *dir = directory_of(path);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ph_free(dir);
     return fd;
@@ -89,14 +117,16 @@ static int know(const char *path, struct ph_socket_file *file)
     return 0;
 }
 
-int ph_socket_bind(const struct sockaddr_un *addr, struct ph_socket_file *file)
+int ph_socket_bind(const char *path, struct ph_socket_file *file)
 {
-    if (make_way(addr))
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    if (make_way(&addr))
         return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && bind_own(fd, addr) == 0 && know(addr->sun_path, file) == 0)
+    if (fd >= 0 && bind_own(fd, &addr) == 0 && know(path, file) == 0)
         return fd;
-    ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", addr->sun_path, strerror(errno));
+    ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", path, strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;

@@ -36,6 +36,9 @@ refuses 2 "--cookie-file is for --tcp" --unix "$dir/s" --cookie-file /dev/null
 ok $? "a cookie file without a TCP address is refused"
 refuses 1 "the path must have" --unix "$dir/$(printf 'x%.0s' $(seq 200))"
 ok $? "a unix path that is too long is refused"
+refuses 1 "--unix $dir/./s: the place is given twice" --unix "$dir/s" --unix "$dir/./s" &&
+  refuses 1 "--tcp 127.0.0.1:1: the place is given twice" --tcp 127.0.0.1:1 --tcp 127.0.0.1:1
+ok $? "so is a place that is given twice"
 echo text >"$dir/file"
 refuses 1 "is not a socket" --unix "$dir/file" && [ "$(cat "$dir/file")" = text ]
 ok $? "a file that is no socket is left alone"
@@ -69,6 +72,13 @@ await listens_at "$dir/s"
 kill -INT "$pid"
 wait "$pid"
 ok $? "so does SIGINT, which a background process of a script must be able to get"
+
+if [ -e /proc/net/if_inet6 ]; then
+  launch --tcp '[::1]:0'
+  await grep -q '^notice listening on tcp \[::1\]:[1-9][0-9]*$' "$dir/err"
+  ok $? "an IPv6 address is logged as it is written"
+  stop
+fi
 
 # --- several that start at once ---
 
