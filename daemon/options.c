@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "conn/activated.h"
+#include "conn/socket_file.h"
 
 #define USAGE_STATUS 2
 #define MAX_ASYNC_THREADS 1024 /* as the VM's +A */
@@ -232,16 +233,41 @@ const char *ph_options_file(const struct ph_options *o)
     return o->check || (!has_listener(o) && access(PH_CONFIG_FILE, F_OK) == 0) ? PH_CONFIG_FILE : NULL;
 }
 
-/* 0, or -1 with a line in the log: the cookie cannot be had. */
+/* These: 0, or -1 with a line in the log. */
+static int add_unix(struct ph_config *c, const char *path)
+{
+    struct ph_access *a = ph_config_add_listener(c);
+    a->unix_path = ph_strdup(path);
+    a->administer = true; /* it admits nobody but the daemon's own user and root */
+    if (path[0] && strlen(path) <= PH_SOCKET_PATH_BYTES)
+        return 0;
+    ph_log(PH_LOG_ERROR, NULL, "--unix %s: the path must have 1 to %zu bytes", path, PH_SOCKET_PATH_BYTES);
+    return -1;
+}
+
 static int add_tcp(const struct ph_options *o, struct ph_config *c, const char *address)
 {
-    char why[512];
+    char text[512];
+    const char *why;
     struct ph_access *a = ph_config_add_listener(c);
     a->tcp = ph_strdup(address);
     a->cookie_file = o->cookie_file ? ph_strdup(o->cookie_file) : NULL;
-    if (ph_access_read_cookie(a, why, sizeof why))
+    if (!ph_access_read_cookie(a, text, sizeof text))
+        ph_log(PH_LOG_ERROR, NULL, "--cookie-file: %s", text);
+    else if ((why = ph_config_wrong_tcp(a)))
+        ph_log(PH_LOG_ERROR, NULL, "--tcp %s: %s", address, why);
+    else
         return 0;
-    ph_log(PH_LOG_ERROR, NULL, "--cookie-file: %s", why);
+    return -1;
+}
+
+static int check_single(const struct ph_config *c)
+{
+    size_t last = c->listener_count - 1;
+    const struct ph_access *a = c->listeners[last];
+    if (ph_config_same_place(c, last) == last)
+        return 0;
+    ph_log(PH_LOG_ERROR, NULL, "%s %s: the place is given twice", a->unix_path ? "--unix" : "--tcp", a->unix_path ? a->unix_path : a->tcp);
     return -1;
 }
 
@@ -249,14 +275,24 @@ static int override_listeners(const struct ph_options *o, struct ph_config *c)
 {
     int result = 0;
     ph_config_drop_listeners(c);
-    for (size_t i = 0; i < o->unix_paths.n; i++) {
-        struct ph_access *a = ph_config_add_listener(c);
-        a->unix_path = ph_strdup(o->unix_paths.v[i]);
-        a->administer = true; /* it admits nobody but the daemon's own user and root */
-    }
+    for (size_t i = 0; i < o->unix_paths.n && !result; i++)
+        result = add_unix(c, o->unix_paths.v[i]) || check_single(c);
     for (size_t i = 0; i < o->tcp_addresses.n && !result; i++)
-        result = add_tcp(o, c, o->tcp_addresses.v[i]);
-    return result;
+        result = add_tcp(o, c, o->tcp_addresses.v[i]) || check_single(c);
+    return result ? -1 : 0;
+}
+
+static int override_metrics(const struct ph_options *o, struct ph_config *c)
+{
+    const char *why;
+    if (!o->metrics)
+        return 0;
+    ph_free(c->metrics);
+    c->metrics = ph_strdup(o->metrics);
+    if (!(why = ph_config_wrong_metrics(c)))
+        return 0;
+    ph_log(PH_LOG_ERROR, NULL, "--metrics %s: %s", o->metrics, why);
+    return -1;
 }
 
 static bool has_listener_for(const struct ph_config *c, size_t socket)
@@ -265,6 +301,16 @@ static bool has_listener_for(const struct ph_config *c, size_t socket)
         if (ph_activated_is(socket, c->listeners[i]))
             return true;
     return false;
+}
+
+/* Who only checks the configuration does not know which sockets the service manager will pass. */
+static int need_listener(const struct ph_options *o, const struct ph_config *c, const char *file)
+{
+    if (c->listener_count || ph_activated_count())
+        return 0;
+    ph_log(o->check ? PH_LOG_WARNING : PH_LOG_ERROR, NULL, "%s: listeners: expected at least one%s", file,
+           o->check ? ", or a socket of the service manager, or an option" : "");
+    return o->check ? 0 : -1;
 }
 
 static void add_activated(struct ph_config *c)
@@ -292,13 +338,7 @@ int ph_options_config(const struct ph_options *o, struct ph_config *c)
         ph_config_defaults(c);
     else if (ph_config_read(c, file))
         return -1;
-    if (has_listener(o)) {
-        if (override_listeners(o, c)) {
-            ph_config_clear(c);
-            return -1;
-        }
-    } else if (!c->listener_count && !ph_activated_count()) {
-        ph_log(PH_LOG_ERROR, NULL, "%s: listeners: expected at least one", file);
+    if ((has_listener(o) ? override_listeners(o, c) : need_listener(o, c, file)) || override_metrics(o, c)) {
         ph_config_clear(c);
         return -1;
     }
@@ -319,10 +359,6 @@ int ph_options_config(const struct ph_options *o, struct ph_config *c)
         c->state_dir = service_state_dir();
     if (o->log_format >= 0)
         c->log_format = (unsigned)o->log_format;
-    if (o->metrics) {
-        ph_free(c->metrics);
-        c->metrics = ph_strdup(o->metrics);
-    }
     if (o->log_level >= 0)
         c->log_level = (unsigned)o->log_level;
     return 0;

@@ -1,17 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TCP addresses as they are written: "HOST:PORT", an IPv6 address in brackets. Any thread. */
+/* TCP addresses: as they are written, "HOST:PORT", an IPv6 address in brackets; and as the system has them. Any thread. */
 #ifndef PH_ADDRESS_H
 #define PH_ADDRESS_H
 
 #include <netdb.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 
-/* What is wrong with how it is written (static), or NULL. Port 0 is one to listen at. */
-const char *ph_address_wrong(const char *host_port, bool listens);
+#define PH_ADDRESS_NUMBER 1u /* its port is not to be the name of a service */
+#define PH_ADDRESS_REMOTE 2u /* it is to be connected to: port 0 is none */
+
+/* What is wrong with it as it is written (static), or NULL. Nothing is looked up. rules: of PH_ADDRESS_*. */
+const char *ph_address_wrong(const char *host_port, unsigned rules);
 /* The addresses it stands for: freeaddrinfo. NULL, and *why (static): there are none. May block: names are looked up. */
 struct addrinfo *ph_address_find(const char *host_port, const char **why);
-/* The host's part of it as it was written, without brackets: ph_free; *port points into host_port. NULL: it is no "HOST:PORT". */
-char *ph_address_host(const char *host_port, const char **port);
+/* The same for one that is written in numbers; NULL if it is not, or wrong. Nothing is looked up. */
+struct addrinfo *ph_address_numbers(const char *host_port);
+
 bool ph_address_is_loopback(const struct sockaddr *addr);
+bool ph_address_same(const struct sockaddr *a, const struct sockaddr *b); /* host and port; false for what is no TCP address */
+
+/* A socket bound there, which does not block; -1: errno. shared: ph_address_share has been called for it. */
+int ph_address_bind(const struct sockaddr *addr, socklen_t len, bool shared);
+/* Whether what another socket of this process, shared too, is bound to may overlap with what this one is. Only as long as one takes the other's place: while it is on,
+ * other processes of this user can do the same. */
+void ph_address_share(int fd, bool on);
+bool ph_address_of(int fd, struct sockaddr_storage *addr); /* what the socket is bound to */
+bool ph_address_has_port_of(const struct sockaddr *addr, int fd); /* the socket is bound to the same port, which is not to be chosen yet */
+/* For people: the host as it is written, the port that the socket is bound to (what is written may ask for any). ph_free */
+char *ph_address_bound(const char *host_port, int fd);
 
 #endif

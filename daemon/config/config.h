@@ -48,6 +48,16 @@ void ph_config_clear(struct ph_config *c);
 struct ph_access *ph_config_add_listener(struct ph_config *c);
 void ph_config_drop_listeners(struct ph_config *c);
 
+/* --- place.c --- */
+
+/* The first listener at the same place as the n-th one, as far as that can be known; n if it is the only one. */
+size_t ph_config_same_place(const struct ph_config *c, size_t n);
+/* What is wrong with where it is to listen, with TCP, or with where metrics are to be served (static); or NULL. */
+const char *ph_config_wrong_tcp(const struct ph_access *a);
+const char *ph_config_wrong_metrics(const struct ph_config *c);
+#define PH_NEEDS_REMOTE "not a loopback address; see metrics_remote" /* what a message says if metrics may not be served there: */
+bool ph_config_may_serve(const struct sockaddr *at, bool remote);
+
 /* --- apply.c --- */
 
 /* What can change while the daemon runs, but for listeners, becomes so: limits, log, driver path, settings of drivers. Any thread but a reactor's. */

@@ -81,6 +81,16 @@ static void complain_of_key(struct reading *r, const struct at *at, enum ph_sect
     complain(r, at, "unknown key; expected one of %s", known);
 }
 
+/* The object has the key. */
+static void complain_of_member(struct reading *r, const struct at *up, json_t *object, const char *key, const char *why)
+{
+    struct at at = {.up = up, .key = key};
+    void *i = json_object_iter(object);
+    for (; strcmp(json_object_iter_key(i), key) != 0; i = json_object_iter_next(object, i))
+        at.position++;
+    complain(r, &at, "%s", why);
+}
+
 /* --- sections --- */
 
 static void *field(const struct ph_key *key, void *of)
@@ -142,31 +152,27 @@ void ph_config_drop_listeners(struct ph_config *c)
     c->listener_count = 0;
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a && b && strcmp(a, b) == 0;
-}
-
-static void check_cookie(struct reading *r, const struct at *at, struct ph_access *a)
-{
-    char why[512];
-    if (a->cookie_file && !a->tcp)
-        complain(r, at, "expected no key \"cookie_file\": it is for tcp");
-    else if (!ph_access_read_cookie(a, why, sizeof why))
-        complain(r, at, "cookie_file: %s", why);
-}
-
-static void check_listener(struct reading *r, const struct at *at, const struct ph_config *c, const struct ph_access *a, const json_t *object)
+/* The last of the listeners; object: what it was read from. */
+static void check_listener(struct reading *r, const struct at *at, const struct ph_config *c, json_t *object)
 {
     static const char *const of_unix[] = {"mode", "owner", "group", "uids", "gids"};
+    struct ph_access *a = c->listeners[c->listener_count - 1];
+    size_t other = ph_config_same_place(c, c->listener_count - 1);
+    char text[512];
+    const char *why;
     if (!a->unix_path == !a->tcp)
         complain(r, at, "expected one of the keys \"unix\" and \"tcp\"");
     for (size_t i = 0; a->tcp && i < sizeof of_unix / sizeof *of_unix; i++)
         if (json_object_get(object, of_unix[i]))
             complain(r, at, "expected no key \"%s\": it is for unix sockets", of_unix[i]);
-    for (size_t i = 0; i < c->listener_count; i++)
-        if (same(c->listeners[i]->unix_path, a->unix_path) || same(c->listeners[i]->tcp, a->tcp))
-            complain(r, at, "expected another address than that of listeners[%zu]", i);
+    if (other < c->listener_count - 1)
+        complain(r, at, "expected another address than that of listeners[%zu]", other);
+    if (a->cookie_file && !a->tcp)
+        complain(r, at, "expected no key \"cookie_file\": it is for tcp");
+    else if (!ph_access_read_cookie(a, text, sizeof text))
+        complain(r, at, "cookie_file: %s", text);
+    else if (a->tcp && (why = ph_config_wrong_tcp(a)))
+        complain_of_member(r, at, object, "tcp", why);
 }
 
 static void read_listeners(struct reading *r, const struct at *up, struct ph_config *c, json_t *array)
@@ -178,11 +184,9 @@ static void read_listeners(struct reading *r, const struct at *up, struct ph_con
         struct ph_access *a = new_listener();
         unsigned before = r->errors;
         read_section(r, &at, PH_IN_LISTENER, a, element);
-        if (r->errors == before) {
-            check_listener(r, &at, c, a, element);
-            check_cookie(r, &at, a);
-        }
         append_listener(c, a);
+        if (r->errors == before)
+            check_listener(r, &at, c, element);
     }
 }
 
@@ -253,7 +257,10 @@ static void read_section(struct reading *r, const struct at *up, enum ph_section
 static void read_root(struct reading *r, struct ph_config *c, json_t *root)
 {
     struct at at = {0};
+    const char *why;
     read_section(r, &at, PH_IN_ROOT, c, root);
+    if (!r->errors && c->metrics && (why = ph_config_wrong_metrics(c)))
+        complain_of_member(r, &at, root, "metrics", why);
     if (!r->errors && c->limits[PH_LIMIT_UNSENT_PAUSE_BYTES] >= c->limits[PH_LIMIT_UNSENT_BYTES])
         complain(r, &at, "limits: expected unsent_pause_bytes to be less than unsent_bytes");
 }

@@ -21,6 +21,7 @@ enum ph_type {
     PH_TYPE_PATH,     /* char *, or NULL */
     PH_TYPE_PATHS,    /* struct ph_strings */
     PH_TYPE_ADDRESS,  /* char *, or NULL: "HOST:PORT" */
+    PH_TYPE_NUMBERED, /* the same, its port a number */
     PH_TYPE_NAMES,    /* struct ph_strings */
     PH_TYPE_MODE,     /* uint64_t */
     PH_TYPE_USER,     /* uint32_t, or PH_NOBODY */
@@ -68,7 +69,7 @@ enum ph_type {
     X(ROOT, check_callback_ms, NUMBER, ph_config, check_callback_ms, RANGE(1, 3600000), "100", RELOAD)                                        \
     X(ROOT, crash_limit, NUMBER, ph_config, crash_limit, RANGE(0, 1000), "3", RELOAD)                                                         \
     X(ROOT, crash_window_s, NUMBER, ph_config, crash_window_s, RANGE(0, 31536000), "3600", RELOAD)                                            \
-    X(ROOT, metrics, ADDRESS, ph_config, metrics, ANY, "null", RELOAD)                                                                         \
+    X(ROOT, metrics, NUMBERED, ph_config, metrics, ANY, "null", RELOAD)                                                                        \
     X(ROOT, metrics_remote, BOOL, ph_config, metrics_remote, ANY, "false", RELOAD)                                                            \
     X(ROOT, log, SECTION, ph_config, limits, IN(LOG), "{}", RELOAD)                                                                           \
     X(LOG, level, CHOICE, ph_config, log_level, ONE_OF("error|warning|notice|info|debug"), "\"notice\"", RELOAD)                       \

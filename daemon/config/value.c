@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "config/keys.h"
 
@@ -46,10 +47,9 @@ static bool is_path(const struct ph_key *key, const json_t *v)
     return json_is_string(v) && json_string_value(v)[0] == '/' && json_string_length(v) <= key->most;
 }
 
-static bool is_address(const json_t *v)
+static bool is_address(const struct ph_key *key, const json_t *v)
 {
-    const char *colon = json_is_string(v) ? strrchr(json_string_value(v), ':') : NULL;
-    return colon && colon != json_string_value(v) && colon[1];
+    return json_is_string(v) && !ph_address_wrong(json_string_value(v), key->type == PH_TYPE_NUMBERED ? PH_ADDRESS_NUMBER : 0);
 }
 
 static bool set_text(void *to, const json_t *v, bool good)
@@ -161,7 +161,8 @@ bool ph_value_set(const struct ph_key *key, void *to, const json_t *v)
     case PH_TYPE_PATH:
         return set_text(to, v, is_path(key, v));
     case PH_TYPE_ADDRESS:
-        return set_text(to, v, is_address(v));
+    case PH_TYPE_NUMBERED:
+        return set_text(to, v, is_address(key, v));
     case PH_TYPE_PATHS:
     case PH_TYPE_NAMES:
         return set_strings(key, to, v);
@@ -183,6 +184,7 @@ void ph_value_clear(const struct ph_key *key, void *to)
     switch (key->type) {
     case PH_TYPE_PATH:
     case PH_TYPE_ADDRESS:
+    case PH_TYPE_NUMBERED:
         ph_free(*(char **)to);
         *(char **)to = NULL;
         break;

@@ -3,11 +3,12 @@
 #include "conn/access.h"
 
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "auth.h"
+#include "base/address.h"
 #include "base/mem.h"
+#include "conn/socket_file.h"
 
 #define MAX_GROUPS 1024 /* supplementary groups of a client that are looked at */
 
@@ -46,6 +47,29 @@ bool ph_access_read_cookie(struct ph_access *a, char *why, size_t cap)
         return true;
     a->cookie = ph_cookie_read(a->cookie_file, why, cap);
     return a->cookie != NULL;
+}
+
+static bool same_numbers(const char *a, const char *b)
+{
+    struct addrinfo *x = ph_address_numbers(a), *y = ph_address_numbers(b);
+    bool same = x && y && ph_address_same(x->ai_addr, y->ai_addr);
+    if (x)
+        freeaddrinfo(x);
+    if (y)
+        freeaddrinfo(y);
+    return same;
+}
+
+bool ph_access_same_place(const struct ph_access *a, const struct ph_access *b)
+{
+    if (a->unix_path && b->unix_path)
+        return ph_socket_same_path(a->unix_path, b->unix_path);
+    return a->tcp && b->tcp && (strcmp(a->tcp, b->tcp) == 0 || same_numbers(a->tcp, b->tcp));
+}
+
+bool ph_access_may_listen(const struct ph_access *a, const struct sockaddr *addr)
+{
+    return a->cookie || ph_address_is_loopback(addr);
 }
 
 static bool in_group(const struct ph_access *a, int fd)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/list.h"
 
@@ -33,6 +34,11 @@ struct ph_access *ph_access_ref(struct ph_access *a);
 void ph_access_unref(struct ph_access *a);
 /* Reads the cookie from its file, if one is named. False, and in why what is wrong with the file. May block; before the struct is complete. */
 bool ph_access_read_cookie(struct ph_access *a, char *why, size_t cap);
+/* Do both name the same place, as far as that can be known without looking up names? */
+bool ph_access_same_place(const struct ph_access *a, const struct ph_access *b);
+#define PH_NEEDS_COOKIE "not a loopback address, and no cookie_file is configured" /* what a message says if not: */
+/* May it listen at the TCP address? Only with a cookie where others than the machine's users can reach it. */
+bool ph_access_may_listen(const struct ph_access *a, const struct sockaddr *addr);
 /* May the process at the other end of the unix socket connect? */
 bool ph_access_admits(const struct ph_access *a, int fd);
 /* May ports of the driver be opened? name: len bytes. */

@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "conn/socket_file.h"
 
 union address {
     struct sockaddr any;
@@ -29,21 +30,9 @@ struct activated {
 static struct activated *sockets;
 static size_t count;
 
-static bool same_address(const struct sockaddr *a, const struct sockaddr *b)
+static bool is_at_path(const struct activated *s, const char *path)
 {
-    const union address *x = (const union address *)(const void *)a, *y = (const union address *)(const void *)b;
-    if (a->sa_family != b->sa_family)
-        return false;
-    switch (a->sa_family) {
-    case AF_UNIX:
-        return strcmp(x->un.sun_path, y->un.sun_path) == 0;
-    case AF_INET:
-        return x->in.sin_port == y->in.sin_port && x->in.sin_addr.s_addr == y->in.sin_addr.s_addr;
-    case AF_INET6:
-        return x->in6.sin6_port == y->in6.sin6_port && IN6_ARE_ADDR_EQUAL(&x->in6.sin6_addr, &y->in6.sin6_addr);
-    default:
-        return false;
-    }
+    return s->addr.any.sa_family == AF_UNIX && ph_socket_same_path(s->addr.un.sun_path, path);
 }
 
 /* Abstract and unnamed unix sockets have no path that a listener could be named by. */
@@ -86,7 +75,7 @@ size_t ph_activated_count(void)
 static bool among(const struct sockaddr *addr, const struct addrinfo *list)
 {
     for (; list; list = list->ai_next)
-        if (same_address(addr, list->ai_addr))
+        if (ph_address_same(addr, list->ai_addr))
             return true;
     return false;
 }
@@ -96,7 +85,7 @@ bool ph_activated_is(size_t i, const struct ph_access *a)
     const union address *addr = &sockets[i].addr;
     const char *why;
     if (a->unix_path)
-        return addr->any.sa_family == AF_UNIX && strcmp(addr->un.sun_path, a->unix_path) == 0;
+        return is_at_path(&sockets[i], a->unix_path);
     if (addr->any.sa_family == AF_UNIX || !a->tcp)
         return false;
     struct addrinfo *found = ph_address_find(a->tcp, &why);
@@ -128,18 +117,30 @@ void ph_activated_place(size_t i, struct ph_access *a)
 bool ph_activated_unix(const char *path)
 {
     for (size_t i = 0; i < count; i++)
-        if (sockets[i].addr.any.sa_family == AF_UNIX && strcmp(sockets[i].addr.un.sun_path, path) == 0)
+        if (is_at_path(&sockets[i], path))
             return true;
     return false;
 }
 
-int ph_activated_take(const struct sockaddr *addr)
+static int take(struct activated *s)
+{
+    int fd = s->fd;
+    s->fd = -1;
+    return fd;
+}
+
+int ph_activated_take_unix(const char *path)
 {
     for (size_t i = 0; i < count; i++)
-        if (sockets[i].fd >= 0 && same_address(&sockets[i].addr.any, addr)) {
-            int fd = sockets[i].fd;
-            sockets[i].fd = -1;
-            return fd;
-        }
+        if (sockets[i].fd >= 0 && is_at_path(&sockets[i], path))
+            return take(&sockets[i]);
+    return -1;
+}
+
+int ph_activated_take_tcp(const struct sockaddr *addr)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sockets[i].fd >= 0 && ph_address_same(&sockets[i].addr.any, addr))
+            return take(&sockets[i]);
     return -1;
 }

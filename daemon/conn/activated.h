@@ -22,7 +22,9 @@ bool ph_activated_is(size_t i, const struct ph_access *a);
 void ph_activated_place(size_t i, struct ph_access *a);
 /* Was a socket with this path passed? */
 bool ph_activated_unix(const char *path);
-/* The socket that listens there, from now on the caller's (who takes it once), or -1. First reactor. */
-int ph_activated_take(const struct sockaddr *addr);
+/* The socket that listens there, from now on the caller's, or -1. Each is taken once: a reload leaves its listener open, for ph_activated_is is asked for all of
+ * them before it. First reactor. */
+int ph_activated_take_unix(const char *path);
+int ph_activated_take_tcp(const struct sockaddr *addr);
 
 #endif

@@ -22,8 +22,10 @@
 #include "base/mem.h"
 #include "conn/activated.h"
 #include "conn/conn.h"
+#include "conn/socket_file.h"
 
 #define BUFFER_SIZE (1 << 20)
+#define BACKLOG 1024
 
 struct listener {
     SLIST_ENTRY(listener) link;
@@ -31,9 +33,9 @@ struct listener {
     struct evconnlistener *evl;
     struct event *retry; /* accepts again after descriptors ran out */
     enum { ACCEPTS, PAUSES, TRIES } state;
-    bool fresh;          /* opened by the ph_listeners_set that runs */
-    dev_t dev;           /* these two: of the file of a unix socket that the daemon has made */
-    ino_t ino;
+    bool fresh;          /* these two: while ph_listeners_set runs, which has opened it, */
+    struct ph_access *wanted; /* or has found what its place is to be; borrowed */
+    struct ph_socket_file file; /* of a unix socket that the daemon has made */
 };
 
 static SLIST_HEAD(, listener) listeners = SLIST_HEAD_INITIALIZER(listeners);
@@ -110,24 +112,25 @@ static void on_accept_error(struct evconnlistener *evl, void *arg)
     event_add(l->retry, &pause_time);
 }
 
-static int add_listener(struct ph_access *access, const struct sockaddr *addr, socklen_t len)
+/* A listener of the socket, which is bound; takes it. It is the first of the list then. -1: errno. */
+static int add_listener(struct ph_access *access, int fd)
 {
     struct event_base *base = ph_reactor_base(ph_reactor_first());
     struct listener *l = ph_calloc(1, sizeof *l);
-    unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
-    int fd = ph_activated_take(addr);
-    l->evl = fd >= 0 ? evconnlistener_new(base, on_accept, l, flags, 0, fd) : evconnlistener_new_bind(base, on_accept, l, flags, 1024, addr, (int)len);
-    if (!l->evl) {
-        ph_free(l);
-        return -1;
-    }
-    l->retry = event_new(base, -1, 0, on_retry, l);
-    if (!l->retry || event_add(l->retry, &never)) {
+    int err = 0;
+    if (!(l->evl = evconnlistener_new(base, on_accept, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd)))
+        err = errno;
+    else if (!(l->retry = event_new(base, -1, 0, on_retry, l)) || event_add(l->retry, &never))
+        err = ENOMEM;
+    if (err) {
         if (l->retry)
             event_free(l->retry);
-        evconnlistener_free(l->evl);
+        if (l->evl)
+            evconnlistener_free(l->evl);
+        else
+            close(fd);
         ph_free(l);
-        errno = ENOMEM;
+        errno = err;
         return -1;
     }
     l->access = ph_access_ref(access);
@@ -137,129 +140,155 @@ static int add_listener(struct ph_access *access, const struct sockaddr *addr, s
     return 0;
 }
 
-/* A socket that nobody listens on any more is removed; -1 if somebody does or may, or if it is no socket. */
-static int make_way(const char *path, const struct sockaddr_un *addr)
-{
-    struct stat st;
-    if (lstat(path, &st))
-        return 0;
-    if (!S_ISSOCK(st.st_mode)) {
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: the file exists and is not a socket", path);
-        return -1;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int err = fd < 0 || connect(fd, (const struct sockaddr *)addr, sizeof *addr) ? errno : 0;
-    if (fd >= 0)
-        close(fd);
-    if (err == ECONNREFUSED && (err = unlink(path) ? errno : 0) == 0)
-        return 0;
-    if (err == 0 || err == EAGAIN)
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: another daemon listens there", path);
-    else
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: cannot take the place of the file that is there: %s", path, strerror(err));
-    return -1;
-}
-
-/* Whether the file at its path is the socket that the daemon made there: somebody may have removed it, and another daemon come. */
-static bool has_its_file(const struct listener *l)
-{
-    struct stat st;
-    return lstat(l->access->unix_path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino;
-}
+/* --- unix sockets --- */
 
 static bool made_file(const struct listener *l)
 {
     return l->access->unix_path && !ph_activated_unix(l->access->unix_path);
 }
 
+/* The file at its path is the socket that the daemon made there. */
+static bool has_file(const struct listener *l)
+{
+    return made_file(l) && ph_socket_has_file(l->access->unix_path, &l->file);
+}
+
 static bool has_lost_file(const struct listener *l)
 {
-    return made_file(l) && !has_its_file(l);
+    return made_file(l) && !has_file(l);
 }
 
-static int remember_file(struct listener *l)
+static int set_rights(const struct ph_access *a)
 {
-    struct stat st;
-    if (lstat(l->access->unix_path, &st))
-        return -1;
-    l->dev = st.st_dev;
-    l->ino = st.st_ino;
-    return 0;
+    return ph_activated_unix(a->unix_path) ? 0 : ph_socket_set_rights(a);
 }
 
-static int set_file(const struct ph_access *a)
+static int listen_at_file(struct ph_access *a, int fd, const struct ph_socket_file *file)
 {
-    if (ph_activated_unix(a->unix_path))
-        return 0;
-    uid_t owner = a->owner == PH_NOBODY ? geteuid() : a->owner;
-    gid_t group = a->group == PH_NOBODY ? getegid() : a->group;
-    if (lchown(a->unix_path, owner, group) || chmod(a->unix_path, (mode_t)a->mode)) {
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: cannot set owner, group and mode: %s", a->unix_path, strerror(errno));
+    if (add_listener(a, fd)) {
+        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", a->unix_path, strerror(errno));
+        if (ph_socket_has_file(a->unix_path, file))
+            unlink(a->unix_path);
         return -1;
     }
-    return 0;
+    SLIST_FIRST(&listeners)->file = *file;
+    if (ph_socket_has_file(a->unix_path, file))
+        return 0;
+    ph_log(PH_LOG_ERROR, NULL, "unix socket %s: another daemon has put its own in the place of the file", a->unix_path);
+    return -1;
+}
+
+static int listen_passed(struct ph_access *a)
+{
+    int fd = ph_activated_take_unix(a->unix_path);
+    if (fd >= 0 && add_listener(a, fd) == 0)
+        return 0;
+    ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", a->unix_path, fd < 0 ? "it has a listener already" : strerror(errno));
+    return -1;
+}
+
+static int listen_own(struct ph_access *a)
+{
+    struct ph_socket_file file;
+    int lock = ph_socket_lock(a->unix_path);
+    int fd = ph_socket_bind(a->unix_path, &file);
+    int result = fd < 0 ? -1 : listen_at_file(a, fd, &file);
+    if (lock >= 0)
+        close(lock);
+    return result ? -1 : ph_socket_set_rights(a);
 }
 
 static int listen_unix(struct ph_access *a)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    const char *path = a->unix_path;
-    if (strlen(path) >= sizeof addr.sun_path || !path[0]) {
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: the path must have 1 to %zu bytes", path, sizeof addr.sun_path - 1);
+    if (ph_activated_unix(a->unix_path) ? listen_passed(a) : listen_own(a))
         return -1;
-    }
-    strcpy(addr.sun_path, path);
-    if (!ph_activated_unix(path) && make_way(path, &addr))
-        return -1;
-    mode_t old = umask(0177); /* the socket is the user's own from the first moment */
-    int result = add_listener(a, (struct sockaddr *)&addr, sizeof addr);
-    bool bound = !result && !ph_activated_unix(path);
-    if (bound)
-        result = remember_file(SLIST_FIRST(&listeners));
+    ph_log(PH_LOG_NOTICE, NULL, "listening on unix socket %s", a->unix_path);
+    return 0;
+}
+
+/* --- TCP --- */
+
+static int fd_of(const struct listener *l)
+{
+    return evconnlistener_get_fd(l->evl);
+}
+
+/* The listeners that end and are bound to the same port let another overlap with them, or do so no more. How many there are. */
+static unsigned share_ending(const struct sockaddr *addr, bool on)
+{
+    const struct listener *l;
+    unsigned n = 0;
+    SLIST_FOREACH(l, &listeners, link)
+        if (!l->fresh && !l->wanted && l->access->tcp && ph_address_has_port_of(addr, fd_of(l))) {
+            ph_address_share(fd_of(l), on);
+            n++;
+        }
+    return n;
+}
+
+static int add_tcp(struct ph_access *access, const struct addrinfo *at, bool shared)
+{
+    int fd = ph_activated_take_tcp(at->ai_addr);
+    if (fd < 0)
+        fd = ph_address_bind(at->ai_addr, at->ai_addrlen, shared);
+    return fd < 0 ? -1 : add_listener(access, fd);
+}
+
+/* What has the address may be what this one is to take the place of: then that goes on until this one listens. -1: errno. */
+static int open_tcp(struct ph_access *access, const struct addrinfo *at)
+{
+    int result = add_tcp(access, at, false);
+    if (!result || errno != EADDRINUSE || !share_ending(at->ai_addr, true))
+        return result;
+    result = add_tcp(access, at, true);
     int err = errno;
-    if (bound && result)
-        unlink(path); /* nobody will know whose it is */
-    umask(old);
-    if (result)
-        ph_log(PH_LOG_ERROR, NULL, "unix socket %s: %s", path, strerror(err));
-    else if (!(result = set_file(a)))
-        ph_log(PH_LOG_NOTICE, NULL, "listening on unix socket %s", path);
+    share_ending(at->ai_addr, false);
+    if (!result)
+        ph_address_share(fd_of(SLIST_FIRST(&listeners)), false);
+    errno = err;
     return result;
 }
 
-/* Says the port that was really bound: the address may have asked for any. */
-static void log_tcp(const char *host_port)
+static void say_tcp(const char *host_port)
 {
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
-    const char *asked;
-    char port[NI_MAXSERV] = "?", *host = ph_address_host(host_port, &asked);
-    if (getsockname(evconnlistener_get_fd(SLIST_FIRST(&listeners)->evl), (struct sockaddr *)&addr, &len) == 0)
-        getnameinfo((struct sockaddr *)&addr, len, NULL, 0, port, sizeof port, NI_NUMERICSERV);
-    ph_log(PH_LOG_NOTICE, NULL, "listening on tcp %s:%s", host, port);
-    ph_free(host);
+    char *text = ph_address_bound(host_port, fd_of(SLIST_FIRST(&listeners)));
+    ph_log(PH_LOG_NOTICE, NULL, "listening on tcp %s", text);
+    ph_free(text);
 }
 
-static int listen_tcp(struct ph_access *access)
+static bool may_listen(const struct ph_access *a, const struct sockaddr *addr)
 {
-    const char *host_port = access->tcp, *why;
-    struct addrinfo *found = ph_address_find(host_port, &why), *a;
-    if (!found) {
-        ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, why);
-        return -1;
-    }
+    if (ph_access_may_listen(a, addr))
+        return true;
+    ph_log(PH_LOG_ERROR, NULL, "tcp %s: " PH_NEEDS_COOKIE, a->tcp);
+    return false;
+}
+
+/* One that is left open for the access, or for nobody yet if that is NULL, and listens at just that address; or NULL. */
+static struct listener *open_at(const struct sockaddr *addr, const struct ph_access *access)
+{
+    struct sockaddr_storage own;
+    struct listener *l;
+    SLIST_FOREACH(l, &listeners, link)
+        if (!l->fresh && l->wanted == access && l->access->tcp && ph_address_of(fd_of(l), &own) && ph_address_same(addr, (struct sockaddr *)&own))
+            return l;
+    return NULL;
+}
+
+static int listen_tcp(struct ph_access *access, const struct addrinfo *found)
+{
     int listening = 0;
-    for (a = found; a; a = a->ai_next) {
-        if (!access->cookie && !ph_address_is_loopback(a->ai_addr))
-            ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", host_port);
-        else if (add_listener(access, a->ai_addr, a->ai_addrlen))
-            ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", host_port, strerror(errno));
+    for (const struct addrinfo *at = found; at; at = at->ai_next)
+        if (open_at(at->ai_addr, access))
+            listening++;
+        else if (!may_listen(access, at->ai_addr))
+            continue;
+        else if (open_tcp(access, at))
+            ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", access->tcp, strerror(errno));
         else if (++listening)
-            log_tcp(host_port);
-    }
-    freeaddrinfo(found);
+            say_tcp(access->tcp);
     if (listening && !access->cookie)
-        ph_log(PH_LOG_WARNING, NULL, "tcp %s: without a cookie_file every user of this machine can connect", host_port);
+        ph_log(PH_LOG_WARNING, NULL, "tcp %s: without a cookie_file every user of this machine can connect", access->tcp);
     return listening ? 0 : -1;
 }
 
@@ -268,7 +297,7 @@ static int listen_tcp(struct ph_access *access)
 static void close_listener(struct listener *l)
 {
     SLIST_REMOVE(&listeners, l, listener, link);
-    if (made_file(l) && has_its_file(l)) /* as long as it listens no other file can be that inode */
+    if (has_file(l)) /* as long as it listens no other file can be that inode */
         unlink(l->access->unix_path);
     evconnlistener_free(l->evl);
     event_free(l->retry);
@@ -276,47 +305,50 @@ static void close_listener(struct listener *l)
     ph_free(l);
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a && b && strcmp(a, b) == 0;
-}
+/* What is to be listened at. */
+struct wish {
+    struct ph_access *access;
+    bool kept;              /* what is open at this place stays */
+    struct addrinfo *found; /* of another one, with TCP */
+};
 
-static bool same_place(const struct ph_access *a, const struct ph_access *b)
+static bool may_stay(const struct listener *l, const struct ph_access *a)
 {
-    return same(a->unix_path, b->unix_path) || same(a->tcp, b->tcp);
-}
-
-static bool is_open(const struct ph_access *a)
-{
-    const struct listener *l;
-    SLIST_FOREACH(l, &listeners, link)
-        if (!l->fresh && same_place(l->access, a) && !has_lost_file(l))
-            return true;
-    return false;
-}
-
-/* What is open already, by the rules of the new configuration. */
-static int keep_open(const struct ph_access *a)
-{
-    const struct listener *l;
     struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
-    if (a->unix_path)
-        return set_file(a);
+    return a->unix_path || (ph_address_of(fd_of(l), &addr) && may_listen(a, (struct sockaddr *)&addr));
+}
+
+/* Finds what is open already and where the rest is. Before anything is opened: then it is known what ends. */
+static int prepare(struct wish *w)
+{
+    struct ph_access *a = w->access;
+    struct listener *l;
+    const char *why;
     SLIST_FOREACH(l, &listeners, link)
-        if (!a->cookie && same_place(l->access, a) && (getsockname(evconnlistener_get_fd(l->evl), (struct sockaddr *)&addr, &len) ||
-                                                       !ph_address_is_loopback((struct sockaddr *)&addr))) {
-            ph_log(PH_LOG_ERROR, NULL, "tcp %s: not a loopback address, and no cookie_file is configured", a->tcp);
-            return -1;
+        if (!l->wanted && ph_access_same_place(l->access, a) && !has_lost_file(l)) {
+            if (!may_stay(l, a))
+                return -1;
+            l->wanted = a;
+            w->kept = true;
         }
+    if (w->kept || a->unix_path)
+        return 0;
+    if (!(w->found = ph_address_find(a->tcp, &why))) {
+        ph_log(PH_LOG_ERROR, NULL, "tcp %s: %s", a->tcp, why);
+        return -1;
+    }
+    for (const struct addrinfo *at = w->found; at; at = at->ai_next)
+        if (ph_access_may_listen(a, at->ai_addr) && (l = open_at(at->ai_addr, NULL)))
+            l->wanted = a;
     return 0;
 }
 
-static int open_one(struct ph_access *a)
+static int fulfil(const struct wish *w)
 {
-    if (is_open(a))
-        return keep_open(a);
-    return a->unix_path ? listen_unix(a) : listen_tcp(a);
+    struct ph_access *a = w->access;
+    if (w->kept)
+        return a->unix_path ? set_rights(a) : 0;
+    return a->unix_path ? listen_unix(a) : listen_tcp(a, w->found);
 }
 
 /* What it was before a ph_listeners_set that failed. */
@@ -325,41 +357,75 @@ static void take_back(void)
     struct listener *l, *next;
     for (l = SLIST_FIRST(&listeners); l; l = next) {
         next = SLIST_NEXT(l, link);
+        l->wanted = NULL;
         if (l->fresh)
             close_listener(l);
-        else if (made_file(l) && has_its_file(l))
-            set_file(l->access);
+        else if (has_file(l))
+            ph_socket_set_rights(l->access);
+    }
+}
+
+/* Connections that have come in the moment before it ends, perhaps while another was opened in its place. */
+static void take_waiting(struct listener *l)
+{
+    struct sockaddr_storage addr;
+    for (int i = 0; i < BACKLOG; i++) {
+        socklen_t len = sizeof addr;
+        int fd = accept4(fd_of(l), (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        on_accept(l->evl, fd, (struct sockaddr *)&addr, (int)len, l);
     }
 }
 
 /* The listener gets its place's new rules, or ends if the place is not wanted any more. */
-static void settle(struct listener *l, struct ph_access **list, size_t n)
+static void settle(struct listener *l)
 {
-    bool lost = has_lost_file(l); /* then another listens there now, if it is wanted */
-    for (size_t i = 0; i < n && !lost; i++)
-        if (same_place(l->access, list[i])) {
-            ph_access_ref(list[i]);
-            ph_access_unref(l->access);
-            l->access = list[i];
-            l->fresh = false;
-            return;
-        }
-    if (!lost)
-        ph_log(PH_LOG_NOTICE, NULL, "no longer listening on %s", place(l));
-    close_listener(l);
+    struct ph_access *wanted = l->wanted;
+    bool stays = wanted || l->fresh;
+    l->fresh = false;
+    l->wanted = NULL;
+    if (wanted) {
+        ph_access_ref(wanted);
+        ph_access_unref(l->access);
+        l->access = wanted;
+    } else if (!stays) {
+        take_waiting(l);
+        if (!has_lost_file(l)) /* then another listens there now, if it is wanted */
+            ph_log(PH_LOG_NOTICE, NULL, "no longer listening on %s", place(l));
+        close_listener(l);
+    }
+}
+
+static int open_wishes(struct wish *wishes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (prepare(&wishes[i]))
+            return -1;
+    for (size_t i = 0; i < n; i++)
+        if (fulfil(&wishes[i]))
+            return -1;
+    return 0;
 }
 
 int ph_listeners_set(struct ph_access **list, size_t n)
 {
     struct listener *l, *next;
+    struct wish *wishes = ph_calloc(n, sizeof *wishes);
     for (size_t i = 0; i < n; i++)
-        if (open_one(list[i])) {
-            take_back();
-            return -1;
-        }
+        wishes[i].access = list[i];
+    int result = open_wishes(wishes, n);
+    for (size_t i = 0; i < n; i++)
+        if (wishes[i].found)
+            freeaddrinfo(wishes[i].found);
+    ph_free(wishes);
+    if (result) {
+        take_back();
+        return -1;
+    }
     for (l = SLIST_FIRST(&listeners); l; l = next) {
         next = SLIST_NEXT(l, link);
-        settle(l, list, n);
+        settle(l);
     }
     return 0;
 }

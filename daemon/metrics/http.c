@@ -12,16 +12,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/address.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "config/config.h"
 #include "metrics/metrics.h"
 #include "sched/sched.h"
 
 #define MAX_HEADER_BYTES 8192
 #define TIMEOUT_S 10
+#define BACKLOG 128
 #define HEALTH_S 2 /* how long the first reactor may take to answer */
 
 static struct server {
@@ -157,67 +160,66 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 
 /* --- starting and stopping --- */
 
-static bool all_loopback(const char *host_port)
+static bool may_serve(const char *address, const struct sockaddr *at, bool remote)
 {
-    const char *why;
-    struct addrinfo *found = ph_address_find(host_port, &why);
-    bool all = found != NULL;
-    for (struct addrinfo *a = found; a; a = a->ai_next)
-        all = all && ph_address_is_loopback(a->ai_addr);
-    if (found)
-        freeaddrinfo(found);
-    return all;
-}
-
-static void say_where(const char *host, evutil_socket_t fd)
-{
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
-    char port[NI_MAXSERV] = "?";
-    if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0)
-        getnameinfo((struct sockaddr *)&addr, len, NULL, 0, port, sizeof port, NI_NUMERICSERV);
-    ph_log(PH_LOG_NOTICE, NULL, "metrics at http://%s:%s/metrics", host, port);
-}
-
-static int bind_to(struct server *s, const char *host, const char *port)
-{
-    char *end;
-    unsigned long number = strtoul(port, &end, 10);
-    if (*end || number > UINT16_MAX) {
-        ph_log(PH_LOG_ERROR, NULL, "metrics %s: '%s' is no number of a port", s->address, port);
-        return -1;
-    }
-    errno = 0;
-    struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(s->http, host, (uint16_t)number);
-    if (!bound) {
-        ph_log(PH_LOG_ERROR, NULL, "metrics %s: %s", s->address, errno ? strerror(errno) : "no such address");
-        return -1;
-    }
-    s->listener = evhttp_bound_socket_get_listener(bound);
-    evconnlistener_set_error_cb(s->listener, on_accept_error);
-    say_where(host, evhttp_bound_socket_get_fd(bound));
-    return 0;
-}
-
-static bool may_serve(const struct server *s, bool remote)
-{
-    bool may = remote || all_loopback(s->address);
+    bool may = ph_config_may_serve(at, remote);
     if (!may)
-        ph_log(PH_LOG_ERROR, NULL, "metrics %s: not a loopback address; see metrics_remote", s->address);
+        ph_log(PH_LOG_ERROR, NULL, "metrics %s: " PH_NEEDS_REMOTE, address);
     return may;
 }
 
-static int listen_at(struct server *s, bool remote)
+static void say_where(const char *address, int fd)
 {
-    const char *port;
-    char *host = ph_address_host(s->address, &port);
-    int result = -1;
-    if (!host)
-        ph_log(PH_LOG_ERROR, NULL, "metrics %s: expected HOST:PORT", s->address);
-    else if (may_serve(s, remote))
-        result = bind_to(s, host, port);
-    ph_free(host);
+    char *text = ph_address_bound(address, fd);
+    ph_log(PH_LOG_NOTICE, NULL, "metrics at http://%s/metrics", text);
+    ph_free(text);
+}
+
+/* -1: errno. */
+static int listen_at(struct server *s, const struct addrinfo *at, bool shared)
+{
+    int fd = ph_address_bind(at->ai_addr, at->ai_addrlen, shared);
+    if (fd < 0)
+        return -1;
+    s->listener = evconnlistener_new(s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
+    if (s->listener && evhttp_bind_listener(s->http, s->listener))
+        return 0;
+    int err = s->listener ? ENOMEM : errno;
+    if (s->listener)
+        evconnlistener_free(s->listener);
+    else
+        close(fd);
+    errno = err;
+    return -1;
+}
+
+/* The server that is to end may have the address: then it goes on until this one listens. -1: errno. */
+static int take_over(struct server *s, const struct addrinfo *at)
+{
+    int result = listen_at(s, at, false), old = server ? evconnlistener_get_fd(server->listener) : -1;
+    if (!result || errno != EADDRINUSE || old < 0 || !ph_address_has_port_of(at->ai_addr, old))
+        return result;
+    ph_address_share(old, true);
+    result = listen_at(s, at, true);
+    int err = errno;
+    ph_address_share(old, false);
+    if (!result)
+        ph_address_share(evconnlistener_get_fd(s->listener), false);
+    errno = err;
     return result;
+}
+
+/* At the first of the addresses at which it can be done. */
+static int listen_at_first(struct server *s, const struct addrinfo *found)
+{
+    for (const struct addrinfo *at = found; at; at = at->ai_next)
+        if (take_over(s, at) == 0) {
+            evconnlistener_set_error_cb(s->listener, on_accept_error);
+            say_where(s->address, evconnlistener_get_fd(s->listener));
+            return 0;
+        }
+    ph_log(PH_LOG_ERROR, NULL, "metrics %s: %s", s->address, strerror(errno));
+    return -1;
 }
 
 static void *serve(void *s)
@@ -250,14 +252,14 @@ static void stop(void)
     server = NULL;
 }
 
-static struct server *new_server(const char *address, bool remote)
+static struct server *new_server(const char *address, const struct addrinfo *found)
 {
     struct server *s = ph_calloc(1, sizeof *s);
     s->address = ph_strdup(address);
     s->base = event_base_new();
     s->http = s->base ? evhttp_new(s->base) : NULL;
     s->retry = s->http ? event_new(s->base, -1, 0, on_retry, s) : NULL;
-    if (!s->retry || listen_at(s, remote)) {
+    if (!s->retry || listen_at_first(s, found)) {
         free_server(s);
         return NULL;
     }
@@ -271,22 +273,57 @@ static struct server *new_server(const char *address, bool remote)
     return s;
 }
 
-int ph_metrics_serve(const char *address, bool remote)
+/* One of these addresses is served already. */
+static bool serves(const struct addrinfo *found)
 {
-    struct server *s = NULL;
-    if (address && server && strcmp(address, server->address) == 0)
-        return may_serve(server, remote) ? 0 : -1;
-    if (address && !(s = new_server(address, remote)))
-        return -1;
+    struct sockaddr_storage own;
+    bool is = false;
+    for (const struct addrinfo *at = found; at && server && !is; at = at->ai_next)
+        is = ph_address_of(evconnlistener_get_fd(server->listener), &own) && ph_address_same(at->ai_addr, (struct sockaddr *)&own);
+    return is;
+}
+
+static void rename_to(const char *address)
+{
+    char *text = ph_strdup(address);
+    ph_free(server->address);
+    server->address = text;
+}
+
+static int serve_at(const char *address, const struct addrinfo *found)
+{
+    if (server && (strcmp(address, server->address) == 0 || serves(found))) {
+        rename_to(address);
+        return 0;
+    }
+    struct server *s = new_server(address, found);
     int err = s ? ph_thread_start(&s->thread, "metrics", 0, serve, s) : 0;
     if (err) {
         ph_log(PH_LOG_ERROR, NULL, "cannot start a thread for metrics: %s", strerror(err));
         free_server(s);
-        return -1;
     }
+    if (!s || err)
+        return -1;
     stop();
     server = s;
     return 0;
+}
+
+int ph_metrics_serve(const char *address, bool remote)
+{
+    const char *why = address ? ph_address_wrong(address, PH_ADDRESS_NUMBER) : NULL;
+    struct addrinfo *found = address && !why ? ph_address_find(address, &why) : NULL;
+    bool may = true;
+    for (const struct addrinfo *at = found; at && may; at = at->ai_next)
+        may = may_serve(address, at->ai_addr, remote);
+    if (why)
+        ph_log(PH_LOG_ERROR, NULL, "metrics %s: %s", address, why);
+    else if (!address)
+        stop();
+    int result = !address ? 0 : found && may ? serve_at(address, found) : -1;
+    if (found)
+        freeaddrinfo(found);
+    return result;
 }
 
 void ph_metrics_ending(void)

@@ -49,7 +49,29 @@ if [ ! -e /etc/porthost/porthostd.json ]; then
   refuses 1 "/etc/porthost/porthostd.json: No such file" --check-config --unix "$dir/s"
   ok $? "--check-config checks the default file if no other is named"
 fi
+status=0
+while IFS='|' read -r what wrong; do
+  config "$wrong"
+  refuses 1 "$dir/c.json:1: $what: " --check-config "$dir/c.json" && refuses 1 "$dir/c.json:1: $what: " --config "$dir/c.json" || status=1
+done <<END
+listeners[0].tcp|{"listeners": [{"tcp": "0.0.0.0:1234"}]}
+listeners[0].tcp|{"listeners": [{"tcp": "localhost:99999"}]}
+listeners[1]|{"listeners": [{"unix": "$dir/s"}, {"unix": "/$dir/./s"}]}
+metrics|{"listeners": [{"unix": "$dir/s"}], "metrics": "localhost:http"}
+metrics|{"listeners": [{"unix": "$dir/s"}], "metrics": "0.0.0.0:99999"}
+metrics|{"listeners": [{"unix": "$dir/s"}], "metrics": "0.0.0.0:9999"}
+END
+ok $status "--check-config and the start refuse a place that cannot be listened at, with file, line and key"
+config '{"listeners": [{"unix": "'"$dir"'/s"}]}'
+refuses 1 "--metrics foo: expected HOST:PORT" --check-config --metrics foo "$dir/c.json" &&
+  refuses 1 "--metrics 0.0.0.0:1: not a loopback address" --check-config --metrics 0.0.0.0:1 "$dir/c.json" &&
+  refuses 1 "--tcp 0.0.0.0:1: not a loopback address" --check-config --tcp 0.0.0.0:1 "$dir/c.json" &&
+  refuses 1 "--unix $dir/./s: the place is given twice" --check-config --unix "$dir/s" --unix "$dir/./s" "$dir/c.json"
+ok $? "--check-config checks the options that go before the file"
 config '{"listeners": []}'
+"$daemon" --check-config "$dir/c.json" >"$dir/out" 2>"$dir/err" && grep -qx "$dir/c.json: no errors" "$dir/out" &&
+  grep -q "^warning $dir/c.json: listeners: expected at least one, or a socket of the service manager" "$dir/err"
+ok $? "--check-config warns of a file without listeners, which may be all that is wanted"
 refuses 1 "$dir/c.json: listeners: expected at least one" --config "$dir/c.json"
 ok $? "a configuration without listeners is refused"
 
@@ -100,7 +122,7 @@ config '{"listeners": [{"unix": "'"$dir"'/s"}, {"unix": "'"$dir"'/none/s"}]}'
 refuses 1 "$dir/none/s: No such file" --config "$dir/c.json" && [ ! -e "$dir/s" ]
 ok $? "if one listener cannot be opened it does not start, and no other stays"
 config '{"listeners": [{"tcp": "192.0.2.1:1"}]}'
-refuses 1 "tcp 192.0.2.1:1: not a loopback address" --config "$dir/c.json"
+refuses 1 "$dir/c.json:1: listeners[0].tcp: not a loopback address" --config "$dir/c.json"
 ok $? "nor with a TCP address that is no loopback address"
 status=0
 for wrong in missing empty open other; do
@@ -243,6 +265,12 @@ says eacces
 ok $? "the rights of the other have changed"
 reload '{"listeners": [{"unix": "'"$dir"'/s", "mode": "0640"}]}' && [ ! -e "$dir/s2" ] && [ "$(stat -c %a "$dir/s")" = 640 ] && client ping
 ok $? "a listener that is not in the file any more is closed, the mode of the other changes"
+ln -s . "$dir/link"
+inode=$(stat -c %i "$dir/s")
+reload '{"listeners": [{"unix": "'"/$dir"'/./s", "mode": "0660"}]}' && [ "$(stat -c %a "$dir/s")" = 660 ] &&
+  reload '{"listeners": [{"unix": "'"$dir"'/link/s", "mode": "0640"}]}' && [ "$(stat -c %a/%i "$dir/s")" = "640/$inode" ] && client ping &&
+  ! grep -q listening "$dir/err"
+ok $? "a listener whose path is written in another way stays, by its new rules"
 rm "$dir/s"
 kill -HUP "$pid" && await client ping && [ "$(stat -c %a "$dir/s")" = 640 ]
 ok $? "a socket whose file was removed is there again"
@@ -287,6 +315,39 @@ ok $? "a new cookie is in force after it has been read again"
 reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "0.0.0.0:'$tcp_port'"}]}' "stays as it was" &&
   grep -qF "not a loopback address" "$dir/err" && tcp "$dir/cookie" ping && ! timeout 20 "$ctl" --tcp "127.0.0.1:$tcp_port" ping >"$dir/o" 2>&1
 ok $? "such an address does not lose its cookie"
+reachable() { # HOST: without a cookie
+  timeout 20 "$ctl" --tcp "$1:$tcp_port" ping >"$dir/o" 2>&1
+}
+reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "127.0.0.1:'$tcp_port'"}]}' && reachable 127.0.0.1 && ! reachable 127.0.0.2
+ok $? "a TCP address takes the place of one that it is a part of"
+reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "localhost:'$tcp_port'"}]}' && reachable 127.0.0.1 && ! grep -q "no longer" "$dir/err" &&
+  reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "127.0.0.1:'$tcp_port'"}]}' && reachable 127.0.0.1
+ok $? "another name of an address leaves it open"
+mkfifo "$dir/hold"
+"$ctl" --tcp "127.0.0.1:$tcp_port" shell <"$dir/hold" >"$dir/held" 2>&1 &
+held=$!
+exec 6<>"$dir/hold" # also without a reader
+echo drivers >&6
+await test -s "$dir/held"
+reload '{"listeners": [{"unix": "'"$dir"'/s"}, '"$open"']}' && tcp "$dir/cookie" ping && ! reachable 127.0.0.1 && says auth
+ok $? "with a cookie, 0.0.0.0 takes the place of 127.0.0.1 at the same port"
+echo ping >&6
+exec 6>&-
+wait "$held" && grep -q pong "$dir/held"
+ok $? "its connections stay"
+reload '{"listeners": [{"unix": "'"$dir"'/none/s"}, {"tcp": "127.0.0.1:'$tcp_port'"}]}' "stays as it was" && tcp "$dir/cookie" ping &&
+  (refuses 1 "Address already in use" --tcp 127.0.0.1:$tcp_port)
+ok $? "if something else fails the old one is what it was, and nobody else can share it"
+reload '{"listeners": [{"unix": "'"$dir"'/s"}, {"tcp": "127.0.0.1:'$tcp_port'"}]}'
+strace -q -f -o "$dir/calls" -e trace=listen -e inject=listen:delay_enter=700000 -p "$pid" 2>"$dir/strace" &
+strace=$!
+await grep -q '^TracerPid:.*[1-9]' /proc/"$pid"/status
+config '{"listeners": [{"unix": "'"$dir"'/s"}, '"$open"']}'
+: >"$dir/err"
+kill -HUP "$pid" && sleep 0.3 && reachable 127.0.0.1 && logged "has been read again"
+ok $? "who connects meanwhile is served"
+kill "$strace"
+wait "$strace" 2>/dev/null
 reload '{"listeners": [{"unix": "'"$dir"'/s"}], "driver_path": ["'"$(dirname "$drivers")"'/tests/drivers"], "shutdown_s": 0}'
 timeout 20 "$ctl" --unix "$dir/s" shell >"$dir/o" 2>&1 < <(echo "a = open place_probe_drv"; echo "a control 3 abc"; sleep 10) &
 await grep -q '"0"' "$dir/o"

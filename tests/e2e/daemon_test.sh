@@ -45,6 +45,9 @@ refuses 2 "--cookie-file is for --tcp" --unix "$dir/s" --cookie-file /dev/null
 ok $? "a cookie file without a TCP address is refused"
 refuses 1 "the path must have" --unix "$dir/$(printf 'x%.0s' $(seq 200))"
 ok $? "a unix path that is too long is refused"
+refuses 1 "--unix $dir/./s: the place is given twice" --unix "$dir/s" --unix "$dir/./s" &&
+  refuses 1 "--tcp 127.0.0.1:1: the place is given twice" --tcp 127.0.0.1:1 --tcp 127.0.0.1:1
+ok $? "so is a place that is given twice"
 echo text >"$dir/file"
 refuses 1 "is not a socket" --unix "$dir/file" && [ "$(cat "$dir/file")" = text ]
 ok $? "a file that is no socket is left alone"
@@ -78,6 +81,70 @@ await listens_at "$dir/s"
 kill -INT "$pid"
 wait "$pid"
 ok $? "so does SIGINT, which a background process of a script must be able to get"
+
+if [ -e /proc/net/if_inet6 ]; then
+  launch --tcp '[::1]:0'
+  await grep -q '^notice listening on tcp \[::1\]:[1-9][0-9]*$' "$dir/err"
+  ok $? "an IPv6 address is logged as it is written"
+  stop
+fi
+
+# --- several that start at once ---
+
+# A daemon that is slow to listen once it is bound, and another that starts meanwhile. True if one of them serves and the other ends with an error.
+contend() { # MICROSECONDS
+  rm -f "$dir/first" "$dir/second"
+  # Leaks cannot be looked for in what is traced.
+  # shellcheck disable=SC2016 # the inner shell's process is the daemon
+  ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -q -f -o "$dir/calls" -e trace=listen -e inject=listen:delay_enter="$1" bash -c 'echo $$ >"$1" && exec "$2" --unix "$3"' - "$dir/first.pid" "$daemon" "$dir/two/s" \
+    </dev/null >"$dir/out" 2>"$dir/first" &
+  local first=$!
+  await test -S "$dir/two/s"
+  "$daemon" --unix "$dir/two/s" </dev/null >"$dir/out" 2>"$dir/second" &
+  local second=$!
+  await grep -q "^error" "$dir/first" "$dir/second" || return 1
+  local loser=$second winner=$first
+  pid=$(cat "$dir/first.pid")
+  ! grep -q "^error" "$dir/first" || loser=$first winner=$second pid=$second
+  wait "$loser"
+  [ $? -eq 1 ] && socket=$dir/two/s client ping && kill -TERM "$pid" && wait "$winner" && [ ! -e "$dir/two/s" ]
+}
+mkdir "$dir/two"
+shown=("$dir/first" "$dir/second" "$dir/o")
+contend 300000 && grep -q "another daemon" "$dir/first" "$dir/second"
+ok $? "of two that start at once one serves, and the other ends with an error"
+contend 1500000 && grep -q "another daemon" "$dir/first" "$dir/second"
+ok $? "also if the first is very slow"
+shown=("$dir"/many.*)
+launch --unix "$dir/two/s"
+await listens_at "$dir/two/s" && kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+all=()
+for i in 1 2 3 4 5 6 7 8; do
+  "$daemon" --unix "$dir/two/s" </dev/null >"$dir/out" 2>"$dir/many.$i" &
+  all+=($!)
+done
+have_met() { # one listens, the others have an error
+  [ "$(grep -l '^error .* another daemon' "$dir"/many.* | wc -l)" -eq 7 ]
+}
+await have_met && socket=$dir/two/s client ping
+kill "${all[@]}" 2>/dev/null
+sum=0
+for i in "${all[@]}"; do
+  wait "$i"
+  sum=$((sum + $?))
+done
+[ "$sum" -eq 7 ] && [ ! -e "$dir/two/s" ]
+ok $? "of many that would replace a socket that was left one does"
+shown=("$dir/err" "$dir/o")
+perl -e 'open my $d, "<", shift; flock $d, 2; $| = 1; print "locked\n"; sleep 60' "$dir/two" >"$dir/locked" &
+locker=$!
+await grep -q locked "$dir/locked"
+launch --unix "$dir/two/s"
+await listens_at "$dir/two/s" && grep -q "^warning .* its directory is locked" "$dir/err" && socket=$dir/two/s client ping
+ok $? "whoever keeps the directory locked does not keep it from starting"
+kill "$locker"
+stop
 
 "$daemon" --stdio </dev/null >"$dir/out" 2>"$dir/err"
 [ $? -eq 0 ] && [ ! -s "$dir/out" ]

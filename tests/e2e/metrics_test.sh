@@ -45,7 +45,7 @@ refuses 1 "not a loopback address" --unix "$dir/s" --metrics 0.0.0.0:0
 ok $? "an address that is not a loopback address is refused"
 refuses 1 "expected HOST:PORT" --unix "$dir/s" --metrics 9464
 ok $? "so is one without a host"
-refuses 1 "is no number of a port" --unix "$dir/s" --metrics 127.0.0.1:http
+refuses 1 "the port must be a number" --unix "$dir/s" --metrics 127.0.0.1:http
 ok $? "so is one whose port is no number"
 echo '{"metrics_remote": true}' >"$dir/c.json"
 begin --config "$dir/c.json" --metrics 0.0.0.0:0 && [ "$(curl -s -m 20 "http://127.0.0.1:${at##*:}/healthz")" = ok ]
@@ -71,6 +71,24 @@ await grep -q "read again" "$dir/err" && ! scrape
 ok $? "SIGHUP: they are not any more"
 stop
 ok $? "and it ends in order"
+reload() { # TEXT: another configuration; true if it is in force and served
+  echo "$1" >"$dir/c.json"
+  : >"$dir/err"
+  kill -HUP "$pid"
+  await grep -q "read again\|stays as it was" "$dir/err" && grep -q "read again" "$dir/err" && [ "$(curl -s -m 20 "http://127.0.0.1:$tcp_port/healthz")" = ok ]
+}
+echo '{"metrics": "127.0.0.1:'$tcp_port'"}' >"$dir/c.json"
+begin --config "$dir/c.json" && reload '{"metrics": "localhost:'$tcp_port'"}' && [ -z "$(address)" ]
+ok $? "SIGHUP: another name of the address changes nothing"
+reload '{"metrics": "0.0.0.0:'$tcp_port'", "metrics_remote": true}' && [ "$(address)" = 0.0.0.0:$tcp_port ] && reload '{"metrics": "127.0.0.1:'$tcp_port'"}' &&
+  [ "$(address)" = 127.0.0.1:$tcp_port ] && ! curl -s -m 20 "http://127.0.0.2:$tcp_port/healthz" >"$dir/o"
+ok $? "SIGHUP: an address that overlaps takes its place"
+stop
+if [ -e /proc/net/if_inet6 ]; then
+  begin --metrics '[::1]:0' && [[ $at == "[::1]:"* ]] && [ "$(status /healthz)" = 200 ]
+  ok $? "an IPv6 address is named as it is written in a URL"
+  stop
+fi
 # The thread that reads the configuration is there when no other can be started any more: it loads a driver meanwhile, which takes as long as there is $dir/init.
 echo '{"metrics": "localhost:0"}' >"$dir/c.json"
 touch "$dir/init"

@@ -90,6 +90,29 @@ ok $? "a reload leaves them open"
 stop && [ ! -e "$dir/own" ] && [ -S "$dir/b" ]
 ok $? "only the daemon's own socket is removed"
 
+mkdir "$dir/b3" && ln -s b3 "$dir/b4"
+printf '{"listeners": [{"tcp": "localhost:%s", "administer": true}, {"unix": "%s"}]}\n' $tcp_port "$dir/b3/s" >"$dir/c.json"
+systemd-socket-activate -l 127.0.0.1:$tcp_port -l "$dir/b3/s" "$daemon" --config "$dir/c.json" >"$dir/err" 2>&1 &
+pid=$!
+reload() { # TEXT
+  echo "$1" >"$dir/c.json"
+  : >"$dir/err"
+  kill -HUP "$pid"
+  await grep -q "has been read again\|stays as it was" "$dir/err" && grep -q "has been read again" "$dir/err"
+}
+level() { # as an administrator
+  timeout 10 "$ctl" --tcp 127.0.0.1:$tcp_port log-level notice >"$dir/o" 2>&1
+}
+await listens_at "$dir/b3/s" && ping --tcp 127.0.0.1:$tcp_port && level &&
+  reload '{"listeners": [{"tcp": "127.0.0.1:'$tcp_port'", "administer": true}]}' && ping --tcp 127.0.0.1:$tcp_port && level
+ok $? "the listener of a passed TCP socket may be written in another way"
+reload '{"listeners": [{"unix": "'"$dir/b4/s"'", "administer": true}]}' && ping --tcp 127.0.0.1:$tcp_port && ! level &&
+  timeout 10 "$ctl" --unix "$dir/b3/s" log-level notice >"$dir/o" 2>&1
+ok $? "without a listener it has the defaults from then on; the path of a unix socket may lead there in another way"
+reload '{"driver_path": ["/tmp"]}' && ping --tcp 127.0.0.1:$tcp_port && ping --unix "$dir/b3/s"
+ok $? "so have all without any listener"
+stop
+
 mode_before=$(stat -c %a "$dir/b")
 [ "$mode_before" != 600 ]
 ok $? "mode and owner of a passed socket stay as they are"

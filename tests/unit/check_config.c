@@ -126,6 +126,9 @@ START_TEST(each_error_has_file_line_key_and_what_was_expected)
     refused("{\"drivers\": {\"a\": {},\n\"b\": {\n\"max_ports\": -1}}}", "f:3: drivers.b.max_ports: expected an integer from 1");
     refused("{\"colour\": 1}", "f:1: colour: unknown key; expected one of listeners, driver_path,");
     refused("{\"listeners\": [{\"tcp\": \"a:1\",\n\"port\": 1}]}", "f:2: listeners[0].port: unknown key; expected one of unix, tcp, cookie_file, mode");
+    refused("{\"listeners\": [{\"tcp\":\n\"a:65536\"}]}",
+            "f:2: listeners[0].tcp: expected a string \"HOST:PORT\", the port from 0 to 65535 or the name of a service, found \"a:65536\"");
+    refused("{\"metrics\": \"localhost:http\"}", "f:1: metrics: expected a string \"HOST:PORT\", the port from 0 to 65535, found \"localhost:http\"");
     refused("[]", "f:1: expected an object, found []");
     refused("{\"listeners\": [\n{\"tcp\": \"a:1\", \"cookie_file\": \"/no/such/file\"}]}", "f:2: listeners[0]: cookie_file: /no/such/file: No such file");
     refused("{\"listeners\": [\n{\"unix\": \"/a\", \"cookie_file\": \"/dev/null\"}]}", "f:2: listeners[0]: expected no key \"cookie_file\": it is for tcp");
@@ -176,8 +179,25 @@ START_TEST(values_that_contradict_each_other_are_refused)
     refused("{\"listeners\": [{\"unix\": \"/a\", \"tcp\": \"a:1\"}]}", "expected one of the keys");
     refused("{\"listeners\": [{\"tcp\": \"a:1\", \"mode\": \"0600\"}]}", "listeners[0]: expected no key \"mode\"");
     refused("{\"listeners\": [{\"unix\": \"/a\"},\n{\"unix\": \"/a\"}]}", "f:2: listeners[1]: expected another address than that of listeners[0]");
+    refused("{\"listeners\": [{\"unix\": \"/a\"},\n{\"unix\": \"//a\"}]}", "f:2: listeners[1]: expected another address than that of listeners[0]");
+    refused("{\"listeners\": [{\"tcp\": \"127.0.0.1:1\"},\n{\"tcp\": \"127.1:01\"}]}", "f:2: listeners[1]: expected another address than that of listeners[0]");
+    refused("{\"listeners\": [{\n\"load\": true,\n\"tcp\": \"0.0.0.0:1\"}]}",
+            "f:3: listeners[0].tcp: not a loopback address, and no cookie_file is configured");
+    refused("{\"listeners\": [{\"tcp\": \"[::]:1\"}]}", "listeners[0].tcp: not a loopback address");
+    refused("{\n\"metrics\": \"192.0.2.1:1\"}", "f:2: metrics: not a loopback address; see metrics_remote");
     refused("{\"limits\": {\"unsent_bytes\": 65536}}", "limits: expected unsent_pause_bytes to be less than unsent_bytes");
     refused("{\"drivers\": {\"a/b\": {}}}", "drivers.a/b: expected the name of a driver as key");
+}
+END_TEST
+
+START_TEST(names_are_left_to_the_start)
+{
+    struct ph_config c;
+    accepted(&c, "{\"listeners\": [{\"tcp\": \"localhost:1\"}, {\"tcp\": \"127.0.0.1:1\"}, {\"tcp\": \"no.such.host:http\"}, {\"tcp\": \"[::1]:1\"}],"
+                 " \"metrics\": \"no.such.host:1\"}");
+    ph_config_clear(&c);
+    accepted(&c, "{\"metrics\": \"0.0.0.0:65535\", \"metrics_remote\": true}");
+    ph_config_clear(&c);
 }
 END_TEST
 
@@ -324,6 +344,7 @@ static Suite *suite(void)
     tcase_add_test(tc, what_is_no_json_is_told_with_its_line);
     tcase_add_test(tc, a_file_that_is_cut_anywhere_is_refused);
     tcase_add_test(tc, values_that_contradict_each_other_are_refused);
+    tcase_add_test(tc, names_are_left_to_the_start);
     tcase_add_test(tc, every_key_has_its_type_and_range);
     tcase_add_test(tc, lines_are_found_whatever_the_text_looks_like);
     tcase_add_test(tc, the_sample_is_valid_and_has_every_key_with_its_default);
