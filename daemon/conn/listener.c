@@ -315,7 +315,12 @@ struct wish {
 static bool may_stay(const struct listener *l, const struct ph_access *a)
 {
     struct sockaddr_storage addr;
-    return a->unix_path || (ph_address_of(fd_of(l), &addr) && may_listen(a, (struct sockaddr *)&addr));
+    if (a->unix_path)
+        return true;
+    if (ph_address_of(fd_of(l), &addr))
+        return may_listen(a, (struct sockaddr *)&addr);
+    ph_log(PH_LOG_ERROR, NULL, "tcp %s: where it listens cannot be found out: %s", a->tcp, strerror(errno));
+    return false;
 }
 
 /* Finds what is open already and where the rest is. Before anything is opened: then it is known what ends. */
