@@ -34,25 +34,25 @@ static bool port_exists(const char *port, long long least)
     return *end || (errno == 0 && number >= least && number <= UINT16_MAX);
 }
 
-const char *ph_address_wrong(const char *host_port, unsigned rules)
+const char *ph_address_wrong(const char *host_port, enum ph_address_use use)
 {
     const char *port;
     char *host = host_of(host_port, &port);
     ph_free(host);
     if (!host)
         return "expected HOST:PORT";
-    if (rules & PH_ADDRESS_NUMBER && port[strspn(port, "0123456789")])
+    if (use == PH_ADDRESS_SERVE && port[strspn(port, "0123456789")])
         return "the port must be a number";
-    if (port_exists(port, rules & PH_ADDRESS_REMOTE ? 1 : 0))
+    if (port_exists(port, use == PH_ADDRESS_CONNECT))
         return NULL;
-    return rules & PH_ADDRESS_REMOTE ? "the port must be from 1 to 65535" : "the port must be from 0 to 65535";
+    return use == PH_ADDRESS_CONNECT ? "the port must be from 1 to 65535" : "the port must be from 0 to 65535";
 }
 
 static struct addrinfo *find(const char *host_port, int flags, const char **why)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | flags}, *found = NULL;
     const char *port = NULL;
-    if ((*why = ph_address_wrong(host_port, 0)))
+    if ((*why = ph_address_wrong(host_port, PH_ADDRESS_LISTEN)))
         return NULL;
     char *host = host_of(host_port, &port);
     int err = getaddrinfo(host, port, &hints, &found);

@@ -7,11 +7,14 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#define PH_ADDRESS_NUMBER 1u /* its port is not to be the name of a service */
-#define PH_ADDRESS_REMOTE 2u /* it is to be connected to: port 0 is none */
+enum ph_address_use {
+    PH_ADDRESS_CONNECT, /* its port is from 1 to 65535 or the name of a service */
+    PH_ADDRESS_LISTEN,  /* or 0: any */
+    PH_ADDRESS_SERVE,   /* from 0 to 65535: whoever connects needs a number */
+};
 
-/* What is wrong with it as it is written (static), or NULL. Nothing is looked up. rules: of PH_ADDRESS_*. */
-const char *ph_address_wrong(const char *host_port, unsigned rules);
+/* What is wrong with how it is written (static), or NULL. Nothing is looked up. */
+const char *ph_address_wrong(const char *host_port, enum ph_address_use use);
 /* The addresses it stands for: freeaddrinfo. NULL, and *why (static): there are none. May block: names are looked up. */
 struct addrinfo *ph_address_find(const char *host_port, const char **why);
 /* The same for one that is written in numbers; NULL if it is not, or wrong. Nothing is looked up. */

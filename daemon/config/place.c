@@ -15,7 +15,7 @@ size_t ph_config_same_place(const struct ph_config *c, size_t n)
 
 const char *ph_config_wrong_tcp(const struct ph_access *a)
 {
-    const char *why = ph_address_wrong(a->tcp, 0);
+    const char *why = ph_address_wrong(a->tcp, PH_ADDRESS_LISTEN);
     struct addrinfo *found = why ? NULL : ph_address_numbers(a->tcp);
     if (found && !ph_access_may_listen(a, found->ai_addr))
         why = PH_NEEDS_COOKIE;
@@ -31,7 +31,7 @@ bool ph_config_may_serve(const struct sockaddr *at, bool remote)
 
 const char *ph_config_wrong_metrics(const struct ph_config *c)
 {
-    const char *why = ph_address_wrong(c->metrics, PH_ADDRESS_NUMBER);
+    const char *why = ph_address_wrong(c->metrics, PH_ADDRESS_SERVE);
     struct addrinfo *found = why ? NULL : ph_address_numbers(c->metrics);
     if (found && !ph_config_may_serve(found->ai_addr, c->metrics_remote))
         why = PH_NEEDS_REMOTE;

@@ -49,7 +49,7 @@ static bool is_path(const struct ph_key *key, const json_t *v)
 
 static bool is_address(const struct ph_key *key, const json_t *v)
 {
-    return json_is_string(v) && !ph_address_wrong(json_string_value(v), key->type == PH_TYPE_NUMBERED ? PH_ADDRESS_NUMBER : 0);
+    return json_is_string(v) && !ph_address_wrong(json_string_value(v), key->type == PH_TYPE_NUMBERED ? PH_ADDRESS_SERVE : PH_ADDRESS_LISTEN);
 }
 
 static bool set_text(void *to, const json_t *v, bool good)

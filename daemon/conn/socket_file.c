@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 

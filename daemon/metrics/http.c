@@ -311,7 +311,7 @@ static int serve_at(const char *address, const struct addrinfo *found)
 
 int ph_metrics_serve(const char *address, bool remote)
 {
-    const char *why = address ? ph_address_wrong(address, PH_ADDRESS_NUMBER) : NULL;
+    const char *why = address ? ph_address_wrong(address, PH_ADDRESS_SERVE) : NULL;
     struct addrinfo *found = address && !why ? ph_address_find(address, &why) : NULL;
     bool may = true;
     for (const struct addrinfo *at = found; at && may; at = at->ai_next)

@@ -109,7 +109,7 @@ static int socket_to(int family, const struct sockaddr *addr, socklen_t len, int
 
 bool ph_link_address_ok(enum ph_transport transport, const char *address, char *why, size_t cap)
 {
-    const char *wrong = transport == PH_TCP ? ph_address_wrong(address, PH_ADDRESS_REMOTE) : NULL;
+    const char *wrong = transport == PH_TCP ? ph_address_wrong(address, PH_ADDRESS_CONNECT) : NULL;
     if (wrong)
         snprintf(why, cap, "%s: %s", address, wrong);
     else if (transport == PH_UNIX && (!*address || strlen(address) > UNIX_PATH_MAX))
