@@ -28,7 +28,7 @@ static LIST_HEAD(, ph_conn) conns = LIST_HEAD_INITIALIZER(conns);
 static unsigned conn_count;
 static uint64_t last_id;
 static bool shutting_down;
-static void (*on_stdio_end)(void); /* NULL: it has been called */
+static void (*on_stdio_end)(void);
 
 /* From its start to its end the timer is in libevent's heap, if need be for a time that never comes: so its place there is kept, and setting it needs no memory.
  * Should another one have taken the place while it rang, it rings again at once. */
@@ -165,12 +165,13 @@ static void let_go(struct ph_conn *c)
     ph_listing_free(c->listing);
 }
 
-static void tell_stdio_end(void)
+/* Of stdio: once. */
+static void tell_end(struct ph_conn *c)
 {
-    void (*end)(void) = on_stdio_end;
-    on_stdio_end = NULL;
-    if (end)
-        end();
+    bool tell = !c->access && !c->end_told && on_stdio_end;
+    c->end_told = true;
+    if (tell)
+        on_stdio_end();
 }
 
 /* The parent is waited for as long as it reads what ports have to say to their end. */
@@ -191,13 +192,12 @@ static void finish(struct ph_conn *c)
     LIST_REMOVE(c, link);
     conn_count--;
     c->finished = true;
-    bool mine = !c->shutdown_posted, stdio = !c->access;
+    bool mine = !c->shutdown_posted;
     pthread_mutex_unlock(&list_mu);
+    tell_end(c);
     ph_access_unref(c->access);
     if (mine)
         ph_free(c);
-    if (stdio)
-        tell_stdio_end();
 }
 
 /* Ports first, then goodbye, then what is unsent; a client that does not read is not waited for long. */
@@ -228,7 +228,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
             return;
         }
     } else if (parent_is_gone(c)) {
-        tell_stdio_end();
+        tell_end(c);
     }
     ph_conn_set_timer(c, &poll);
 }
@@ -330,17 +330,15 @@ static bool make_parts(struct ph_conn *c, uint64_t id)
 /* It never began: the client finds its stream ended. */
 static void give_up(struct ph_conn *c)
 {
-    bool stdio = !c->access;
     ph_log_flood(PH_FLOOD_NEWCOMERS, PH_LOG_ERROR, NULL, "a connection is refused: no memory");
     ph_count(PH_COUNT_REFUSED, 1);
     let_go(c);
-    ph_access_unref(c->access);
-    ph_free(c);
     pthread_mutex_lock(&list_mu);
     conn_count--;
     pthread_mutex_unlock(&list_mu);
-    if (stdio)
-        tell_stdio_end();
+    tell_end(c);
+    ph_access_unref(c->access);
+    ph_free(c);
 }
 
 static void start_task(struct ph_task *task)

@@ -33,6 +33,7 @@ struct ph_conn {
     bool more_ports; /* ending: there are some that have not been told so: */
     struct ph_walk ports;
     uint64_t ports_gone_ns;
+    bool end_told; /* of stdio, to main */
 
     /* What comes in, see stream.c. */
     struct event *readable;

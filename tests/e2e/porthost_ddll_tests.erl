@@ -209,13 +209,16 @@ info_is_put_together_test() ->
     answering(fun({drivers, Tag}) -> [{ok, Tag, ["static", "drv", "gone"]}];
                  ({driver_info, Tag, "gone", _}) -> [{error, Tag, badarg}];
                  ({driver_info, Tag, Name, linked_in_driver}) -> [{ok, Tag, Name =:= "static"}];
+                 ({driver_info, Tag, _, awaiting_load}) -> [{ok, Tag, [{self(), 1}, {self(), 1}]}];
+                 ({driver_info, Tag, _, awaiting_unload}) -> [{ok, Tag, []}];
                  ({driver_info, Tag, _, Item}) -> [{ok, Tag, {Item}}]
               end,
               fun(_) ->
+                      [{Host, 2}] = porthost_ddll:info("drv", awaiting_load),
                       Info = [{processes, {processes}}, {driver_options, {driver_options}},
                               {port_count, {port_count}}, {linked_in_driver, false},
-                              {permanent, {permanent}}, {awaiting_load, {awaiting_load}},
-                              {awaiting_unload, {awaiting_unload}}],
+                              {permanent, {permanent}}, {awaiting_load, [{Host, 2}]},
+                              {awaiting_unload, []}],
                       ?assertEqual({ok, ["static", "drv", "gone"]}, porthost_ddll:loaded_drivers()),
                       ?assertEqual(Info, porthost_ddll:info("drv")),
                       ?assertEqual([{"drv", Info}], porthost_ddll:info()),

@@ -257,8 +257,9 @@ monitors() ->
      {"a process that has ended waits no more",
       fun() ->
               try_load([]),
-              Waiting = fun() -> lists:sum([N || {_, N} <- ddll(info, [?D, awaiting_unload])]) end,
               [A, B] = [proc(a), proc(b)],
+              Names = #{A => a, B => b, self() => test},
+              Waiting = fun() -> lists:sort([{maps:get(Pid, Names), N} || {Pid, N} <- ddll(info, [?D, awaiting_unload])]) end,
               ask(B, fun() -> try_load([]) end),
               ask(B, fun() -> try_load([]) end),
               [ask(A, fun() -> Monitor(?D, When) end) || When <- [unloaded, unloaded, unloaded_only]],
@@ -267,7 +268,7 @@ monitors() ->
               Monitor(?D, unloaded),
               Before = Waiting(),
               [exit(Pid, kill) || Pid <- [A, B]],
-              until(fun() -> Waiting() =< 1 end),
+              until(fun() -> length(Waiting()) =< 1 end),
               [R, Before, Waiting(), length(ddll(info, [?D, processes])), try_unload([]), msgs(1)]
       end},
      {"taking back what is no monitor is true for a reference and a badarg otherwise",

@@ -155,7 +155,7 @@ on_host(Host, info, []) ->
 on_host(Host, info, [Driver]) ->
     [{Item, on_host(Host, info, [Driver, Item])} || Item <- ?INFO];
 on_host(Host, info, [Driver, Item]) when is_atom(Item) ->
-    value(request(Host, {driver_info, tag, name(Driver), Item}));
+    item(Item, value(request(Host, {driver_info, tag, name(Driver), Item})));
 on_host(Host, format_error, [Code]) ->
     error_text(Host, Code);
 on_host(Host, format_error_int, [Code]) ->
@@ -223,6 +223,12 @@ outcome(_) -> error(badarg).
 value({ok, Value}) -> Value;
 value({error, system_limit}) -> error(system_limit);
 value(_) -> error(badarg).
+
+%% The host tells of each that waits, the VM of how often each process does.
+item(Item, Waits) when Item =:= awaiting_load; Item =:= awaiting_unload ->
+    maps:to_list(lists:foldl(fun({Pid, N}, Sums) -> maps:update_with(Pid, fun(Sum) -> Sum + N end, N, Sums) end, #{}, Waits));
+item(_, Value) ->
+    Value.
 
 info_unless_gone(Host, Driver) ->
     try [on_host(Host, info, [Driver])]
