@@ -124,6 +124,7 @@ void ph_address_share(int fd, bool on)
 bool ph_address_of(int fd, struct sockaddr_storage *addr)
 {
     socklen_t len = sizeof *addr;
+    addr->ss_family = AF_UNSPEC; /* the analyzer does not know that getsockname sets it */
     return getsockname(fd, (struct sockaddr *)addr, &len) == 0;
 }
 
