@@ -57,7 +57,8 @@ for _ in {1..10}; do # what the daemon is about to say then is a matter of luck
 done
 set +m
 cp "$dir/said" "$dir/err"
-check_that 'nor does its daemon complain that nobody listens' test ! -s "$dir/said"
+complains() { grep -q '^warning' "$dir/said"; } # it may be told to end: with a sanitizer it takes its time
+check_that 'nor does its daemon complain that nobody listens' eval '! complains'
 
 { echo 'p1 = open echo_drv'; yes 'p1 control 0 x' | head -100000; } >"$dir/many"
 timeout 60 "$ctl" --daemon "$daemon" --driver-path "$drivers" shell <"$dir/many" 2>/dev/null | head -1 >"$dir/out"
