@@ -66,6 +66,7 @@ a_driver_that_only_ports_use_is_unloaded_with_them_by_whoever_may_load_test_() -
         P = porthost:open_port(host_a, {spawn_driver, ?D}, []),
         ?assertEqual({ok, pending_driver}, on(host_b, try_unload, [?D, [kill_ports]])),
         ?assertEqual({'EXIT', P, driver_unloaded}, next()),
+        until(fun() -> not loaded(host_a) end), % stop comes after the exit
         Q = porthost:open_port(host_a, {spawn_driver, ?D}, []),
         ok = on(host_a, load, [driver_dir(Daemon), ?D]),
         ?assertEqual({error, not_loaded_by_this_process}, on(host_b, try_unload, [?D, [kill_ports]])),
