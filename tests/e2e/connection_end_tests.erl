@@ -38,8 +38,15 @@ flood(#{socket := Path} = D, Command, Options) ->
     [ok = socket:send(S, framed(F)) || F <- [{hello, 1, #{}}, {open, open, 1, p, self(), Command, Options}, {control, ms, 1, self(), 3, "5"}]],
     Frame = framed({command, 1, self(), binary:copy(<<"f">>, 100000)}),
     flood_on(S, Frame, Frame, 0),
-    ?assert(raw_client:rss(D) < 300 bsl 10),
+    ?assert(raw_client:rss(D) bsr 10 < most_mib()),
     S.
+
+%% Half of what is sent at the most. Of a byte that has been used the thread sanitizer keeps five, and the address sanitizer keeps 256 MiB of what was freed.
+most_mib() ->
+    case string:find(raw_client:program(), "build-") of
+        nomatch -> 100;
+        _ -> 500
+    end.
 
 %% Until no byte has been taken for a while, after more has been than lies in the socket.
 flood_on(S, Frame, Left, Sent) when Sent < 2000 ->
